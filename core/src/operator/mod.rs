@@ -1,0 +1,73 @@
+//! Stateful operators on keyed streams.
+//!
+//! `#[operator]` derives an [`Operator`] from an `impl` block with `on_event` (and `on_timer`), or from a function. The
+//! [`keyed`] stage drives it: it finds the row of each record's key, hands it over with a [`Context`], and pushes what is
+//! emitted straight into the rest of the chain.
+
+mod context;
+mod emit;
+pub(crate) mod keyed;
+mod timers;
+
+use serde::{Deserialize, Serialize};
+
+pub use context::Context;
+pub use emit::Emit;
+pub use timers::TimerId;
+
+use crate::state::{Data, Describe, Schema, State};
+
+/// A stateful step of a keyed stream. Implemented by `#[operator]`.
+///
+/// The operator itself is configuration, shared by all subtasks (`&self`); what must survive a restart is in the state.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an operator",
+    label = "expected an operator",
+    note = "mark the `impl` block `#[operator] impl {Self} {{ fn on_event(&self, ..) }}`",
+    note = "`#[operator] fn count_visits(..)` makes an operator called `CountVisits`: name that one in the wiring"
+)]
+pub trait Operator: Send + Sync + Sized + 'static {
+    /// What it receives.
+    type In: Data;
+    /// What it remembers per key.
+    type State: State;
+    /// What it emits.
+    type Out: 'static;
+    /// What it emits on the side; [`Never`] if it has no side output.
+    type Side: 'static;
+    /// What a timer carries from when it is set to when it fires; [`Never`] if it sets none.
+    type Timer: Data;
+
+    /// A record has arrived.
+    fn on_event(
+        &self,
+        event: Self::In,
+        state: &mut Self::State,
+        cx: &mut Context<'_, Self>,
+        out: &mut impl Emit<Self::Out>,
+        side: &mut impl Emit<Self::Side>,
+    );
+
+    /// A timer that this operator set is due.
+    fn on_timer(
+        &self,
+        timer: Self::Timer,
+        state: &mut Self::State,
+        cx: &mut Context<'_, Self>,
+        out: &mut impl Emit<Self::Out>,
+        side: &mut impl Emit<Self::Side>,
+    );
+}
+
+/// The key of an operator's state.
+pub type KeyOf<O> = <<O as Operator>::State as State>::Key;
+
+/// What can't be: the timer of an operator without timers, the side output of one without a side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Never {}
+
+impl Describe for Never {
+    fn schema() -> Schema {
+        Schema::Scalar("Never".to_string())
+    }
+}

@@ -1,0 +1,135 @@
+//! The grammar of a stream: what travels between stages, and in which order.
+//!
+//! A channel carries [`Element`]s: batches of records, watermarks, and barriers; the last barrier ends it. Their order is
+//! the promise that everything else rests on: *a barrier never overtakes a record, and no record overtakes a watermark.*
+
+use std::any::Any;
+
+use serde::{Deserialize, Serialize};
+
+use crate::key::{KeyHash, SubtaskIndex};
+use crate::time::EventTime;
+
+/// What a channel carries.
+pub enum Element {
+    /// Records, in order.
+    Batch(Batch),
+    /// No record that follows is older than this; late records excepted. [`EventTime::MAX`]: no record follows.
+    Watermark(EventTime),
+    /// Everything before belongs to this snapshot, everything after does not.
+    Barrier(Barrier),
+}
+
+/// Records of one type; the type is known to the two stages at the ends of the channel, and to nobody between.
+pub struct Batch {
+    /// A `Vec` of the stage's input type: `Vec<Routed<..>>` after an exchange, `Vec<Timed<..>>` on a local edge.
+    pub records: Box<dyn Any + Send>,
+    /// How many there are.
+    pub len: usize,
+    /// Which source records they were made from; for people, when something goes wrong.
+    pub origin: Origin,
+}
+
+/// How many records a stage gathers before it hands them on, unless the input is idle.
+pub const BATCH_SIZE: usize = 1024;
+
+/// A record and the event time it carries; [`EventTime::MIN`] if it has not been given one.
+pub struct Timed<T> {
+    /// The record.
+    pub value: T,
+    /// Its event time.
+    pub at: EventTime,
+}
+
+/// A record on its way to the subtask that owns its key. `C` is what the exchange carries of the key: the key itself if
+/// it was computed, nothing if it can be borrowed from the record again.
+pub struct Routed<C, T> {
+    /// The hash of the key, computed once.
+    pub hash: KeyHash,
+    /// The key, or nothing.
+    pub carried: C,
+    /// The record.
+    pub value: T,
+    /// Its event time.
+    pub at: EventTime,
+}
+
+/// The number of a snapshot; they count up from 1 and are never used twice in one snapshot directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SnapshotId(pub u64);
+
+impl std::fmt::Display for SnapshotId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The line between what a snapshot holds and what comes after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Barrier {
+    /// Whose snapshot.
+    pub snapshot: SnapshotId,
+    /// Whether anything follows.
+    pub kind: BarrierKind,
+}
+
+/// Whether a barrier is followed by more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BarrierKind {
+    /// The stream goes on.
+    Periodic,
+    /// Nothing follows: the input has ended, or the job was told to stop.
+    Last,
+}
+
+/// The part of a source that a batch's records were made from: for reports only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The source's stage and split, or none if the records were made by a timer.
+    pub split: Option<SplitNumber>,
+    /// The first record's number in its split, counted from 1.
+    pub first: u64,
+    /// The last record's number in its split.
+    pub last: u64,
+}
+
+/// A split among all splits of the job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SplitNumber(pub u32);
+
+/// An edge of the job's graph, from an output of one stage to an input of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EdgeIndex(pub u32);
+
+/// Where an element that a stage put out is to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// To one subtask of the stage at the end of the edge.
+    Subtask(SubtaskIndex),
+    /// To all of them: watermarks and barriers.
+    Everywhere,
+}
+
+/// What a stage has put out and its driver has not yet sent: in order.
+#[derive(Default)]
+pub struct Outbox {
+    elements: Vec<(EdgeIndex, Target, Element)>,
+}
+
+impl Outbox {
+    /// Adds an element behind those that are there.
+    pub fn put(&mut self, edge: EdgeIndex, target: Target, element: Element) {
+        self.elements.push((edge, target, element));
+    }
+
+    /// Takes everything, in order.
+    pub fn drain(&mut self) -> impl Iterator<Item = (EdgeIndex, Target, Element)> + '_ {
+        self.elements.drain(..)
+    }
+
+    /// Whether there is nothing to send.
+    pub fn is_empty(&self) -> bool {
+        self.elements.is_empty()
+    }
+}

@@ -1,0 +1,42 @@
+//! Keyed state: what a stateful operator remembers per key.
+//!
+//! `#[state(key = ..)]` implements [`State`] for a struct. An operator sees it as a decoded row, `&mut Session`; between
+//! records it lives in a [`table`] of rows, in front of the [`fjall`] working copy; in a snapshot it is a row of bytes.
+//! The [`schema`] is what a snapshot says of it, so that a restore can tell precisely what changed.
+
+pub mod fjall;
+pub mod schema;
+pub(crate) mod table;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use schema::{Describe, Field, Schema, StateSchema};
+
+use crate::key::Key;
+
+/// A value that can cross an exchange and rest in a snapshot. Blanket-implemented; mark your types `#[event]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be carried in a stream or kept in state",
+    label = "not serialisable by Tidegate",
+    note = "mark the type `#[event]`, or derive serde's `Serialize` and `Deserialize` and implement `tidegate::state::Describe`"
+)]
+pub trait Data: Serialize + DeserializeOwned + Describe + Send + 'static {}
+
+impl<T: Serialize + DeserializeOwned + Describe + Send + 'static> Data for T {}
+
+/// The state that an operator keeps for every key. Implemented by `#[state(key = ..)]`.
+///
+/// A key that has no state yet starts from `Default`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a keyed state",
+    label = "expected a struct marked `#[state(key = ..)]`",
+    note = "what an operator remembers per key is a struct marked `#[state(key = KeyType)]` that implements `Default`"
+)]
+pub trait State: Default + Serialize + DeserializeOwned + Send + 'static {
+    /// The type of key that the state belongs to.
+    type Key: Key;
+
+    /// The name, the fields and the key, as a snapshot records them.
+    fn schema() -> StateSchema;
+}

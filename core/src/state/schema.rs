@@ -1,0 +1,191 @@
+//! What a snapshot records about the types in it, so that a restore can say precisely what changed.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// A type's shape on disk. It prints itself the way the type is written in Rust.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Schema {
+    /// A type that has no parts: `u64`, `String`, `EventTime`.
+    Scalar(String),
+    /// A generic container and what is in it: `Option<u64>`, `Vec<String>`, `BTreeMap<u64, String>`.
+    Generic(String, Vec<Schema>),
+    /// A tuple.
+    Tuple(Vec<Schema>),
+    /// A fixed number of equal parts.
+    Array(Box<Schema>, usize),
+    /// A struct; a tuple struct's fields are named `0`, `1`, ...
+    Struct(String, Vec<Field>),
+    /// An enum: its variants in order, each with its fields.
+    Enum(String, Vec<(String, Vec<Field>)>),
+    /// A type that serde can carry but whose parts Tidegate does not know (`#[state(opaque)]`).
+    Opaque(String),
+}
+
+/// A named part of a struct, a variant or a state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Field {
+    /// The field's name.
+    pub name: String,
+    /// Its type.
+    pub schema: Schema,
+}
+
+impl Field {
+    /// A field called `name` with the shape of `T`.
+    pub fn of<T: Describe + ?Sized>(name: &str) -> Field {
+        Field { name: name.to_string(), schema: T::schema() }
+    }
+
+    /// A field whose type only serde knows; `type_name` stands for it.
+    pub fn opaque(name: &str, type_name: &str) -> Field {
+        Field { name: name.to_string(), schema: Schema::Opaque(type_name.to_string()) }
+    }
+}
+
+/// The schema of a keyed state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateSchema {
+    /// The name of the state's struct.
+    pub name: String,
+    /// The type of its key.
+    pub key: Schema,
+    /// Its fields in order of declaration, which is their order in the bytes of a row.
+    pub fields: Vec<Field>,
+}
+
+/// A type that can say what shape it has on disk.
+///
+/// Implemented for the types of the standard library that serde carries; `#[event]`, `#[key]` and `#[state]` implement it
+/// for your own.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be kept in state: its shape on disk is not known",
+    label = "not describable",
+    note = "mark the type `#[event]`; for a type of another crate that serde can carry, put `#[state(opaque)]` on the field"
+)]
+pub trait Describe {
+    /// The shape of the type.
+    fn schema() -> Schema;
+}
+
+impl fmt::Display for Schema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Schema::Scalar(name) | Schema::Opaque(name) | Schema::Struct(name, _) | Schema::Enum(name, _) => {
+                f.write_str(name)
+            }
+            Schema::Generic(name, parts) => {
+                write!(f, "{name}<")?;
+                comma_separated(f, parts)?;
+                f.write_str(">")
+            }
+            Schema::Tuple(parts) => {
+                f.write_str("(")?;
+                comma_separated(f, parts)?;
+                f.write_str(")")
+            }
+            Schema::Array(part, length) => write!(f, "[{part}; {length}]"),
+        }
+    }
+}
+
+fn comma_separated(f: &mut fmt::Formatter<'_>, parts: &[Schema]) -> fmt::Result {
+    for (i, part) in parts.iter().enumerate() {
+        if i > 0 {
+            f.write_str(", ")?;
+        }
+        write!(f, "{part}")?;
+    }
+    Ok(())
+}
+
+macro_rules! scalars {
+    ($($scalar:ty => $name:literal),* $(,)?) => {$(
+        impl Describe for $scalar {
+            fn schema() -> Schema {
+                Schema::Scalar($name.to_string())
+            }
+        }
+    )*};
+}
+
+scalars! {
+    bool => "bool", char => "char", String => "String", str => "String", () => "()",
+    u8 => "u8", u16 => "u16", u32 => "u32", u64 => "u64", u128 => "u128", usize => "usize",
+    i8 => "i8", i16 => "i16", i32 => "i32", i64 => "i64", i128 => "i128", isize => "isize",
+    f32 => "f32", f64 => "f64",
+    Duration => "Duration", crate::time::EventTime => "EventTime",
+    std::net::IpAddr => "IpAddr", std::net::Ipv4Addr => "Ipv4Addr", std::net::Ipv6Addr => "Ipv6Addr",
+}
+
+macro_rules! containers {
+    ($($container:ident<$($part:ident),+>),* $(,)?) => {$(
+        impl<$($part: Describe),+> Describe for $container<$($part),+> {
+            fn schema() -> Schema {
+                Schema::Generic(stringify!($container).to_string(), vec![$($part::schema()),+])
+            }
+        }
+    )*};
+}
+
+containers! { Option<T>, Vec<T>, VecDeque<T>, BTreeSet<T>, BTreeMap<K, V> }
+
+impl<T: Describe, S> Describe for HashSet<T, S> {
+    fn schema() -> Schema {
+        Schema::Generic("HashSet".to_string(), vec![T::schema()])
+    }
+}
+
+impl<K: Describe, V: Describe, S> Describe for HashMap<K, V, S> {
+    fn schema() -> Schema {
+        Schema::Generic("HashMap".to_string(), vec![K::schema(), V::schema()])
+    }
+}
+
+/// A box is invisible on disk.
+impl<T: Describe + ?Sized> Describe for Box<T> {
+    fn schema() -> Schema {
+        T::schema()
+    }
+}
+
+impl<T: Describe, const N: usize> Describe for [T; N] {
+    fn schema() -> Schema {
+        Schema::Array(Box::new(T::schema()), N)
+    }
+}
+
+macro_rules! tuples {
+    ($(($($part:ident),+))*) => {$(
+        impl<$($part: Describe),+> Describe for ($($part,)+) {
+            fn schema() -> Schema {
+                Schema::Tuple(vec![$($part::schema()),+])
+            }
+        }
+    )*};
+}
+
+tuples! { (A) (A, B) (A, B, C) (A, B, C, D) (A, B, C, D, E) (A, B, C, D, E, F) }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schema_prints_itself_as_the_type_is_written() {
+        type Deep = BTreeMap<String, (Option<u64>, [Vec<bool>; 3])>;
+        assert_eq!(Deep::schema().to_string(), "BTreeMap<String, (Option<u64>, [Vec<bool>; 3])>");
+    }
+
+    #[test]
+    fn a_schema_survives_the_manifest() {
+        let schema = <(Option<u64>, Vec<String>)>::schema();
+        let json = serde_json::to_string(&schema).unwrap();
+        assert_eq!(serde_json::from_str::<Schema>(&json).unwrap(), schema);
+    }
+}

@@ -1,0 +1,226 @@
+//! A stage: one fused chain between two exchanges, as an object that is driven from outside.
+//!
+//! A stage owns no thread, no channel and no clock. Its driver opens it, gives it batches and watermarks, sends what it put
+//! into the [`Outbox`], and asks it for its part of a snapshot. The [worker](crate::task) of a job is one driver, the
+//! [harness](crate::testing) another; a Flink task can be a third.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::chain::Fill;
+use crate::error::Result;
+use crate::key::{KeyGroup, KeyGroupRange, MaxParallelism, Parallelism, SubtaskIndex};
+use crate::record::{Barrier, Batch, Outbox, SnapshotId};
+use crate::source::{AssignedSplit, Throttle};
+use crate::state::StateSchema;
+use crate::state::fjall::WorkingCopy;
+use crate::task::metrics::SourceMetrics;
+use crate::time::{Clock, EventTime};
+
+/// What a subtask is told when it opens.
+pub struct StageContext {
+    /// The job's name.
+    pub job: String,
+    /// The stage's name: that of its source or its stateful operator.
+    pub stage: String,
+    /// Which subtask of the stage this is.
+    pub subtask: SubtaskIndex,
+    /// How many there are.
+    pub parallelism: Parallelism,
+    /// How many key groups there are.
+    pub max_parallelism: MaxParallelism,
+    /// The key groups that this subtask owns.
+    pub groups: KeyGroupRange,
+    /// Where keyed state has its working copy.
+    pub state: Arc<WorkingCopy>,
+    /// The splits that this subtask reads, if the stage is a source.
+    pub splits: Vec<AssignedSplit>,
+    /// Bounds the rate of all sources together.
+    pub throttle: Arc<Throttle>,
+    /// What a source says of its progress.
+    pub source_metrics: Arc<SourceMetrics>,
+    /// Tells processing time to whoever is asked for it between two calls of the driver.
+    pub clock: Clock,
+}
+
+/// How a source's poll ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Polled {
+    /// It pushed this many records, and there may be more.
+    Records(usize),
+    /// There is nothing just now.
+    Idle,
+    /// There will never be anything again.
+    Exhausted,
+}
+
+/// A stage as its driver sees it.
+pub trait Stage {
+    /// Begins: creates what the subtask works with.
+    ///
+    /// # Errors
+    /// If a store, a split or a sink can't be opened.
+    fn open(&mut self, cx: StageContext) -> Result<()>;
+
+    /// Takes back what a snapshot kept of this stage, for the key groups that this subtask owns.
+    ///
+    /// # Errors
+    /// If the snapshot can't be read, or holds what this program can't decode.
+    fn restore(&mut self, state: &dyn RestoredState) -> Result<()>;
+
+    /// Reads from the stage's source about one batch of records, and pushes them down the chain. Only for source stages.
+    ///
+    /// # Errors
+    /// If the source can't be read, or a step of the chain failed.
+    fn poll(&mut self, out: &mut Outbox) -> Result<Polled> {
+        let _ = out;
+        Ok(Polled::Exhausted)
+    }
+
+    /// Pushes a batch, which came in at `input`, down the chain. Not for source stages.
+    ///
+    /// # Errors
+    /// If a step of the chain failed.
+    fn process(&mut self, batch: Batch, out: &mut Outbox) -> Result<()>;
+
+    /// Event time has come to `watermark`, by the minimum of all inputs: fires timers, and passes it on.
+    ///
+    /// # Errors
+    /// If a step of the chain failed.
+    fn advance_watermark(&mut self, watermark: EventTime, out: &mut Outbox) -> Result<()>;
+
+    /// Processing time is `now`: fires the processing-time timers that are due.
+    ///
+    /// # Errors
+    /// If a step of the chain failed.
+    fn advance_processing_time(&mut self, now: EventTime, out: &mut Outbox) -> Result<()>;
+
+    /// When the next processing-time timer is due, if there is one.
+    fn next_processing_timer(&self) -> Option<EventTime> {
+        None
+    }
+
+    /// Hands on gathered records.
+    ///
+    /// # Errors
+    /// If a step of the chain failed; a sink that could not write says so here.
+    fn flush(&mut self, fill: Fill, out: &mut Outbox) -> Result<()>;
+
+    /// The barrier has arrived on every input: freezes the subtask's part of the snapshot and passes the barrier on.
+    /// Frozen state is encoded and written later and elsewhere.
+    ///
+    /// # Errors
+    /// If state could not be frozen or a sink could not pre-commit.
+    fn snapshot(&mut self, barrier: Barrier, out: &mut Outbox) -> Result<StageSnapshot>;
+
+    /// The snapshot is complete: makes visible what was pre-committed for it. May be told twice.
+    ///
+    /// # Errors
+    /// If a sink could not commit.
+    fn commit(&mut self, snapshot: SnapshotId, out: &mut Outbox) -> Result<()>;
+}
+
+/// One subtask's part of a snapshot.
+#[derive(Default)]
+pub struct StageSnapshot {
+    /// Small things: offsets, watermarks, pending transactions. They go into the manifest, where people can read them.
+    pub entries: Vec<Entry>,
+    /// Keyed state, frozen.
+    pub keyed: Vec<FrozenState>,
+}
+
+/// A small thing that a snapshot keeps for some part of a job, outside of keyed state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Whose it is: `source access-log`, `watermarks access-log`, `sink sessions`, ...
+    pub owner: String,
+    /// Which of the owner's it is: a split, a pending file, ...
+    pub item: String,
+    /// What is kept.
+    pub value: serde_json::Value,
+}
+
+/// Keyed state of one operator in one subtask, frozen at a barrier.
+pub struct FrozenState {
+    /// The operator's name.
+    pub operator: String,
+    /// The schema of the state and, if the operator sets timers, of what they carry.
+    pub schema: OperatorSchema,
+    /// The key groups it covers.
+    pub groups: KeyGroupRange,
+    /// The rows.
+    pub rows: Box<dyn FrozenRows>,
+}
+
+/// What the manifest records of an operator's keyed state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperatorSchema {
+    /// The state.
+    pub state: StateSchema,
+    /// What its timers carry.
+    pub timer: crate::state::Schema,
+}
+
+/// Frozen rows: can be read from another thread while the operator goes on.
+pub trait FrozenRows: Send {
+    /// Gives every row to `each`, in ascending order of (key group, section, key).
+    ///
+    /// # Errors
+    /// If the rows can't be read, or `each` fails.
+    fn visit(&self, each: &mut dyn FnMut(StateRow<'_>) -> Result<()>) -> Result<()>;
+}
+
+/// One row of keyed state, as bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StateRow<'a> {
+    /// The key group.
+    pub group: KeyGroup,
+    /// What the row is.
+    pub section: Section,
+    /// The key: for state the encoded key, for timers a time, a number and the encoded key.
+    pub key: &'a [u8],
+    /// The encoded state, or what the timer carries.
+    pub value: &'a [u8],
+}
+
+/// The kinds of rows that an operator keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Section {
+    /// The state of a key.
+    State = 0,
+    /// An event-time timer.
+    EventTimer = 1,
+    /// A processing-time timer.
+    ProcessingTimer = 2,
+}
+
+impl Section {
+    /// The section that `byte` stands for.
+    pub fn from_byte(byte: u8) -> Option<Section> {
+        match byte {
+            0 => Some(Section::State),
+            1 => Some(Section::EventTimer),
+            2 => Some(Section::ProcessingTimer),
+            _ => None,
+        }
+    }
+}
+
+/// A snapshot as a stage sees it when it restores.
+pub trait RestoredState {
+    /// The entries of `owner`, from all subtasks.
+    fn entries(&self, owner: &str) -> Vec<&Entry>;
+
+    /// Gives every row of `operator` in `groups` to `each`, in ascending order of (key group, section, key).
+    ///
+    /// # Errors
+    /// If the snapshot can't be read, or `each` fails.
+    fn rows(
+        &self,
+        operator: &str,
+        groups: KeyGroupRange,
+        each: &mut dyn FnMut(StateRow<'_>) -> Result<()>,
+    ) -> Result<()>;
+}
