@@ -1,0 +1,35 @@
+//! Stateful stream processing, compiled.
+//!
+//! The modules, in the way of a record: a [`source`] reads it, a [`chain`] of steps transforms it, an [`exchange`] takes it
+//! to the worker that owns its [`key`], an [`operator`] updates its [`state`], a [`sink`] writes it. The way of a barrier:
+//! the coordinator in [`snapshot`] has it injected at the sources; it is aligned in [`exchange`]; every stage freezes its
+//! part; `snapshot` writes the parts and completes them; the sinks commit. [`task`] drives stages; [`job`] puts it together.
+//!
+//! Who depends on whom: `time`, `key`, `error`, `record` on nothing above them; `chain` and `exchange` on those; `source`,
+//! `operator`, `sink` on `chain`; `task` on all of these; nobody imports `job` but `testing` and the generated `main`.
+
+pub mod chain;
+pub mod error;
+pub(crate) mod exchange;
+pub mod job;
+pub mod key;
+pub mod operator;
+pub mod prelude;
+pub mod record;
+pub mod sink;
+pub mod snapshot;
+pub mod source;
+pub mod state;
+pub mod task;
+pub mod testing;
+pub mod time;
+
+pub use error::{Error, Result};
+pub use tidegate_macros::{event, job, key, operator, state};
+
+/// What the macros' expansions name. Not for use by hand; it may change in any release.
+#[doc(hidden)]
+pub mod __rt {
+    pub use clap;
+    pub use serde;
+}
