@@ -50,6 +50,13 @@ impl Error {
         self
     }
 
+    /// Adds what the reader can do about it, unless that has been said already.
+    #[must_use]
+    pub fn hint_if_none(mut self, hint: impl Into<String>) -> Error {
+        self.0.hint.get_or_insert_with(|| hint.into());
+        self
+    }
+
     /// Adds what caused it.
     #[must_use]
     pub fn caused_by(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {

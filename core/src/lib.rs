@@ -8,6 +8,8 @@
 //! Who depends on whom: `time`, `key`, `error`, `record` on nothing above them; `chain` and `exchange` on those; `source`,
 //! `operator`, `sink` on `chain`; `task` on all of these; nobody imports `job` but `testing` and the generated `main`.
 
+#[doc(hidden)]
+pub mod __rt;
 pub mod chain;
 pub mod error;
 pub(crate) mod exchange;
@@ -26,10 +28,3 @@ pub mod time;
 
 pub use error::{Error, Result};
 pub use tidegate_macros::{event, job, key, operator, state};
-
-/// What the macros' expansions name. Not for use by hand; it may change in any release.
-#[doc(hidden)]
-pub mod __rt {
-    pub use clap;
-    pub use serde;
-}

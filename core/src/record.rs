@@ -33,6 +33,17 @@ pub struct Batch {
 /// How many records a stage gathers before it hands them on, unless the input is idle.
 pub const BATCH_SIZE: usize = 1024;
 
+/// A record that knows when it happened. Implemented by `#[event(time = field)]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say when it happened",
+    label = "has no declared event time",
+    note = "mark the type `#[event(time = field)]`, or give the time here: `.event_time(|record| record.at, Watermarks::bounded(..))`"
+)]
+pub trait Event {
+    /// When it happened.
+    fn event_time(&self) -> EventTime;
+}
+
 /// A record and the event time it carries; [`EventTime::MIN`] if it has not been given one.
 pub struct Timed<T> {
     /// The record.
@@ -66,7 +77,7 @@ impl std::fmt::Display for SnapshotId {
 }
 
 /// The line between what a snapshot holds and what comes after it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Barrier {
     /// Whose snapshot.
     pub snapshot: SnapshotId,
@@ -75,7 +86,7 @@ pub struct Barrier {
 }
 
 /// Whether a barrier is followed by more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BarrierKind {
     /// The stream goes on.
     Periodic,
@@ -92,6 +103,16 @@ pub struct Origin {
     pub first: u64,
     /// The last record's number in its split.
     pub last: u64,
+}
+
+impl Origin {
+    /// The smallest range that holds both; of one split only, the later one, for it is a report and not a proof.
+    pub(crate) fn merge(self, later: Origin) -> Origin {
+        if self.split != later.split || self.first == 0 {
+            return later;
+        }
+        Origin { split: self.split, first: self.first.min(later.first), last: self.last.max(later.last) }
+    }
 }
 
 /// A split among all splits of the job.
@@ -114,6 +135,8 @@ pub enum Target {
 /// What a stage has put out and its driver has not yet sent: in order.
 #[derive(Default)]
 pub struct Outbox {
+    /// Which source records the batches that are put out were made from.
+    pub origin: Origin,
     elements: Vec<(EdgeIndex, Target, Element)>,
 }
 
@@ -126,6 +149,11 @@ impl Outbox {
     /// Takes everything, in order.
     pub fn drain(&mut self) -> impl Iterator<Item = (EdgeIndex, Target, Element)> + '_ {
         self.elements.drain(..)
+    }
+
+    /// What is to be sent, in order.
+    pub fn elements(&self) -> impl DoubleEndedIterator<Item = &Element> {
+        self.elements.iter().map(|(_, _, element)| element)
     }
 
     /// Whether there is nothing to send.

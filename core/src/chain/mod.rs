@@ -6,6 +6,7 @@
 //! A chain is written from source to sink but must be built from sink to source, because every step owns the next.
 //! [`Head`] turns it round: it is the recipe of a chain's beginning, and [`Head::build`] is given the rest.
 
+mod discard;
 mod event_time;
 mod filter;
 mod flat_map;
@@ -14,10 +15,11 @@ mod map;
 mod tee;
 mod try_map;
 
+pub(crate) use discard::Discard;
 pub(crate) use event_time::EventTimeHead;
 pub(crate) use filter::FilterHead;
 pub(crate) use flat_map::FlatMapHead;
-pub(crate) use local_edge::{LocalEdge, LocalHead};
+pub(crate) use local_edge::{LocalEdge, LocalHead, downcast};
 pub(crate) use map::MapHead;
 pub(crate) use tee::TeeHead;
 pub(crate) use try_map::TryMapHead;

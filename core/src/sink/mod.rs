@@ -7,6 +7,7 @@
 
 mod collect;
 mod json_lines;
+mod parts;
 pub(crate) mod step;
 mod stdout;
 

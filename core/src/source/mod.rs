@@ -3,9 +3,13 @@
 //! A [`Source`] is divided into [`Split`]s, each of which can be read from an [`Offset`] on; offsets are what a snapshot
 //! keeps. The [`stage`] reads the splits of one subtask in turn; [`Watermarks`] say how event time follows from them.
 
+mod deal;
 mod generate;
+mod line;
 mod lines;
 mod memory;
+mod paths;
+mod splitter;
 pub(crate) mod stage;
 mod stdin;
 mod throttle;
@@ -14,9 +18,11 @@ mod watermarks;
 use serde::{Deserialize, Serialize};
 
 pub use generate::Generate;
-pub use lines::{BadLine, Line, Lines, from_json};
+pub use line::{BadLine, Line, from_json};
+pub use lines::Lines;
 pub use memory::Memory;
 pub use throttle::Throttle;
+pub(crate) use watermarks::SplitWatermarks;
 pub use watermarks::Watermarks;
 
 use crate::error::Result;

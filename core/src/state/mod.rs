@@ -23,6 +23,7 @@ use crate::key::Key;
 )]
 pub trait Data: Serialize + DeserializeOwned + Describe + Send + 'static {}
 
+#[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned + Describe + Send + 'static> Data for T {}
 
 /// The state that an operator keeps for every key. Implemented by `#[state(key = ..)]`.
@@ -33,10 +34,19 @@ impl<T: Serialize + DeserializeOwned + Describe + Send + 'static> Data for T {}
     label = "expected a struct marked `#[state(key = ..)]`",
     note = "what an operator remembers per key is a struct marked `#[state(key = KeyType)]` that implements `Default`"
 )]
-pub trait State: Default + Serialize + DeserializeOwned + Send + 'static {
+pub trait State: KeyedBy<Self::Key> + Default + Serialize + DeserializeOwned + Send + 'static {
     /// The type of key that the state belongs to.
     type Key: Key;
 
     /// The name, the fields and the key, as a snapshot records them.
     fn schema() -> StateSchema;
 }
+
+/// Says which key a state belongs to, so that the compiler can say when a stream has another one. Implemented by
+/// `#[state(key = ..)]`.
+#[diagnostic::on_unimplemented(
+    message = "the state `{Self}` does not belong to keys of type `{K}`",
+    label = "the stream is keyed by `{K}`, the operator's state `{Self}` by another type",
+    note = "key the stream by the type that `#[state(key = ..)]` names, or change the state's key to `{K}`"
+)]
+pub trait KeyedBy<K> {}

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::chain::Fill;
 use crate::error::Result;
 use crate::key::{KeyGroup, KeyGroupRange, MaxParallelism, Parallelism, SubtaskIndex};
-use crate::record::{Barrier, Batch, Outbox, SnapshotId};
+use crate::record::{Barrier, Batch, Origin, Outbox, SnapshotId};
 use crate::source::{AssignedSplit, Throttle};
 use crate::state::StateSchema;
 use crate::state::fjall::WorkingCopy;
@@ -34,6 +34,8 @@ pub struct StageContext {
     pub groups: KeyGroupRange,
     /// Where keyed state has its working copy.
     pub state: Arc<WorkingCopy>,
+    /// The snapshot that the job was restored from, if it was.
+    pub restored: Option<SnapshotId>,
     /// The splits that this subtask reads, if the stage is a source.
     pub splits: Vec<AssignedSplit>,
     /// Bounds the rate of all sources together.
@@ -112,22 +114,52 @@ pub trait Stage {
     ///
     /// # Errors
     /// If state could not be frozen or a sink could not pre-commit.
-    fn snapshot(&mut self, barrier: Barrier, out: &mut Outbox) -> Result<StageSnapshot>;
+    fn snapshot(&mut self, barrier: Barrier, snapshot: StageSnapshot, out: &mut Outbox) -> Result<StageSnapshot>;
 
     /// The snapshot is complete: makes visible what was pre-committed for it. May be told twice.
     ///
     /// # Errors
     /// If a sink could not commit.
     fn commit(&mut self, snapshot: SnapshotId, out: &mut Outbox) -> Result<()>;
+
+    /// Where the stage is just now: asked when a step of it panicked.
+    fn whereabouts(&self) -> Whereabouts;
 }
 
-/// One subtask's part of a snapshot.
-#[derive(Default)]
+/// Where a stage was when something went wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Whereabouts {
+    /// Whether a keyed operator was at work, and on which key group.
+    pub group: Option<KeyGroup>,
+    /// Which source records it was working on.
+    pub origin: Origin,
+}
+
+/// One subtask's part of a snapshot: given empty, filled by the stage.
 pub struct StageSnapshot {
+    /// Whether keyed state is wanted. It is not in a job without a snapshot directory, whose barriers only make sinks commit.
+    pub with_state: bool,
     /// Small things: offsets, watermarks, pending transactions. They go into the manifest, where people can read them.
     pub entries: Vec<Entry>,
     /// Keyed state, frozen.
     pub keyed: Vec<FrozenState>,
+}
+
+impl StageSnapshot {
+    /// An empty part.
+    pub fn new(with_state: bool) -> StageSnapshot {
+        StageSnapshot { with_state, entries: Vec::new(), keyed: Vec::new() }
+    }
+
+    /// Adds an entry of `owner`.
+    ///
+    /// # Errors
+    /// If `value` can't be written as JSON.
+    pub fn put(&mut self, owner: &str, item: &str, value: impl Serialize) -> Result<()> {
+        let value = serde_json::to_value(value)?;
+        self.entries.push(Entry { owner: owner.to_string(), item: item.to_string(), value });
+        Ok(())
+    }
 }
 
 /// A small thing that a snapshot keeps for some part of a job, outside of keyed state.

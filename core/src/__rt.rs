@@ -1,0 +1,161 @@
+//! What the macros' expansions name. Not for use by hand; it may change in any release.
+//!
+//! The checks ([`carried`], [`opaque`], [`TimeField`]) are where rustc reports a type that does not fit, at the user's
+//! token. [`Checked`] has what a fitting type can do; [`Unchecked`] stands in where a check has failed, so that the rest of
+//! the expansion compiles and the one mistake gives one error. What stands in is never run.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+pub use clap;
+pub use serde;
+use serde::de::DeserializeOwned;
+use serde::{Deserializer, Serialize, Serializer};
+
+use crate::key::Key;
+use crate::state::{Data, Describe, Field, Schema};
+use crate::time::EventTime;
+
+/// Checks that a field's type can be carried.
+pub fn carried<T: Data>() {}
+
+/// Checks that serde can carry a field's type, whose shape stays unknown.
+pub fn opaque<T: Opaque>() {}
+
+/// Checks that a field's type can be part of a key.
+pub fn part_of_key<T: Key>() {}
+
+/// What serde can carry; nothing is known of its shape.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be carried in a stream or kept in state",
+    label = "serde can't carry it",
+    note = "even an `opaque` field must implement serde's `Serialize` and `Deserialize`, and be `Send`"
+)]
+pub trait Opaque {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned + Send + 'static> Opaque for T {}
+
+/// The type of the field that `#[event(time = field)]` names.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be the event time of a record",
+    label = "expected `EventTime`",
+    note = "declare the field as `EventTime`; `EventTime::from_millis(..)` makes one of milliseconds since the epoch"
+)]
+pub trait TimeField {
+    /// The time.
+    fn event_time(&self) -> EventTime;
+}
+
+impl TimeField for EventTime {
+    #[inline]
+    fn event_time(&self) -> EventTime {
+        *self
+    }
+}
+
+/// What can be done with a `T` that passed its check.
+pub struct Checked<T>(PhantomData<T>);
+
+impl<T: Describe> Checked<T> {
+    /// The shape of `T`.
+    pub fn schema() -> Schema {
+        T::schema()
+    }
+
+    /// A field of type `T`.
+    pub fn field(name: &str) -> Field {
+        Field::of::<T>(name)
+    }
+}
+
+impl<T: Key> Checked<T> {
+    /// [`Key::encode`].
+    #[inline]
+    pub fn encode(part: &T, bytes: &mut Vec<u8>) {
+        part.encode(bytes);
+    }
+
+    /// [`Key::decode`].
+    #[inline]
+    pub fn decode(bytes: &mut &[u8]) -> Option<T> {
+        T::decode(bytes)
+    }
+
+    /// [`Clone::clone`].
+    #[inline]
+    pub fn cloned(part: &T) -> T {
+        part.clone()
+    }
+
+    /// [`PartialEq::eq`].
+    #[inline]
+    pub fn equal(left: &T, right: &T) -> bool {
+        left == right
+    }
+}
+
+impl<T: fmt::Debug> Checked<T> {
+    /// The part, to be printed.
+    pub fn debug(part: &T) -> &dyn fmt::Debug {
+        part
+    }
+}
+
+/// Stands in for [`Checked`], and for serde's derived functions, where a check has failed.
+pub trait Unchecked: Sized {
+    /// For `Checked::schema`.
+    fn schema() -> Schema {
+        unreachable!("{NEVER_RUN}")
+    }
+
+    /// For `Checked::field`.
+    fn field(_: &str) -> Field {
+        unreachable!("{NEVER_RUN}")
+    }
+
+    /// For `Checked::encode`.
+    fn encode<T>(_: &T, _: &mut Vec<u8>) {
+        unreachable!("{NEVER_RUN}")
+    }
+
+    /// For `Checked::decode`.
+    fn decode<T>(_: &mut &[u8]) -> Option<T> {
+        unreachable!("{NEVER_RUN}")
+    }
+
+    /// For `Checked::cloned`.
+    fn cloned<T>(_: &T) -> T {
+        unreachable!("{NEVER_RUN}")
+    }
+
+    /// For `Checked::equal`.
+    fn equal<T>(_: &T, _: &T) -> bool {
+        unreachable!("{NEVER_RUN}")
+    }
+
+    /// For `Checked::debug`, also of a key's part that can't be printed.
+    fn debug<T>(_: &T) -> &dyn fmt::Debug {
+        &".."
+    }
+
+    /// For serde's `serialize`.
+    ///
+    /// # Errors
+    /// Never.
+    fn serialize<T, S: Serializer>(_: &T, _: S) -> Result<S::Ok, S::Error> {
+        unreachable!("{NEVER_RUN}")
+    }
+
+    /// For serde's `deserialize`.
+    ///
+    /// # Errors
+    /// Never.
+    fn deserialize<'de, T, D: Deserializer<'de>>(_: D) -> Result<T, D::Error> {
+        unreachable!("{NEVER_RUN}")
+    }
+}
+
+impl<T> Unchecked for T {}
+
+const NEVER_RUN: &str = "a program in which a check has failed does not compile";

@@ -1,0 +1,145 @@
+//! Partitioning by key group: the end of a chain in front of a keyed stage.
+//!
+//! What enters: records. What leaves: batches of [`Routed`] records per target subtask, each with the hash of its key. The
+//! hash is computed here, once. [`KeyAccess`] says how the key is found: computed by the user's function and carried along,
+//! or borrowed from the record at both ends.
+
+use std::marker::PhantomData;
+
+use crate::chain::{Fill, Signal, Step};
+use crate::error::Result;
+use crate::key::{Key, KeyGroup, KeyHash, MaxParallelism};
+use crate::record::{BATCH_SIZE, Batch, EdgeIndex, Element, Origin, Outbox, Routed, Target};
+use crate::task::stage::StageContext;
+use crate::time::EventTime;
+
+/// How the key of a record is found, on both sides of an exchange.
+pub trait KeyAccess<T>: Clone + Send + Sync + 'static {
+    /// The type of the key.
+    type Key: Key;
+    /// What crosses the exchange beside the record.
+    type Carried: Send + 'static;
+
+    /// The hash of the record's key, and what to carry.
+    fn route(&self, record: &T) -> (KeyHash, Self::Carried);
+
+    /// The key itself.
+    fn key<'a>(&self, record: &'a T, carried: &'a Self::Carried) -> &'a Self::Key;
+}
+
+/// `key_by`: the key is computed once and carried along.
+#[derive(Clone)]
+pub struct Computed<F>(pub(crate) F);
+
+impl<T, K: Key, F: Fn(&T) -> K + Clone + Send + Sync + 'static> KeyAccess<T> for Computed<F> {
+    type Key = K;
+    type Carried = K;
+
+    #[inline]
+    fn route(&self, record: &T) -> (KeyHash, K) {
+        let key = (self.0)(record);
+        (key.hash(), key)
+    }
+
+    #[inline]
+    fn key<'a>(&self, _record: &'a T, carried: &'a K) -> &'a K {
+        carried
+    }
+}
+
+/// `key_by_ref`: the key is a part of the record, and is only looked at.
+pub struct Borrowed<F, K>(pub(crate) F, pub(crate) PhantomData<fn() -> K>);
+
+impl<F: Clone, K> Clone for Borrowed<F, K> {
+    fn clone(&self) -> Self {
+        Borrowed(self.0.clone(), PhantomData)
+    }
+}
+
+impl<T, K: Key, F: Fn(&T) -> &K + Clone + Send + Sync + 'static> KeyAccess<T> for Borrowed<F, K> {
+    type Key = K;
+    type Carried = ();
+
+    #[inline]
+    fn route(&self, record: &T) -> (KeyHash, ()) {
+        ((self.0)(record).hash(), ())
+    }
+
+    #[inline]
+    fn key<'a>(&self, record: &'a T, _carried: &'a ()) -> &'a K {
+        (self.0)(record)
+    }
+}
+
+/// Ends a chain: gathers records per target subtask.
+pub(crate) struct Partition<A: KeyAccess<T>, T> {
+    edge: EdgeIndex,
+    access: A,
+    max_parallelism: MaxParallelism,
+    /// The owner of every key group; empty as long as there is only one subtask.
+    owners: Vec<u32>,
+    gathered: Vec<Vec<Routed<A::Carried, T>>>,
+    origin: Origin,
+}
+
+impl<A: KeyAccess<T>, T: Send + 'static> Partition<A, T> {
+    pub fn new(edge: EdgeIndex, access: A) -> Partition<A, T> {
+        let gathered = vec![Vec::new()];
+        let max_parallelism = MaxParallelism::DEFAULT;
+        Partition { edge, access, max_parallelism, owners: Vec::new(), gathered, origin: Origin::default() }
+    }
+
+    fn open(&mut self, cx: &StageContext) {
+        self.max_parallelism = cx.max_parallelism;
+        self.gathered = cx.parallelism.subtasks().map(|_| Vec::with_capacity(BATCH_SIZE)).collect();
+        if self.gathered.len() > 1 {
+            let owner = |group: KeyGroup| group.owner(cx.parallelism, cx.max_parallelism).0;
+            self.owners = cx.max_parallelism.all().iter().map(owner).collect();
+        }
+    }
+
+    fn hand_on(&mut self, fill: Fill, out: &mut Outbox) {
+        self.origin = self.origin.merge(out.origin);
+        for (gathered, subtask) in self.gathered.iter_mut().zip(0..) {
+            if gathered.is_empty() || (fill == Fill::Full && gathered.len() < BATCH_SIZE) {
+                continue;
+            }
+            let records = std::mem::replace(gathered, Vec::with_capacity(BATCH_SIZE));
+            let batch = Batch { len: records.len(), records: Box::new(records), origin: self.origin };
+            out.put(self.edge, Target::Subtask(crate::key::SubtaskIndex(subtask)), Element::Batch(batch));
+        }
+        if self.gathered.iter().all(Vec::is_empty) {
+            self.origin = Origin::default();
+        }
+    }
+}
+
+impl<A: KeyAccess<T>, T: Send + 'static> Step<T> for Partition<A, T> {
+    #[inline]
+    fn push(&mut self, value: T, at: EventTime) {
+        let (hash, carried) = self.access.route(&value);
+        let owner = if self.owners.is_empty() {
+            0
+        } else {
+            self.owners[usize::from(hash.group(self.max_parallelism).0)] as usize
+        };
+        self.gathered[owner].push(Routed { hash, carried, value, at });
+    }
+
+    fn signal(&mut self, signal: &mut Signal<'_>, out: &mut Outbox) -> Result<()> {
+        match signal {
+            Signal::Open(cx) => self.open(cx),
+            Signal::Flush(fill) => self.hand_on(*fill, out),
+            Signal::Watermark(watermark) => {
+                self.hand_on(Fill::Any, out);
+                out.put(self.edge, Target::Everywhere, Element::Watermark(*watermark));
+            }
+            Signal::Barrier(barrier, _) => {
+                self.hand_on(Fill::Any, out);
+                out.put(self.edge, Target::Everywhere, Element::Barrier(*barrier));
+            }
+            Signal::Restore(_) | Signal::Split(_) | Signal::SplitEnd(_) | Signal::Commit(_) => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,338 @@
+//! The flags that every job's executable has, and the options they stand for.
+//!
+//! Enter: what the user wrote on the command line, as [`JobFlags`], each flag alone understood. Leave: [`RunOptions`], in
+//! which what can't be together is not together any more. Nothing here looks at a file: that a directory is missing or a
+//! snapshot is torn is found by those who open it.
+
+use std::num::NonZeroU64;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::job::plan::PlanFormat;
+use crate::job::restart::RestartStrategy;
+use crate::key::{MaxParallelism, Parallelism};
+use crate::snapshot::RestoreTarget;
+use crate::time::secs;
+
+/// The flags as they are written. Their ids begin with `tidegate-`, so that a field of the user's may be called `plan`.
+#[derive(clap::Args, Clone, Debug)]
+#[group(skip)]
+#[command(next_help_heading = "Tidegate")]
+pub struct JobFlags {
+    /// Number of workers, from 1 to --max-parallelism [default: the number of CPUs]
+    ///
+    /// Each is a thread that runs one subtask of every stage. A snapshot can be restored at another number.
+    #[arg(id = "tidegate-parallelism", long = "parallelism", value_name = "N")]
+    parallelism: Option<u32>,
+
+    /// Number of key groups, and so the most workers this job can ever have, from 1 to 32768
+    ///
+    /// It is part of every snapshot: a job that is restored must have the number it was first started with.
+    #[arg(
+        id = "tidegate-max-parallelism",
+        long = "max-parallelism",
+        value_name = "N",
+        default_value_t = 128
+    )]
+    max_parallelism: u32,
+
+    /// Directory of the working copy of keyed state [default: a temporary directory]
+    ///
+    /// For one process at a time. Use a fast local disk. It need not survive: snapshots hold what does.
+    #[arg(id = "tidegate-state-dir", long = "state-dir", value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+
+    /// Directory of this job's snapshots; without it none are kept
+    ///
+    /// Use storage that survives the machine. One directory belongs to one job.
+    #[arg(id = "tidegate-snapshot-dir", long = "snapshot-dir", value_name = "DIR")]
+    snapshot_dir: Option<PathBuf>,
+
+    /// Time from the beginning of one snapshot to the beginning of the next, as in 500ms, 10s, 5m
+    #[arg(
+        id = "tidegate-snapshot-interval", long = "snapshot-interval", value_name = "TIME",
+        value_parser = humantime::parse_duration, default_value = "10s",
+    )]
+    snapshot_interval: Duration,
+
+    /// Number of snapshots to keep, at least 1: when another is complete, older ones are removed
+    #[arg(id = "tidegate-retain", long = "retain", value_name = "N", default_value_t = 3)]
+    retain: usize,
+
+    /// Snapshot to go on from: the latest complete one, the one with a number, or the one at a path
+    ///
+    /// `latest` and a number mean snapshots in --snapshot-dir. If there is none yet, `latest` starts from the beginning.
+    #[arg(id = "tidegate-restore", long = "restore", value_name = "latest|ID|PATH")]
+    restore: Option<String>,
+
+    /// What to do when a task fails: none, fixed:N,DELAY or exponential:INITIAL,MAX, with times as in 500ms, 1s
+    ///
+    /// fixed goes back to the last snapshot at most N times, each after DELAY. exponential does so without end: the delay
+    /// doubles from INITIAL to MAX, and begins again with INITIAL after the job has run 1h without a failure, or as long
+    /// as exponential:INITIAL,MAX,RESET says. [default: fixed:3,1s with --snapshot-dir, none without]
+    #[arg(id = "tidegate-restart", long = "restart", value_name = "STRATEGY")]
+    restart: Option<RestartStrategy>,
+
+    /// Most records per second that all sources together read, at least 1
+    #[arg(id = "tidegate-max-rate", long = "max-rate", value_name = "N")]
+    max_rate: Option<u64>,
+
+    /// Print the job's plan in this format and exit; nothing is read or written
+    #[arg(id = "tidegate-plan", long = "plan", value_name = "FORMAT", value_enum)]
+    pub(crate) plan: Option<PlanFormat>,
+
+    /// Check that the job could run, snapshot to restore included, and exit; nothing is processed
+    #[arg(id = "tidegate-check", long = "check")]
+    pub(crate) check: bool,
+
+    /// What to log on standard error: error, warn, info, debug, trace, or per module as in warn,tidegate=debug
+    #[arg(id = "tidegate-log", long = "log", value_name = "FILTER", default_value = "warn")]
+    pub(crate) log: String,
+
+    /// Show no progress and no summary
+    #[arg(id = "tidegate-quiet", long = "quiet")]
+    quiet: bool,
+}
+
+/// How a job is to run: validated.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// The number of workers.
+    pub parallelism: Parallelism,
+    /// The number of key groups.
+    pub max_parallelism: MaxParallelism,
+    /// Where keyed state has its working copy; a temporary directory if nowhere.
+    pub state_dir: Option<PathBuf>,
+    /// Where snapshots are kept; they are not, if nowhere.
+    pub snapshot_dir: Option<PathBuf>,
+    /// From the beginning of one snapshot to the beginning of the next; not zero.
+    pub snapshot_interval: Duration,
+    /// How many snapshots are kept; at least one.
+    pub retain: usize,
+    /// What to go on from.
+    pub restore: Option<RestoreTarget>,
+    /// What to do about a failed task.
+    pub restart: RestartStrategy,
+    /// The most records per second that all sources together read.
+    pub max_rate: Option<NonZeroU64>,
+    /// Whether nothing is said of progress.
+    pub quiet: bool,
+}
+
+impl Default for RunOptions {
+    /// For a job that runs inside of another program: one worker, no snapshots, no restarts, and quiet.
+    fn default() -> RunOptions {
+        RunOptions {
+            parallelism: Parallelism::ONE,
+            max_parallelism: MaxParallelism::DEFAULT,
+            state_dir: None,
+            snapshot_dir: None,
+            snapshot_interval: secs(10),
+            retain: 3,
+            restore: None,
+            restart: RestartStrategy::None,
+            max_rate: None,
+            quiet: true,
+        }
+    }
+}
+
+impl JobFlags {
+    /// What the flags stand for, together. `cpus` is the number of workers if the user names none.
+    ///
+    /// # Errors
+    /// [`usage`](Error::usage), if a flag's value is out of range or flags contradict each other.
+    pub fn options(&self, cpus: usize) -> Result<RunOptions> {
+        let max_parallelism = self.max_parallelism()?;
+        Ok(RunOptions {
+            parallelism: self.parallelism(max_parallelism, cpus)?,
+            max_parallelism,
+            state_dir: self.state_dir.clone(),
+            snapshot_dir: self.snapshot_dir.clone(),
+            snapshot_interval: self.snapshot_interval()?,
+            retain: self.retain()?,
+            restore: self.restore()?,
+            restart: self.restart()?,
+            max_rate: self.max_rate()?,
+            quiet: self.quiet,
+        })
+    }
+
+    fn max_parallelism(&self) -> Result<MaxParallelism> {
+        let groups = self.max_parallelism;
+        MaxParallelism::new(groups).ok_or_else(|| {
+            Error::usage(format!("--max-parallelism {groups} is not a number of key groups from 1 to 32768"))
+                .hint("leave it out for 128, which up to 128 workers can share")
+        })
+    }
+
+    fn parallelism(&self, max_parallelism: MaxParallelism, cpus: usize) -> Result<Parallelism> {
+        let max = max_parallelism.get();
+        let asked = self.parallelism.unwrap_or_else(|| u32::try_from(cpus).unwrap_or(max).clamp(1, max));
+        Parallelism::new(asked, max_parallelism).ok_or_else(|| match asked {
+            0 => Error::usage("--parallelism 0 leaves nobody to do the work").hint("give it 1 or more"),
+            _ => Error::usage(format!("--parallelism {asked} is more than --max-parallelism {max}"))
+                .hint("the key groups are dealt to the workers, and some would get none: lower the one or raise the other"),
+        })
+    }
+
+    fn snapshot_interval(&self) -> Result<Duration> {
+        if self.snapshot_interval.is_zero() {
+            return Err(Error::usage(
+                "--snapshot-interval is zero, so that there would be nothing but snapshots",
+            )
+            .hint("give it a time like 500ms or 10s"));
+        }
+        Ok(self.snapshot_interval)
+    }
+
+    fn retain(&self) -> Result<usize> {
+        if self.retain == 0 {
+            return Err(Error::usage("--retain 0 would remove every snapshot as soon as it is complete")
+                .hint("give it 1 or more; leave --snapshot-dir out to take no snapshots"));
+        }
+        Ok(self.retain)
+    }
+
+    fn restore(&self) -> Result<Option<RestoreTarget>> {
+        let Some(text) = &self.restore else { return Ok(None) };
+        let target: RestoreTarget = text.parse()?;
+        if self.snapshot_dir.is_none() && !matches!(target, RestoreTarget::Path(_)) {
+            return Err(Error::usage(format!("--restore {text} means a snapshot in --snapshot-dir, which is not given"))
+                .hint(format!(
+                    "add --snapshot-dir DIR, or name the snapshot's own directory; one that is called {text} is ./{text}"
+                )));
+        }
+        Ok(Some(target))
+    }
+
+    fn restart(&self) -> Result<RestartStrategy> {
+        match (self.restart, &self.snapshot_dir) {
+            (Some(RestartStrategy::None), _) | (None, None) => Ok(RestartStrategy::None),
+            (Some(strategy), Some(_)) => Ok(strategy),
+            (None, Some(_)) => Ok(RestartStrategy::Fixed { attempts: 3, delay: secs(1) }),
+            (Some(strategy), None) => Err(Error::usage(format!(
+                "--restart {strategy} goes back to the last snapshot, and none are kept"
+            ))
+            .hint("add --snapshot-dir DIR, or leave --restart out to end at the first failure")),
+        }
+    }
+
+    fn max_rate(&self) -> Result<Option<NonZeroU64>> {
+        match self.max_rate.map(NonZeroU64::new) {
+            Some(None) => Err(Error::usage("--max-rate 0 would read nothing, for ever")
+                .hint("give it a number of records per second, or leave it out to read as fast as possible")),
+            Some(rate) => Ok(rate),
+            None => Ok(None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args, Command, CommandFactory, FromArgMatches, Parser};
+
+    use super::*;
+    use crate::error::ErrorKind;
+    use crate::record::SnapshotId;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        flags: JobFlags,
+    }
+
+    fn options(line: &str) -> Result<RunOptions> {
+        let words = ["job"].into_iter().chain(line.split_whitespace());
+        Line::try_parse_from(words).unwrap().flags.options(6)
+    }
+
+    fn refused(line: &str) -> String {
+        let error = options(line).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Usage, "{line}");
+        assert!(format!("{error:#}").contains("\n  hint: "), "{line}");
+        error.to_string()
+    }
+
+    #[test]
+    fn without_flags_a_job_uses_every_cpu_and_keeps_nothing() {
+        let options = options("").unwrap();
+        assert_eq!((options.parallelism.get(), options.max_parallelism.get()), (6, 128));
+        assert_eq!((options.snapshot_interval, options.retain), (secs(10), 3));
+        assert_eq!(options.restart, RestartStrategy::None);
+        assert!(options.state_dir.is_none() && options.snapshot_dir.is_none() && options.restore.is_none());
+        assert!(options.max_rate.is_none() && !options.quiet);
+    }
+
+    #[test]
+    fn every_flag_arrives_in_the_options() {
+        let options = options(
+            "--parallelism 3 --max-parallelism 16 --state-dir st --snapshot-dir sn --snapshot-interval 500ms \
+             --retain 5 --restore 41 --max-rate 1000 --restart exponential:1s,1m,10m --quiet --plan dot --check",
+        )
+        .unwrap();
+        assert_eq!((options.parallelism.get(), options.max_parallelism.get()), (3, 16));
+        assert_eq!((options.state_dir, options.snapshot_dir), (Some("st".into()), Some("sn".into())));
+        assert_eq!((options.snapshot_interval, options.retain), (Duration::from_millis(500), 5));
+        assert!(matches!(options.restore, Some(RestoreTarget::Id(SnapshotId(41)))));
+        assert_eq!(options.max_rate.map(NonZeroU64::get), Some(1000));
+        assert_eq!(options.restart.to_string(), "exponential:1s,1m,10m");
+        assert!(options.quiet);
+    }
+
+    #[test]
+    fn the_default_parallelism_never_exceeds_the_number_of_key_groups() {
+        assert_eq!(options("--max-parallelism 4").unwrap().parallelism.get(), 4);
+    }
+
+    #[test]
+    fn with_a_snapshot_dir_a_failed_job_restarts_unless_told_not_to() {
+        assert_eq!(options("--snapshot-dir d").unwrap().restart.to_string(), "fixed:3,1s");
+        assert_eq!(options("--snapshot-dir d --restart none").unwrap().restart, RestartStrategy::None);
+        assert_eq!(options("--restart none").unwrap().restart, RestartStrategy::None);
+    }
+
+    #[test]
+    fn what_can_not_be_is_refused_and_the_flag_named() {
+        for (line, message) in [
+            ("--parallelism 0", "--parallelism 0"),
+            ("--parallelism 129", "--parallelism 129 is more than --max-parallelism 128"),
+            ("--max-parallelism 0", "--max-parallelism 0"),
+            ("--max-parallelism 32769", "--max-parallelism 32769"),
+            ("--snapshot-interval 0s", "--snapshot-interval is zero"),
+            ("--retain 0", "--retain 0"),
+            ("--max-rate 0", "--max-rate 0"),
+            ("--restore latest", "--restore latest means a snapshot in --snapshot-dir"),
+            ("--restore 7", "--restore 7 means a snapshot in --snapshot-dir"),
+            ("--restart fixed:3,1s", "--restart fixed:3,1s goes back to the last snapshot"),
+        ] {
+            let refusal = refused(line);
+            assert!(refusal.starts_with(message), "{line}: {refusal}");
+        }
+    }
+
+    #[test]
+    fn a_snapshot_at_a_path_needs_no_snapshot_dir() {
+        let options = options("--restore ./old/41").unwrap();
+        assert!(matches!(options.restore, Some(RestoreTarget::Path(path)) if path.ends_with("old/41")));
+    }
+
+    #[test]
+    fn every_flag_has_a_help_text_under_our_heading_and_an_id_of_its_own() {
+        Line::command().debug_assert();
+        for arg in JobFlags::augment_args(Command::new("job")).get_arguments() {
+            assert!(arg.get_help().is_some_and(|help| help.to_string().len() > 20), "{arg} has no help");
+            assert_eq!(arg.get_help_heading(), Some("Tidegate"), "{arg}");
+            assert!(arg.get_id().as_str().starts_with("tidegate-"), "{arg}");
+        }
+        assert!(JobFlags::augment_args(Command::new("job")).get_groups().next().is_none());
+    }
+
+    #[test]
+    fn flags_can_be_read_from_matches_that_hold_others_too() {
+        let command = JobFlags::augment_args(Command::new("job").arg(clap::Arg::new("plan")));
+        let matches = command.try_get_matches_from(["job", "mine", "--plan", "json"]).unwrap();
+        assert_eq!(JobFlags::from_arg_matches(&matches).unwrap().plan, Some(PlanFormat::Json));
+    }
+}

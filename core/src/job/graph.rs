@@ -1,0 +1,210 @@
+//! The graph of a job: its stages, and the edges between them. Wired once, instantiated for every attempt and worker.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::job::plan::{Plan, PlanEdge, PlanStage, PlanStep, Ship, StageKind};
+use crate::job::RunOptions;
+use crate::record::EdgeIndex;
+use crate::sink::{Delivery, Settle};
+use crate::source::{Replay, Source, Split};
+use crate::task::stage::{OperatorSchema, Stage};
+
+/// A wired job.
+pub struct Graph {
+    pub(crate) job: String,
+    /// In the order of their creation, which is an order of the data's flow: an edge leads from an earlier stage to a later.
+    pub(crate) stages: Vec<StageNode>,
+    pub(crate) edges: Vec<EdgeNode>,
+}
+
+/// A stage of the graph.
+pub(crate) struct StageNode {
+    pub name: String,
+    pub kind: StageKind,
+    pub steps: Vec<PlanStep>,
+    /// What the stage begins with.
+    pub role: StageRole,
+    /// The sink that ends its chain, if one does.
+    pub sink: Option<SinkNode>,
+    /// Builds a subtask; there as soon as the chain has an end.
+    pub build: Option<StageBuilder>,
+}
+
+pub(crate) type StageBuilder = Box<dyn Fn() -> Box<dyn Stage> + Send + Sync>;
+
+/// What a stage begins with.
+pub(crate) enum StageRole {
+    Source(Arc<dyn Origin>),
+    Keyed(OperatorSchema),
+    Local,
+}
+
+/// The part of a source that does not depend on what it gives.
+pub(crate) trait Origin: Send + Sync {
+    fn describe(&self) -> String;
+    fn replay(&self) -> Replay;
+    fn splits(&self) -> Result<Vec<Split>>;
+}
+
+impl<S: Source> Origin for S {
+    fn describe(&self) -> String {
+        Source::describe(self)
+    }
+
+    fn replay(&self) -> Replay {
+        Source::replay(self)
+    }
+
+    fn splits(&self) -> Result<Vec<Split>> {
+        Source::splits(self)
+    }
+}
+
+/// A sink of the graph.
+pub(crate) struct SinkNode {
+    pub name: String,
+    pub sink: Arc<dyn Settle>,
+}
+
+/// An edge of the graph.
+pub(crate) struct EdgeNode {
+    pub from: usize,
+    pub to: usize,
+    pub ship: Ship,
+    pub label: String,
+}
+
+impl Graph {
+    pub(crate) fn new(job: &str) -> Graph {
+        Graph { job: job.to_string(), stages: Vec::new(), edges: Vec::new() }
+    }
+
+    /// Adds a stage whose chain has no end yet.
+    pub(crate) fn begin_stage(&mut self, name: &str, kind: StageKind, role: StageRole) -> usize {
+        let steps = Vec::new();
+        self.stages.push(StageNode { name: name.to_string(), kind, steps, role, sink: None, build: None });
+        self.stages.len() - 1
+    }
+
+    /// A name for a stage that the user does not name, after `base`.
+    pub(crate) fn unused_name(&self, base: &str) -> String {
+        let taken: BTreeSet<&str> = self.stages.iter().map(|stage| stage.name.as_str()).collect();
+        let numbered = (2..).map(|n| format!("{base} {n}"));
+        std::iter::once(base.to_string()).chain(numbered).find(|name| !taken.contains(name.as_str())).unwrap_or_default()
+    }
+
+    pub(crate) fn add_edge(&mut self, from: usize, to: usize, ship: Ship, label: &str) -> EdgeIndex {
+        self.edges.push(EdgeNode { from, to, ship, label: label.to_string() });
+        EdgeIndex(self.edges.len() as u32 - 1)
+    }
+
+    /// The edges that leave a stage.
+    pub(crate) fn edges_from(&self, stage: usize) -> impl Iterator<Item = (EdgeIndex, &EdgeNode)> {
+        (0..).map(EdgeIndex).zip(&self.edges).filter(move |(_, edge)| edge.from == stage)
+    }
+
+    /// The edges that lead to a stage.
+    pub(crate) fn edges_to(&self, stage: usize) -> impl Iterator<Item = (EdgeIndex, &EdgeNode)> {
+        (0..).map(EdgeIndex).zip(&self.edges).filter(move |(_, edge)| edge.to == stage)
+    }
+
+    /// The sources, each with its stage.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = (usize, &str, &dyn Origin)> {
+        self.stages.iter().enumerate().filter_map(|(index, stage)| match &stage.role {
+            StageRole::Source(source) => Some((index, stage.name.as_str(), &**source)),
+            StageRole::Keyed(_) | StageRole::Local => None,
+        })
+    }
+
+    /// The stateful operators and their schemas.
+    pub(crate) fn operators(&self) -> Vec<(String, OperatorSchema)> {
+        let schema = |stage: &StageNode| match &stage.role {
+            StageRole::Keyed(schema) => Some((stage.name.clone(), schema.clone())),
+            StageRole::Source(_) | StageRole::Local => None,
+        };
+        self.stages.iter().filter_map(schema).collect()
+    }
+
+    pub(crate) fn sinks(&self) -> impl Iterator<Item = &SinkNode> {
+        self.stages.iter().filter_map(|stage| stage.sink.as_ref())
+    }
+
+    /// Checks what can only be known when everything is wired.
+    pub(crate) fn validate(&self) -> Result<()> {
+        if self.stages.is_empty() {
+            return Err(Error::usage(format!("job {:?} has no source", self.job))
+                .hint("begin with `job.source(\"name\", ..)` in the job function"));
+        }
+        if let Some(open) = self.stages.iter().find(|stage| stage.build.is_none()) {
+            return Err(Error::usage(format!("the stream {:?} goes nowhere: its records would be lost", open.name))
+                .hint("end it with `.sink(\"name\", ..)`, or with `.discard()` if nobody needs them"));
+        }
+        let sources = self.sources().map(|(_, name, _)| name);
+        let operators = self.stages.iter().filter(|stage| matches!(stage.role, StageRole::Keyed(_)));
+        unique("sources", sources)?;
+        unique("operators", operators.map(|stage| stage.name.as_str()))?;
+        unique("sinks", self.sinks().map(|sink| sink.name.as_str()))
+    }
+
+    /// Exactly-once needs sources that can be read again and sinks that can commit.
+    pub(crate) fn check_exactly_once(&self) -> Result<()> {
+        for (_, name, source) in self.sources() {
+            if source.replay() == Replay::Never {
+                let what = source.describe();
+                return Err(Error::usage(format!(
+                    "source {name:?} ({what}) can't be read again after a failure, and --snapshot-dir promises exactly-once"
+                ))
+                .hint("give the job a file instead, or run it without --snapshot-dir"));
+            }
+        }
+        for SinkNode { name, sink } in self.sinks() {
+            if sink.delivery() == Delivery::AtLeastOnce {
+                let what = sink.describe();
+                return Err(Error::usage(format!(
+                    "sink {name:?} ({what}) can't take back what it has written, and --snapshot-dir promises exactly-once"
+                ))
+                .hint("have the job write files instead (a flag like --output DIR), or run it without --snapshot-dir"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The graph as people look at it.
+    pub fn plan(&self, options: &RunOptions) -> Plan {
+        let stage = |stage: &StageNode| PlanStage {
+            name: stage.name.clone(),
+            kind: stage.kind,
+            steps: stage.steps.clone(),
+        };
+        let edge = |edge: &EdgeNode| PlanEdge {
+            from: edge.from,
+            to: edge.to,
+            ship: edge.ship,
+            label: edge.label.clone(),
+        };
+        Plan {
+            job: self.job.clone(),
+            parallelism: options.parallelism.get(),
+            max_parallelism: options.max_parallelism.get(),
+            stages: self.stages.iter().map(stage).collect(),
+            edges: self.edges.iter().map(edge).collect(),
+        }
+    }
+}
+
+fn unique<'a>(kind: &str, names: impl Iterator<Item = &'a str>) -> Result<()> {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        if name.trim().is_empty() {
+            return Err(Error::usage(format!("one of the {kind} has an empty name"))
+                .hint("give it a name: it is what a snapshot knows it by"));
+        }
+        if !seen.insert(name) {
+            return Err(Error::usage(format!("two {kind} are called {name:?}"))
+                .hint("give each a name of its own: it is what a snapshot knows it by"));
+        }
+    }
+    Ok(())
+}

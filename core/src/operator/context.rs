@@ -1,0 +1,71 @@
+//! What an operator may ask and do while it handles one record or timer.
+
+use crate::key::KeyHash;
+use crate::operator::timers::{TimeDomain, Timer, Timers};
+use crate::operator::{KeyOf, Operator, TimerId};
+use crate::time::{Clock, EventTime};
+
+/// The surroundings of one record or timer: its key and times, and the timers of the key.
+pub struct Context<'a, O: Operator> {
+    pub(crate) key: &'a KeyOf<O>,
+    pub(crate) hash: KeyHash,
+    pub(crate) at: EventTime,
+    pub(crate) watermark: EventTime,
+    pub(crate) clock: &'a Clock,
+    pub(crate) timers: &'a mut Timers<KeyOf<O>, O::Timer>,
+    pub(crate) cleared: bool,
+}
+
+impl<O: Operator> Context<'_, O> {
+    /// The key of the record or timer.
+    pub fn key(&self) -> &KeyOf<O> {
+        self.key
+    }
+
+    /// The event time of the record, or the time that the timer was set for. What is emitted carries it too.
+    pub fn event_time(&self) -> EventTime {
+        self.at
+    }
+
+    /// How far event time has come: no record older than this is expected.
+    pub fn watermark(&self) -> EventTime {
+        self.watermark
+    }
+
+    /// Whether the record is late: older than the watermark.
+    pub fn is_late(&self) -> bool {
+        self.at <= self.watermark
+    }
+
+    /// The time of the clock on the wall. A result that depends on it is not the same after a restore.
+    pub fn processing_time(&self) -> EventTime {
+        self.clock.now()
+    }
+
+    /// Sets a timer of this key in event time: it fires when the watermark reaches `at`; if it has already, then with
+    /// the next watermark.
+    pub fn set_timer(&mut self, at: EventTime, payload: O::Timer) -> TimerId {
+        self.set(TimeDomain::Event, at, payload)
+    }
+
+    /// Sets a timer of this key in processing time: it fires when the clock on the wall reaches `at`. Those that are not
+    /// due when a bounded input ends do not fire (as in Flink).
+    pub fn set_processing_timer(&mut self, at: EventTime, payload: O::Timer) -> TimerId {
+        self.set(TimeDomain::Processing, at, payload)
+    }
+
+    fn set(&mut self, domain: TimeDomain, at: EventTime, payload: O::Timer) -> TimerId {
+        self.timers.set(domain, at, Timer { hash: self.hash, key: self.key.clone(), payload })
+    }
+
+    /// Cancels a timer of this key. Whether it was still waiting.
+    pub fn cancel_timer(&mut self, id: TimerId) -> bool {
+        self.timers.cancel(id, self.key)
+    }
+
+    /// Forgets the state of this key when the operator returns: its row is gone, and the key's next record starts from
+    /// `Default`. A key that has nothing left to remember should be cleared, or state only ever grows. Timers stay.
+    pub fn clear_state(&mut self) {
+        self.cleared = true;
+    }
+}

@@ -1,0 +1,298 @@
+//! The stage of a keyed operator: finds the row of each record's key and lets the operator work on it.
+//!
+//! What enters: batches of routed records, watermarks, processing time. What leaves, down the chain: what the operator
+//! emits, and watermarks *after* the timers that they make fire. Always: the operator sees one key at a time, and a key's
+//! records in the order in which they came.
+
+use std::sync::Arc;
+
+use crate::chain::{Fill, Head, LocalEdge, Signal, Step, downcast};
+use crate::error::Result;
+use crate::exchange::partition::KeyAccess;
+use crate::key::KeyHash;
+use crate::operator::context::Context;
+use crate::operator::emit::Emitter;
+use crate::operator::timers::{FrozenTimer, TimeDomain, Timer, Timers};
+use crate::operator::{KeyOf, Operator};
+use crate::record::{Barrier, Batch, EdgeIndex, Origin, Outbox, Routed, SnapshotId};
+use crate::state::fjall::FrozenStore;
+use crate::state::table::{Row, StateTable};
+use crate::state::{Describe, State};
+use crate::task::stage::{
+    FrozenRows, FrozenState, OperatorSchema, RestoredState, Section, Stage, StageContext, StageSnapshot, StateRow,
+    Whereabouts,
+};
+use crate::time::{Clock, EventTime};
+
+/// The beginning of a stage whose first step is a keyed operator.
+pub struct KeyedHead<O, A> {
+    pub(crate) name: String,
+    pub(crate) operator: Arc<O>,
+    pub(crate) access: A,
+    pub(crate) side: Option<EdgeIndex>,
+}
+
+/// The schema of an operator's state, as a manifest records it.
+pub(crate) fn schema_of<O: Operator>() -> OperatorSchema {
+    OperatorSchema { state: O::State::schema(), timer: O::Timer::schema() }
+}
+
+impl<O, A> Head for KeyedHead<O, A>
+where
+    O: Operator<Side: Send>,
+    A: KeyAccess<O::In, Key = KeyOf<O>>,
+{
+    type Out = O::Out;
+
+    fn build<N: Step<O::Out>>(&self, next: N) -> Box<dyn Stage> {
+        Box::new(KeyedStage {
+            name: self.name.clone(),
+            operator: Arc::clone(&self.operator),
+            access: self.access.clone(),
+            working: None,
+            side: SideOutput(self.side.map(LocalEdge::new)),
+            next,
+        })
+    }
+}
+
+struct KeyedStage<O: Operator, A, N> {
+    name: String,
+    operator: Arc<O>,
+    access: A,
+    /// There from `open` on.
+    working: Option<Working<O>>,
+    side: SideOutput<O::Side>,
+    next: N,
+}
+
+/// What an open stage works with.
+struct Working<O: Operator> {
+    table: StateTable<O::State>,
+    time: Time<O>,
+    cx: StageContext,
+    /// Where it is just now, for a report of a panic.
+    current: Option<KeyHash>,
+    origin: Origin,
+}
+
+/// The operator's times, and what waits for them.
+struct Time<O: Operator> {
+    timers: Timers<KeyOf<O>, O::Timer>,
+    watermark: EventTime,
+    clock: Clock,
+}
+
+/// The side output, if the operator has one and the job uses it. An operator without one has nothing to emit there: its
+/// side type has no values.
+struct SideOutput<T>(Option<LocalEdge<T>>);
+
+impl<T: Send + 'static> Step<T> for SideOutput<T> {
+    #[inline]
+    fn push(&mut self, value: T, at: EventTime) {
+        if let Some(edge) = &mut self.0 {
+            edge.push(value, at);
+        }
+    }
+
+    fn signal(&mut self, signal: &mut Signal<'_>, out: &mut Outbox) -> Result<()> {
+        match &mut self.0 {
+            Some(edge) => edge.signal(signal, out),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<O: Operator> Time<O> {
+    /// Lets the operator work on one key's row, at event time `at`.
+    #[inline]
+    fn visit<N>(
+        &mut self,
+        row: &mut Row<O::State>,
+        at: EventTime,
+        (next, side): (&mut N, &mut SideOutput<O::Side>),
+        act: impl FnOnce(&mut O::State, &mut Context<'_, O>, &mut Emitter<'_, N>, &mut SideEmitter<'_, O>),
+    ) {
+        let hash = row.hash();
+        let (key, state) = row.parts();
+        let mut cx = Context {
+            key,
+            hash,
+            at,
+            watermark: self.watermark,
+            clock: &self.clock,
+            timers: &mut self.timers,
+            cleared: false,
+        };
+        act(state, &mut cx, &mut Emitter { next, at }, &mut Emitter { next: side, at });
+        if cx.cleared {
+            row.clear();
+        }
+    }
+}
+
+type SideEmitter<'a, O> = Emitter<'a, SideOutput<<O as Operator>::Side>>;
+
+impl<O: Operator<Side: Send>> Working<O> {
+    /// Fires every timer that is due at `now`, also those that firing sets.
+    fn fire<N: Step<O::Out>>(
+        &mut self,
+        operator: &O,
+        domain: TimeDomain,
+        now: EventTime,
+        next: &mut N,
+        side: &mut SideOutput<O::Side>,
+    ) -> Result<()> {
+        self.origin = Origin::default();
+        while let Some((at, Timer { hash, key, payload })) = self.time.timers.pop_due(domain, now) {
+            self.current = Some(hash);
+            let row = self.table.row(hash, &key)?;
+            self.time.visit(row, at, (next, side), |state, cx, out, side| {
+                operator.on_timer(payload, state, cx, out, side);
+            });
+        }
+        self.table.settle()
+    }
+}
+
+impl<O: Operator, A, N> KeyedStage<O, A, N> {
+    fn owner(&self) -> String {
+        format!("operator {}", self.name)
+    }
+}
+
+const OPEN: &str = "the driver opens a stage before it uses it";
+
+impl<O, A, N> Stage for KeyedStage<O, A, N>
+where
+    O: Operator<Side: Send>,
+    A: KeyAccess<O::In, Key = KeyOf<O>>,
+    N: Step<O::Out>,
+{
+    fn open(&mut self, cx: StageContext) -> Result<()> {
+        let mut opened = Outbox::default();
+        self.next.signal(&mut Signal::Open(&cx), &mut opened)?;
+        let store = cx.state.store(&self.name, cx.subtask)?;
+        self.working = Some(Working {
+            table: StateTable::new(&self.name, store, cx.max_parallelism),
+            time: Time { timers: Timers::new(), watermark: EventTime::MIN, clock: cx.clock.clone() },
+            cx,
+            current: None,
+            origin: Origin::default(),
+        });
+        Ok(())
+    }
+
+    fn restore(&mut self, state: &dyn RestoredState) -> Result<()> {
+        let owner = self.owner();
+        let working = self.working.as_mut().expect(OPEN);
+        let mut watermarks = Vec::new();
+        for entry in state.entries(&owner) {
+            match entry.item.as_str() {
+                "watermark" => watermarks.push(serde_json::from_value(entry.value.clone())?),
+                _ => working.time.timers.skip_numbers(serde_json::from_value(entry.value.clone())?),
+            }
+        }
+        working.time.watermark = watermarks.into_iter().min().unwrap_or(EventTime::MIN);
+        let (timers, table, groups) = (&mut working.time.timers, &mut working.table, working.cx.groups);
+        let mut rows = table.restore()?;
+        state.rows(&self.name, groups, &mut |row| match row.section {
+            Section::State => rows.put(row.group, row.key, row.value),
+            Section::EventTimer | Section::ProcessingTimer => timers.restore(row),
+        })?;
+        rows.finish()?;
+        self.next.signal(&mut Signal::Restore(state), &mut Outbox::default())
+    }
+
+    fn process(&mut self, batch: Batch, out: &mut Outbox) -> Result<()> {
+        let working = self.working.as_mut().expect(OPEN);
+        (working.origin, out.origin) = (batch.origin, batch.origin);
+        let operator = &*self.operator;
+        for record in downcast::<Routed<A::Carried, O::In>>(batch.records) {
+            let Routed { hash, carried, value, at } = record;
+            working.current = Some(hash);
+            let row = working.table.row(hash, self.access.key(&value, &carried))?;
+            working.time.visit(row, at, (&mut self.next, &mut self.side), |state, cx, out, side| {
+                operator.on_event(value, state, cx, out, side);
+            });
+        }
+        working.table.settle()
+    }
+
+    fn advance_watermark(&mut self, watermark: EventTime, out: &mut Outbox) -> Result<()> {
+        let working = self.working.as_mut().expect(OPEN);
+        if watermark <= working.time.watermark {
+            return Ok(());
+        }
+        working.time.watermark = watermark;
+        working.fire(&self.operator, TimeDomain::Event, watermark, &mut self.next, &mut self.side)?;
+        self.side.signal(&mut Signal::Watermark(watermark), out)?;
+        self.next.signal(&mut Signal::Watermark(watermark), out)
+    }
+
+    fn advance_processing_time(&mut self, now: EventTime, _out: &mut Outbox) -> Result<()> {
+        let working = self.working.as_mut().expect(OPEN);
+        working.fire(&self.operator, TimeDomain::Processing, now, &mut self.next, &mut self.side)
+    }
+
+    fn next_processing_timer(&self) -> Option<EventTime> {
+        self.working.as_ref().and_then(|working| working.time.timers.next_processing())
+    }
+
+    fn flush(&mut self, fill: Fill, out: &mut Outbox) -> Result<()> {
+        self.side.signal(&mut Signal::Flush(fill), out)?;
+        self.next.signal(&mut Signal::Flush(fill), out)
+    }
+
+    fn snapshot(&mut self, barrier: Barrier, mut snapshot: StageSnapshot, out: &mut Outbox) -> Result<StageSnapshot> {
+        let owner = self.owner();
+        let working = self.working.as_mut().expect(OPEN);
+        snapshot.put(&owner, "watermark", working.time.watermark)?;
+        snapshot.put(&owner, "next timer", working.time.timers.next_number())?;
+        if snapshot.with_state {
+            let rows = FrozenOperator {
+                store: working.table.freeze()?,
+                timers: working.time.timers.freeze(working.cx.max_parallelism)?,
+            };
+            snapshot.keyed.push(FrozenState {
+                operator: self.name.clone(),
+                schema: schema_of::<O>(),
+                groups: working.cx.groups,
+                rows: Box::new(rows),
+            });
+        }
+        self.side.signal(&mut Signal::Barrier(barrier, &mut snapshot), out)?;
+        self.next.signal(&mut Signal::Barrier(barrier, &mut snapshot), out)?;
+        Ok(snapshot)
+    }
+
+    fn commit(&mut self, snapshot: SnapshotId, out: &mut Outbox) -> Result<()> {
+        self.next.signal(&mut Signal::Commit(snapshot), out)
+    }
+
+    fn whereabouts(&self) -> Whereabouts {
+        self.working.as_ref().map_or_else(Whereabouts::default, |working| Whereabouts {
+            group: working.current.map(|hash| hash.group(working.cx.max_parallelism)),
+            origin: working.origin,
+        })
+    }
+}
+
+/// The frozen rows and timers of an operator.
+struct FrozenOperator {
+    store: FrozenStore,
+    timers: Vec<FrozenTimer>,
+}
+
+impl FrozenRows for FrozenOperator {
+    fn visit(&self, each: &mut dyn FnMut(StateRow<'_>) -> Result<()>) -> Result<()> {
+        let mut timers = self.timers.iter().map(FrozenTimer::row).peekable();
+        self.store.visit(&mut |group, key, value| {
+            while let Some(timer) = timers.next_if(|timer| timer.group < group) {
+                each(timer)?;
+            }
+            each(StateRow { group, section: Section::State, key, value })
+        })?;
+        timers.try_for_each(each)
+    }
+}

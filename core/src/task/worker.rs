@@ -1,0 +1,337 @@
+//! A worker: one thread, one subtask of every stage.
+//!
+//! A turn goes through the stages from the last to the first, so that what is nearly done is done before anything new is
+//! read. A stage whose output could not all be sent is not driven. Nothing in a turn waits; a worker whose stages all
+//! have nothing to do sleeps behind its doorbell.
+//!
+//! A barrier: the coordinator tells the source stages ([`Command::Inject`]); every later stage meets it at its input gate
+//! when it is aligned. The stage freezes its part; encoding and writing are handed to rayon; what was written is reported.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender};
+use std::time::Duration;
+
+use crate::chain::Fill;
+use crate::error::{Error, Result};
+use crate::exchange::channel::Doorbell;
+use crate::exchange::input_gate::{Input, InputGate};
+use crate::exchange::output_gate::OutputGate;
+use crate::key::SubtaskIndex;
+use crate::record::{Barrier, BarrierKind, Element, Outbox, SnapshotId};
+use crate::snapshot::manifest::StateFile;
+use crate::snapshot::write::write_state;
+use crate::task::metrics::WatermarkMetrics;
+use crate::task::panic;
+use crate::task::stage::{Entry, OperatorSchema, Polled, Stage, StageSnapshot, Whereabouts};
+use crate::time::{Clock, EventTime};
+
+/// How long gathered records wait in a busy stage before they are handed on.
+const LINGER: Duration = Duration::from_millis(5);
+/// How long a worker sleeps at most when its sources have nothing just now.
+const SOURCE_PAUSE: Duration = Duration::from_millis(1);
+/// How long a worker sleeps at most when it waits for others.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// What the coordinator tells a worker.
+#[derive(Clone, Debug)]
+pub(crate) enum Command {
+    /// The source stages begin a snapshot. Its files go into the directory; without one, state is not kept.
+    Inject(Barrier, Option<PathBuf>),
+    /// The snapshot is complete: sinks commit.
+    Commit(SnapshotId),
+    /// Everything is done.
+    Finish,
+}
+
+/// What a worker tells the coordinator.
+pub(crate) enum Report {
+    /// The source in this stage and subtask has been read to its end.
+    Exhausted(TaskId),
+    /// The part of a snapshot is written.
+    Acknowledged(TaskId, SnapshotId, SnapshotPart),
+    /// The sinks of the stage have committed.
+    Committed(TaskId, SnapshotId),
+    /// The worker has stopped because of this.
+    Failed(Error),
+}
+
+/// A subtask of a stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct TaskId {
+    pub stage: usize,
+    pub subtask: SubtaskIndex,
+}
+
+/// A subtask's part of a snapshot, written.
+#[derive(Default)]
+pub(crate) struct SnapshotPart {
+    pub entries: Vec<Entry>,
+    pub operators: Vec<(String, OperatorSchema, StateFile)>,
+}
+
+/// Translates a stage's whereabouts into words: which splits have which names is known to the job.
+pub(crate) type Describe = Arc<dyn Fn(usize, Whereabouts) -> String + Send + Sync>;
+
+/// One subtask and the gates around it.
+pub(crate) struct Task {
+    pub id: TaskId,
+    pub stage: Box<dyn Stage>,
+    pub state: TaskState,
+    pub output: OutputGate,
+    pub outbox: Outbox,
+    /// When gathered records were last handed on.
+    pub flushed_at: Duration,
+}
+
+/// What a task does.
+pub(crate) enum TaskState {
+    /// Reads its source.
+    Reading,
+    /// Its source has ended; it still takes part in snapshots.
+    Exhausted,
+    /// Reads its input gate.
+    Receiving(InputGate),
+    /// Has passed the last barrier: nothing comes any more.
+    Drained,
+}
+
+/// How a task's turn went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// It did something.
+    Busy,
+    /// It had nothing to do.
+    Idle,
+}
+
+/// One thread's share of a job.
+pub(crate) struct Worker {
+    pub tasks: Vec<Task>,
+    pub commands: Receiver<Command>,
+    pub reports: Sender<Report>,
+    pub cancelled: Arc<AtomicBool>,
+    pub clock: Clock,
+    pub doorbell: Doorbell,
+    pub watermarks: Arc<WatermarkMetrics>,
+    pub describe: Describe,
+    /// Where the files of the snapshot in flight go.
+    pub snapshot_path: Option<PathBuf>,
+    /// Whether the snapshot's files are written here and now and not by rayon: under virtual time.
+    pub writes_inline: bool,
+}
+
+/// How a worker's turn went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Some stage did something.
+    Busy,
+    /// No stage had anything to do.
+    Idle,
+    /// The job is over for this worker.
+    Done,
+}
+
+impl Worker {
+    /// Works until told to finish, cancelled, or failed; a failure is reported.
+    pub fn run(mut self) {
+        self.doorbell.move_in();
+        loop {
+            match self.step() {
+                Ok(Step::Busy) => {}
+                Ok(Step::Idle) => self.doorbell.sleep(self.pause()),
+                Ok(Step::Done) => return,
+                Err(error) => {
+                    // The coordinator is gone only if the job is over: then nobody needs to know.
+                    let _ = self.reports.send(Report::Failed(error));
+                    return;
+                }
+            }
+            if self.cancelled.load(Ordering::Relaxed) {
+                return;
+            }
+        }
+    }
+
+    /// One turn through all stages, from the last to the first.
+    pub fn step(&mut self) -> Result<Step> {
+        let mut step = Step::Idle;
+        while let Ok(command) = self.commands.try_recv() {
+            step = Step::Busy;
+            match command {
+                Command::Inject(barrier, path) => {
+                    self.snapshot_path = path;
+                    self.inject(barrier)?;
+                }
+                Command::Commit(snapshot) => self.commit(snapshot)?,
+                Command::Finish => return Ok(Step::Done),
+            }
+        }
+        for task in (0..self.tasks.len()).rev() {
+            if self.turn(task)? == Turn::Busy {
+                step = Step::Busy;
+            }
+        }
+        Ok(step)
+    }
+
+    /// Until when there is certainly nothing to do, unless the doorbell rings.
+    fn pause(&self) -> Duration {
+        let reading = self.tasks.iter().any(|task| matches!(task.state, TaskState::Reading));
+        let longest = if reading { SOURCE_PAUSE } else { PAUSE };
+        let due = self.tasks.iter().filter_map(|task| task.stage.next_processing_timer()).min();
+        due.map_or(longest, |due| due.since(self.clock.now()).min(longest))
+    }
+
+    fn inject(&mut self, barrier: Barrier) -> Result<()> {
+        for index in 0..self.tasks.len() {
+            if matches!(self.tasks[index].state, TaskState::Reading | TaskState::Exhausted) {
+                self.snapshot(index, barrier)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, snapshot: SnapshotId) -> Result<()> {
+        for index in 0..self.tasks.len() {
+            self.drive(index, |stage, out| stage.commit(snapshot, out))?;
+            self.tasks[index].send(&self.watermarks);
+            let _ = self.reports.send(Report::Committed(self.tasks[index].id, snapshot));
+        }
+        Ok(())
+    }
+
+    /// Takes a task's part of the snapshot and hands the barrier on.
+    fn snapshot(&mut self, index: usize, barrier: Barrier) -> Result<()> {
+        let part = StageSnapshot::new(self.snapshot_path.is_some());
+        let part = self.drive(index, |stage, out| stage.snapshot(barrier, part, out))?;
+        let task = &mut self.tasks[index];
+        task.send(&self.watermarks);
+        if barrier.kind == BarrierKind::Last {
+            task.state = TaskState::Drained;
+        }
+        let (id, reports, path) = (task.id, self.reports.clone(), self.snapshot_path.clone());
+        let write = move || {
+            let report = match write_part(part, id.subtask, path) {
+                Ok(part) => Report::Acknowledged(id, barrier.snapshot, part),
+                Err(error) => Report::Failed(error),
+            };
+            let _ = reports.send(report);
+        };
+        if self.writes_inline { write() } else { rayon::spawn(write) }
+        Ok(())
+    }
+
+    /// Lets a task do one thing, if its output is free.
+    fn turn(&mut self, index: usize) -> Result<Turn> {
+        if !self.tasks[index].output.flush() {
+            return Ok(Turn::Idle);
+        }
+        let fired = self.fire_processing_time(index)?;
+        let turn = match &mut self.tasks[index].state {
+            TaskState::Reading => self.read(index)?,
+            TaskState::Receiving(gate) => match gate.poll() {
+                None => Turn::Idle,
+                Some(input) => self.receive(index, input)?,
+            },
+            TaskState::Exhausted | TaskState::Drained => Turn::Idle,
+        };
+        let task = &mut self.tasks[index];
+        if !matches!(task.state, TaskState::Drained) {
+            let now = self.clock.monotonic();
+            let fill = if turn == Turn::Idle || now.saturating_sub(task.flushed_at) >= LINGER {
+                task.flushed_at = now;
+                Fill::Any
+            } else {
+                Fill::Full
+            };
+            self.drive(index, |stage, out| stage.flush(fill, out))?;
+        }
+        self.tasks[index].send(&self.watermarks);
+        Ok(if fired == Turn::Busy { fired } else { turn })
+    }
+
+    fn fire_processing_time(&mut self, index: usize) -> Result<Turn> {
+        let Some(due) = self.tasks[index].stage.next_processing_timer() else { return Ok(Turn::Idle) };
+        let now = self.clock.now();
+        if due > now || matches!(self.tasks[index].state, TaskState::Drained) {
+            return Ok(Turn::Idle);
+        }
+        self.drive(index, |stage, out| stage.advance_processing_time(now, out))?;
+        Ok(Turn::Busy)
+    }
+
+    fn read(&mut self, index: usize) -> Result<Turn> {
+        match self.drive(index, |stage, out| stage.poll(out))? {
+            Polled::Records(_) => Ok(Turn::Busy),
+            Polled::Idle => Ok(Turn::Idle),
+            Polled::Exhausted => {
+                self.drive(index, |stage, out| stage.advance_watermark(EventTime::MAX, out))?;
+                let task = &mut self.tasks[index];
+                task.state = TaskState::Exhausted;
+                let _ = self.reports.send(Report::Exhausted(task.id));
+                Ok(Turn::Busy)
+            }
+        }
+    }
+
+    fn receive(&mut self, index: usize, input: Input) -> Result<Turn> {
+        match input {
+            Input::Batch(batch) => self.drive(index, |stage, out| stage.process(batch, out))?,
+            Input::Watermark(watermark) => {
+                self.drive(index, |stage, out| stage.advance_watermark(watermark, out))?;
+            }
+            Input::Barrier(barrier) => self.snapshot(index, barrier)?,
+        }
+        Ok(Turn::Busy)
+    }
+
+    /// Calls a stage. Its panic is an error that says where it happened.
+    fn drive<T>(&mut self, index: usize, call: impl FnOnce(&mut dyn Stage, &mut Outbox) -> Result<T>) -> Result<T> {
+        let Task { id, stage, outbox, .. } = &mut self.tasks[index];
+        match panic::catch(|| call(&mut **stage, outbox)) {
+            Ok(result) => result,
+            Err(panic) => {
+                let place = (self.describe)(id.stage, stage.whereabouts());
+                Err(Error::failure(format!("{place} panicked: {panic}")))
+            }
+        }
+    }
+}
+
+impl Task {
+    /// Sends what the stage put out.
+    fn send(&mut self, watermarks: &WatermarkMetrics) {
+        if self.outbox.is_empty() {
+            return;
+        }
+        if matches!(self.state, TaskState::Reading | TaskState::Exhausted) {
+            if let Some(watermark) = self.outbox.last_watermark() {
+                watermarks.advance(self.id.subtask, watermark);
+            }
+        }
+        self.output.send(&mut self.outbox);
+    }
+}
+
+/// Encodes and writes the frozen state of a part.
+fn write_part(part: StageSnapshot, subtask: SubtaskIndex, path: Option<PathBuf>) -> Result<SnapshotPart> {
+    let mut operators = Vec::new();
+    if let Some(path) = path {
+        for frozen in part.keyed {
+            let file = write_state(&path, subtask, &frozen)?;
+            operators.push((frozen.operator, frozen.schema, file));
+        }
+    }
+    Ok(SnapshotPart { entries: part.entries, operators })
+}
+
+impl Outbox {
+    fn last_watermark(&self) -> Option<EventTime> {
+        self.elements().rev().find_map(|element| match element {
+            Element::Watermark(watermark) => Some(*watermark),
+            Element::Batch(_) | Element::Barrier(_) => None,
+        })
+    }
+}

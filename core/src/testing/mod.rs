@@ -1,0 +1,12 @@
+//! For tests of operators and jobs, under virtual time and without threads.
+//!
+//! [`Harness`] drives one operator; [`TestJob`] runs a whole job in the calling thread, with an interleaving of its workers
+//! that a seed decides, and kills and restores it where the test says. [`crash`] points let a test kill a real executable
+//! between two steps of the snapshot protocol.
+
+pub mod crash;
+mod harness;
+mod test_job;
+
+pub use harness::Harness;
+pub use test_job::{TestJob, TestRun};

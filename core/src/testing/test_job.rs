@@ -1,0 +1,219 @@
+//! Runs a whole job in the calling thread, under virtual time, with an interleaving that a seed decides.
+//!
+//! The workers are the same as in a running job; only their turns are given by hand, one at a time, in an order that the
+//! seed decides. The clock advances when nobody has anything to do. One seed run twice gives the same run.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::job::attempt::{Attempt, Restored, Setting};
+use crate::job::{Graph, Job, RunOptions};
+use crate::key::Parallelism;
+use crate::snapshot::{RestoreTarget, SnapshotDirectory};
+use crate::state::fjall::StateDirectory;
+use crate::task::worker::{Step, Worker};
+use crate::time::{Clock, EventTime, millis};
+
+/// A job under test.
+///
+/// ```
+/// use tidegate::prelude::*;
+/// use tidegate::testing::TestJob;
+///
+/// let odd = Collect::new();
+/// let run = TestJob::new("odd", |job| {
+///     job.source("numbers", Memory::of((0..10u64).collect())).filter(|n| n % 2 == 1).sink("odd", odd.clone());
+///     Ok(())
+/// })?
+/// .seed(7)
+/// .crash_after([2, 2])
+/// .run()?;
+/// assert_eq!(run.crashes, 2);
+/// assert_eq!(odd.take(), [1, 3, 5, 7, 9]);
+/// # Ok::<(), tidegate::Error>(())
+/// ```
+pub struct TestJob {
+    graph: Graph,
+    options: RunOptions,
+    seed: u64,
+    crashes: Vec<usize>,
+    parallelisms: Vec<Parallelism>,
+    steps_max: usize,
+}
+
+/// What a test run did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TestRun {
+    /// Snapshots that were completed.
+    pub snapshots: u64,
+    /// How often the job was killed.
+    pub crashes: usize,
+    /// How often it was restored from a snapshot; after the other crashes there was none yet, and it began anew.
+    pub restores: usize,
+    /// How many turns the workers had.
+    pub turns: usize,
+}
+
+/// How far the clock advances when nobody has anything to do.
+const IDLE_TIME: Duration = millis(1);
+
+impl TestJob {
+    /// A job that `wire` wires, with one worker, seed 0, a snapshot every 5 ms of virtual time, and no crash.
+    ///
+    /// # Errors
+    /// If the job can't be wired.
+    pub fn new(name: &str, wire: impl FnOnce(&Job) -> Result<()>) -> Result<TestJob> {
+        let job = Job::new(name);
+        wire(&job)?;
+        let options = RunOptions { snapshot_interval: millis(5), ..RunOptions::default() };
+        Ok(TestJob {
+            graph: job.finish()?,
+            options,
+            seed: 0,
+            crashes: Vec::new(),
+            parallelisms: vec![Parallelism::ONE],
+            steps_max: 10_000_000,
+        })
+    }
+
+    /// Decides the interleaving of the workers' turns.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> TestJob {
+        self.seed = seed;
+        self
+    }
+
+    /// The number of workers; after each crash the next number is taken, and the last one stays.
+    ///
+    /// # Panics
+    /// If one is 0 or above 128.
+    #[must_use]
+    pub fn parallelism(mut self, workers: impl IntoIterator<Item = u32>) -> TestJob {
+        let max = self.options.max_parallelism;
+        let valid = |workers| Parallelism::new(workers, max).expect("the parallelism of a test job is from 1 to 128");
+        self.parallelisms = workers.into_iter().map(valid).collect();
+        self
+    }
+
+    /// Virtual time between two snapshots. The clock advances by 1 ms with every round of turns.
+    #[must_use]
+    pub fn snapshot_interval(mut self, interval: Duration) -> TestJob {
+        self.options.snapshot_interval = interval;
+        self
+    }
+
+    /// Kills the job after so many turns, restores it from the last complete snapshot, kills it again, ...
+    #[must_use]
+    pub fn crash_after(mut self, turns: impl IntoIterator<Item = usize>) -> TestJob {
+        self.crashes = turns.into_iter().collect();
+        self
+    }
+
+    /// Runs the job to the end of its input.
+    ///
+    /// # Errors
+    /// What a running job would fail with; or if it has not come to an end after ten million turns.
+    pub fn run(mut self) -> Result<TestRun> {
+        let scratch = Scratch::new()?;
+        let state = StateDirectory::temporary()?;
+        let snapshots = SnapshotDirectory::open(scratch.path())?;
+        let clock = Clock::virtual_at(EventTime::from_millis(0));
+        let graph = Arc::new(self.graph);
+        let mut random = Random(self.seed);
+        let mut run = TestRun::default();
+        let mut crashes = self.crashes.into_iter();
+        let mut parallelisms = self.parallelisms.into_iter();
+        loop {
+            self.options.parallelism = parallelisms.next().unwrap_or(self.options.parallelism);
+            let restored = snapshots.resolve(&RestoreTarget::Latest)?;
+            run.restores += usize::from(restored.is_some());
+            let setting = Setting {
+                graph: Arc::clone(&graph),
+                options: &self.options,
+                clock: clock.clone(),
+                snapshots: Some(&snapshots),
+                first_snapshot: snapshots.next_id(),
+                restored: restored.map(|snapshot| Arc::new(Restored::from(snapshot))),
+                working_copy: Arc::new(state.working_copy()?),
+            };
+            let (mut attempt, seeds) = Attempt::prepare(setting, true)?;
+            let workers = seeds.into_iter().map(|seed| seed.grow()).collect::<Result<Vec<_>>>()?;
+            let turns = crashes.next();
+            let ended = drive(&mut attempt, workers, turns.unwrap_or(self.steps_max), &clock, &mut random, &mut run);
+            run.snapshots += attempt.snapshots;
+            attempt.end();
+            match (ended?, turns) {
+                (true, _) => return Ok(run),
+                (false, Some(_)) => run.crashes += 1,
+                (false, None) => return Err(Error::failure("the job has not come to an end")),
+            }
+        }
+    }
+}
+
+/// Gives turns until the job has ended, or `turns` have been given. Whether it has ended.
+fn drive(
+    attempt: &mut Attempt<'_>,
+    mut workers: Vec<Worker>,
+    turns: usize,
+    clock: &Clock,
+    random: &mut Random,
+    run: &mut TestRun,
+) -> Result<bool> {
+    for _ in 0..turns {
+        run.turns += 1;
+        if !workers.is_empty() {
+            let turn = random.below(workers.len());
+            match workers[turn].step()? {
+                Step::Busy => {}
+                Step::Idle => clock.set(clock.now() + IDLE_TIME),
+                Step::Done => drop(workers.swap_remove(turn)),
+            }
+        }
+        attempt.drive(Duration::ZERO)?;
+        if attempt.is_finished() && workers.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// SplitMix64: a generator that a seed decides.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((mixed ^ (mixed >> 31)) % bound.max(1) as u64) as usize
+    }
+}
+
+/// A directory of its own for one run, removed when the run is over.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Result<Scratch> {
+        static RUNS: AtomicU32 = AtomicU32::new(0);
+        let run = RUNS.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("tidegate-test-job-{}-{run}", std::process::id()));
+        std::fs::create_dir_all(&path)?;
+        Ok(Scratch(path))
+    }
+
+    fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // It is in the directory for temporary files: what can't be removed now is removed by the system some day.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

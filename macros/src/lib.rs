@@ -1,0 +1,97 @@
+//! The attribute macros of Tidegate. Depend on `tidegate`, which re-exports and documents them in context.
+//!
+//! Every macro goes through the same stages, a module each: *parse* reads options and item into a model and notes what it
+//! can't read; *validate* judges the model; *expand* writes the implementation that the user could have written by hand;
+//! *fallback* takes its place if there was a mistake. The user's item is always re-emitted, so that a mistake in its
+//! attribute does not make the item itself unknown, and the fallback satisfies the traits, so that its uses do not fail
+//! in turn: one mistake, one error.
+//!
+//! What tokens can tell is judged here, in words that teach ([`diagnostics`]). What only types can tell is judged by
+//! rustc: the expansion puts the user's tokens, with their spans, where a trait of the core is required.
+//!
+//! An attribute macro sees the derives *below* it: write `#[event]` first, `#[derive(..)]` after it.
+
+mod diagnostics;
+mod event;
+mod job;
+mod key;
+mod krate;
+mod operator;
+mod options;
+mod state;
+mod subject;
+mod suggest;
+
+#[cfg(test)]
+mod golden;
+
+use proc_macro::TokenStream;
+
+/// Makes a struct or enum a record: it can cross an exchange and rest in a snapshot.
+///
+/// Implements serde's `Serialize` and `Deserialize` (unless a derive below does) and `Describe`.
+///
+/// - `#[event(time = field)]`: the field, an `EventTime`, says when the record happened.
+/// - `#[event(opaque)]` on a field: its type is of another crate, serde can carry it, its shape is not recorded.
+/// - `#[event(crate = path)]`: what the manifest calls the `tidegate` crate, if not that.
+///
+/// serde's own attributes (`#[serde(rename = "..")]`, ...) work as usual.
+#[proc_macro_attribute]
+pub fn event(options: TokenStream, item: TokenStream) -> TokenStream {
+    event::run(options.into(), item.into()).into()
+}
+
+/// Makes a struct or enum a key: it can be given to `key_by` and named by `#[state(key = ..)]`.
+///
+/// Implements `Key`, all that `#[event]` does, and `Clone`, `PartialEq`, `Eq` and `Debug` unless a derive below does.
+/// Every field must be a key itself.
+///
+/// - `#[key(crate = path)]`: what the manifest calls the `tidegate` crate, if not that.
+#[proc_macro_attribute]
+pub fn key(options: TokenStream, item: TokenStream) -> TokenStream {
+    key::run(options.into(), item.into()).into()
+}
+
+/// Makes a struct the state that an operator keeps for every key of type `key`.
+///
+/// Implements `State`, serde's traits and `Describe`. The struct must implement `Default`: that is where a new key begins.
+///
+/// - `#[state(key = Type)]`: the type of the key; required.
+/// - `#[state(key = Type, name = "..")]`: the state's name in snapshots, if not the struct's.
+/// - `#[state(name = "..")]` on a field: the field's name in snapshots, if not its own.
+/// - `#[state(opaque)]` on a field: its type is of another crate, serde can carry it, its shape is not recorded.
+/// - `#[state(crate = path)]`: what the manifest calls the `tidegate` crate, if not that.
+#[proc_macro_attribute]
+pub fn state(options: TokenStream, item: TokenStream) -> TokenStream {
+    state::run(options.into(), item.into()).into()
+}
+
+/// Makes an operator of an `impl` block or a function.
+///
+/// On an `impl` block with `on_event` (and `on_timer`) it implements `Operator` for the type. After `&self` a method takes
+/// the record (or what the timer carries) by value and then, in any order and told apart by their types: the state
+/// `&mut Session`, `&mut Context<Self>`, the output `&mut impl Emit<Out>`, and a second `&mut impl Emit<Side>` for the side
+/// output. Instead of an output it may return `Option<Out>` or `Out`. The block itself is left as it is, so the methods
+/// can be called by tests, with a `Vec` to emit into.
+///
+/// On a function with a state it makes an operator named after the function, `count_visits` becoming `CountVisits`, beside
+/// the function. On a function without state it checks that the function can be wired (`.map(f)`, `.try_map(f)`,
+/// `.filter(f)`, `.flat_map(f)`) and adds nothing.
+///
+/// - `#[operator(crate = path)]`: what the manifest calls the `tidegate` crate, if not that.
+#[proc_macro_attribute]
+pub fn operator(options: TokenStream, item: TokenStream) -> TokenStream {
+    operator::run(options.into(), item.into()).into()
+}
+
+/// Makes an executable of the function that wires a job: adds `main`.
+///
+/// The function takes `&Job` and, if it has flags of its own, a struct that derives clap's `Args`; it returns `Result<()>`.
+/// The first paragraph of its documentation is what `--help` says.
+///
+/// - `#[job(name = "..")]`: the job's name, if not the function's in kebab-case.
+/// - `#[job(crate = path)]`: what the manifest calls the `tidegate` crate, if not that.
+#[proc_macro_attribute]
+pub fn job(options: TokenStream, item: TokenStream) -> TokenStream {
+    job::run(options.into(), item.into()).into()
+}

@@ -1,0 +1,127 @@
+//! From an [`Operator`] to its implementation.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::Type;
+use syn::spanned::Spanned;
+
+use super::handler::{Cause, Handler, Returns, Role};
+use super::{Form, Operator, Stateful, Target};
+use crate::krate::Krate;
+
+pub fn expand(operator: &Operator) -> TokenStream {
+    let Operator { krate, item, form } = operator;
+    let Form::Stateful(stateful) = form else { return item.clone() };
+    let Stateful { target, on_event: Some(on_event), on_timer, out, side } = stateful else { return item.clone() };
+    let declared = declare(target);
+    let ty = target_type(target);
+    let types = [
+        associated(krate, "In", on_event.event.as_ref()),
+        associated(krate, "State", on_event.state.as_ref()),
+        associated(krate, "Out", out.as_ref()),
+        associated(krate, "Side", side.as_ref()),
+        associated(krate, "Timer", on_timer.as_ref().and_then(|handler| handler.event.as_ref())),
+    ];
+    let (on_event_method, on_timer_method) = (
+        method(krate, target, Cause::Event, Some(on_event)),
+        method(krate, target, Cause::Timer, on_timer.as_ref()),
+    );
+    quote! {
+        #item
+        #declared
+        impl #krate::operator::Operator for #ty {
+            #(#types)*
+
+            #on_event_method
+            #on_timer_method
+        }
+    }
+}
+
+/// `type Name = ..;`, all of it with the span of the user's type: that is where rustc reports what is wrong with it.
+fn associated(krate: &Krate, name: &str, ty: Option<&Type>) -> TokenStream {
+    let name = format_ident!("{name}");
+    match ty {
+        Some(ty) => quote_spanned!(ty.span()=> type #name = #ty;),
+        None => quote!(type #name = #krate::operator::Never;),
+    }
+}
+
+/// The struct that stands for a function.
+pub fn declare(target: &Target) -> Option<TokenStream> {
+    let Target::Function { name, function, visibility, docs } = target else { return None };
+    let note = format!("The operator that calls [`{function}`](fn@{function}).");
+    let gap = (!docs.is_empty()).then(|| quote!(#[doc = ""]));
+    Some(quote! {
+        #(#docs)*
+        #gap
+        #[doc = #note]
+        #[derive(Clone, Copy, Debug, Default)]
+        #visibility struct #name;
+    })
+}
+
+/// The type that implements `Operator`.
+pub fn target_type(target: &Target) -> TokenStream {
+    match target {
+        Target::Block { ty, .. } => ty.to_token_stream(),
+        Target::Function { name, .. } => name.to_token_stream(),
+    }
+}
+
+/// One method of the trait, which calls the handler with its arguments in the user's order.
+fn method(krate: &Krate, target: &Target, cause: Cause, handler: Option<&Handler>) -> TokenStream {
+    let has = |role: Role| handler.is_some_and(|handler| handler.roles.contains(&role));
+    let returns = handler.map_or(Returns::Nothing, |handler| handler.returns);
+    let named = |used: bool, name: TokenStream| if used { name } else { quote!(_) };
+    let state = named(has(Role::State), quote!(state));
+    let cx = named(has(Role::Context), quote!(cx));
+    let out = named(has(Role::Out) || returns != Returns::Nothing, quote!(out));
+    let side = named(has(Role::Side), quote!(side));
+    let (name, first, first_ty) = match cause {
+        Cause::Timer => (quote!(on_timer), quote!(timer), quote!(Self::Timer)),
+        _ => (quote!(on_event), quote!(event), quote!(Self::In)),
+    };
+    let body = match handler {
+        None => quote!(match timer {}),
+        Some(handler) => call(krate, target, handler, &first),
+    };
+    quote! {
+        #[inline]
+        fn #name(
+            &self,
+            #first: #first_ty,
+            #state: &mut Self::State,
+            #cx: &mut #krate::operator::Context<'_, Self>,
+            #out: &mut impl #krate::operator::Emit<Self::Out>,
+            #side: &mut impl #krate::operator::Emit<Self::Side>,
+        ) {
+            #body
+        }
+    }
+}
+
+fn call(krate: &Krate, target: &Target, handler: &Handler, first: &TokenStream) -> TokenStream {
+    let arguments = handler.roles.iter().map(|role| match role {
+        Role::Event => first.clone(),
+        Role::State => quote!(state),
+        Role::Context => quote!(cx),
+        Role::Out => quote!(out),
+        Role::Side => quote!(side),
+    });
+    let name = &handler.name;
+    // An inherent method comes before the trait's method of the same name.
+    let call = match target {
+        Target::Block { .. } => quote!(Self::#name(self, #(#arguments),*)),
+        Target::Function { .. } => quote!(#name(#(#arguments),*)),
+    };
+    match handler.returns {
+        Returns::Nothing => quote!(#call;),
+        Returns::One => quote!(#krate::operator::Emit::emit(out, #call);),
+        Returns::Maybe => quote! {
+            if let ::core::option::Option::Some(value) = #call {
+                #krate::operator::Emit::emit(out, value);
+            }
+        },
+    }
+}

@@ -1,0 +1,404 @@
+//! A handler: `on_event`, `on_timer`, or the function that is an operator; what it takes and what it gives.
+//!
+//! Its parameters are told apart by their types. What can't be told is noted as a mistake, and read as what was most
+//! likely meant, so that the rest of the operator is still known.
+
+use quote::ToTokens;
+use syn::{FnArg, GenericArgument, Ident, PathArguments, Receiver, ReturnType, Signature, Type, TypeParamBound};
+
+use crate::diagnostics::Diagnostics;
+use crate::subject::unfit::spelled;
+
+/// What a handler is called for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// A record, to the method `on_event`.
+    Event,
+    /// A timer, to the method `on_timer`.
+    Timer,
+    /// A record, to a function.
+    Call,
+}
+
+/// A handler.
+pub struct Handler {
+    pub name: Ident,
+    pub cause: Cause,
+    /// What stands at each place after `self`.
+    pub roles: Vec<Role>,
+    /// The type of the record, or of what the timer carries.
+    pub event: Option<Type>,
+    pub state: Option<Type>,
+    pub out: Option<Type>,
+    pub side: Option<Type>,
+    pub returns: Returns,
+}
+
+/// What a parameter is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    Event,
+    State,
+    Context,
+    Out,
+    Side,
+}
+
+/// How what is returned becomes output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Returns {
+    /// There is nothing.
+    Nothing,
+    /// It is emitted.
+    One,
+    /// It is emitted if it is there.
+    Maybe,
+}
+
+/// A parameter as its type tells.
+enum Parameter {
+    Value(Type),
+    Lent(Type),
+    Shared(Type),
+    Context,
+    Emit(Option<Type>),
+}
+
+impl Handler {
+    /// Reads a signature.
+    pub fn parse(cause: Cause, signature: &Signature, errors: &mut Diagnostics) -> Handler {
+        let name = signature.ident.clone();
+        refuse_qualifiers(cause, signature, errors);
+        receiver(cause, signature, errors);
+        let mut parameters = Vec::new();
+        for input in &signature.inputs {
+            if let FnArg::Typed(typed) = input {
+                parameters.push((classify(cause, &typed.ty, errors), typed));
+            }
+        }
+        let mut handler = Handler {
+            name,
+            cause,
+            roles: Vec::new(),
+            event: None,
+            state: None,
+            out: None,
+            side: None,
+            returns: Returns::Nothing,
+        };
+        let by_value = parameters.iter().any(|(parameter, _)| matches!(parameter, Parameter::Value(_)));
+        for (parameter, written) in parameters {
+            handler.take(parameter, by_value, written, errors);
+        }
+        handler.required(signature, errors);
+        handler.output(&signature.output, errors);
+        handler
+    }
+
+    fn take(&mut self, parameter: Parameter, by_value: bool, written: &syn::PatType, errors: &mut Diagnostics) {
+        let (noun, pattern) = (self.cause.noun(), spelled(&written.pat));
+        let role = match parameter {
+            Parameter::Context => Role::Context,
+            Parameter::Emit(ty) if self.out.is_none() && !self.roles.contains(&Role::Out) => {
+                self.out = ty;
+                Role::Out
+            }
+            Parameter::Emit(ty) => {
+                if self.roles.contains(&Role::Side) {
+                    errors.add(
+                        written,
+                        "this is a third `Emit`, but an operator has one output and one side output",
+                        "emit an enum on the side output and `filter` it behind, or split the operator",
+                    );
+                }
+                self.side = ty;
+                Role::Side
+            }
+            Parameter::Value(ty) if self.event.is_none() => {
+                self.event = Some(ty);
+                Role::Event
+            }
+            Parameter::Value(ty) => {
+                let ty = spelled(&ty);
+                errors.add(
+                    written,
+                    format!("`{}` takes two values, `{ty}` being the second, but only the {noun} is given away", self.name),
+                    format!("if this is the state, borrow it: `{pattern}: &mut {ty}`; what else it needs goes into the record or into the operator's fields"),
+                );
+                self.recovered_state(written)
+            }
+            Parameter::Lent(ty) | Parameter::Shared(ty) if !by_value && self.event.is_none() => {
+                let ty_spelled = spelled(&ty);
+                errors.add(
+                    &written.ty,
+                    format!("`{}` borrows the {noun}, but it is given away: nobody needs it afterwards", self.name),
+                    format!("take it by value: `{pattern}: {ty_spelled}`"),
+                );
+                self.event = Some(ty);
+                Role::Event
+            }
+            Parameter::Shared(ty) => {
+                let spelled = spelled(&ty);
+                errors.add(
+                    &written.ty,
+                    format!("`{}` takes the state by `&`, but an operator is what changes it", self.name),
+                    format!("write `{pattern}: &mut {spelled}`"),
+                );
+                self.state = Some(ty);
+                Role::State
+            }
+            Parameter::Lent(ty) => {
+                if let Some(first) = &self.state {
+                    errors.add(
+                        written,
+                        format!(
+                            "`{}` has two states, `{}` and `{}`, but an operator keeps one row per key",
+                            self.name,
+                            spelled(first),
+                            spelled(&ty)
+                        ),
+                        "put the fields of both into one struct marked `#[state(key = ..)]`",
+                    );
+                } else {
+                    self.state = Some(ty);
+                }
+                Role::State
+            }
+        };
+        self.roles.push(role);
+    }
+
+    fn recovered_state(&mut self, written: &syn::PatType) -> Role {
+        if self.state.is_none() {
+            self.state = Some((*written.ty).clone());
+        }
+        Role::State
+    }
+
+    fn required(&self, signature: &Signature, errors: &mut Diagnostics) {
+        let noun = self.cause.noun();
+        if self.event.is_none() {
+            errors.add(
+                &signature.ident,
+                format!("`{}` does not take the {noun}", self.name),
+                match self.cause {
+                    Cause::Timer => "take what the timer carries by value: `close: Close`, or `_: Close`",
+                    _ => "take it by value: `visit: Visit`",
+                },
+            );
+        }
+        if self.state.is_none() && self.cause != Cause::Timer && self.event.is_some() {
+            errors.add(
+                &signature.ident,
+                format!("`{}` has no state, but what an operator does per key is to remember", self.name),
+                "take it as `session: &mut Session`, a struct marked `#[state(key = ..)]`; a step without state is a plain function, wired by `.map`, `.filter` or `.flat_map`",
+            );
+        }
+    }
+
+    fn output(&mut self, output: &ReturnType, errors: &mut Diagnostics) {
+        let ReturnType::Type(_, ty) = output else { return };
+        if matches!(&**ty, Type::Tuple(tuple) if tuple.elems.is_empty()) {
+            return;
+        }
+        if self.roles.contains(&Role::Out) {
+            errors.add(
+                ty,
+                format!("`{}` has an output already, `&mut impl Emit<..>`, and returns a value as well", self.name),
+                "emit it: `out.emit(value)`, and return nothing; or drop the parameter and return `Option<T>`",
+            );
+            return;
+        }
+        if matches!(&**ty, Type::ImplTrait(_)) {
+            errors.add(
+                ty,
+                format!("`{}` returns an `impl Trait`, but the type of an operator's output must have a name", self.name),
+                "take `out: &mut impl Emit<T>` and emit each value into it",
+            );
+            return;
+        }
+        let last = last_segment(ty);
+        match last.map(|segment| segment.ident.to_string()).as_deref() {
+            Some("Result") => errors.add(
+                ty,
+                format!("`{}` returns a `Result`, but an error has nowhere to go: the record is half-way into the state", self.name),
+                "parse and validate before `key_by`, with `try_map`; or emit what is refused on a side output, a second `&mut impl Emit<Rejected>`",
+            ),
+            Some("Option") => {
+                self.out = last.and_then(|segment| type_argument(&segment.arguments));
+                self.returns = Returns::Maybe;
+            }
+            _ => {
+                self.out = Some((**ty).clone());
+                self.returns = Returns::One;
+            }
+        }
+    }
+}
+
+impl Cause {
+    /// What a handler is called with, in words.
+    fn noun(self) -> &'static str {
+        match self {
+            Cause::Timer => "timer",
+            Cause::Event | Cause::Call => "record",
+        }
+    }
+}
+
+/// Refuses what no operator's function may be, with state or without: the runtime calls it, on one thread, as it is.
+pub fn refuse_qualifiers(cause: Cause, signature: &Signature, errors: &mut Diagnostics) {
+    let name = &signature.ident;
+    if let Some(token) = signature.asyncness {
+        errors.add(
+            token,
+            format!("`{name}` is async, but an operator is called record by record and must not wait: its key's next record is waiting too"),
+            "write it without `async`; look things up before `key_by`, or keep what was looked up in the state",
+        );
+    }
+    if let Some(token) = &signature.unsafety {
+        errors.add(token, format!("`{name}` is unsafe, but the runtime that calls it makes no promises"), "write a safe function");
+    }
+    if let Some(abi) = &signature.abi {
+        errors.add(abi, format!("`{name}` has a foreign calling convention"), "write a plain `fn`, and call the foreign one in it");
+    }
+    if let Some(variadic) = &signature.variadic {
+        errors.add(variadic, format!("`{name}` takes any number of arguments"), "name every parameter");
+    }
+    let generic = !signature.generics.params.is_empty();
+    if generic {
+        let help = match cause {
+            Cause::Call => "name the types; a function that serves many types can be called by one `#[operator]` for each",
+            _ => "name the types; only outputs are generic: `out: &mut impl Emit<T>`",
+        };
+        errors.add(
+            &signature.generics,
+            format!("`{name}` is generic, but an operator's record, state and output are types that a snapshot can name"),
+            help,
+        );
+    }
+    if let Some(clause) = signature.generics.where_clause.as_ref().filter(|_| !generic) {
+        errors.add(clause, format!("`{name}` has a `where` clause, but there is nothing left to choose"), "remove it");
+    }
+}
+
+fn receiver(cause: Cause, signature: &Signature, errors: &mut Diagnostics) {
+    let name = &signature.ident;
+    if cause == Cause::Call {
+        return;
+    }
+    match signature.receiver() {
+        None => errors.add(
+            name,
+            format!("`{name}` has no `&self`, but it is a method of the operator, whose fields are its configuration"),
+            format!("write `fn {name}(&self, ..)`"),
+        ),
+        Some(Receiver { reference: Some(_), mutability: Some(_), .. }) => errors.add(
+            signature.receiver(),
+            format!("`{name}` takes `&mut self`, but the operator's fields are configuration, shared by all keys; a change would be lost at a restart"),
+            "write `&self`, and keep what must survive in a struct marked `#[state(key = ..)]`",
+        ),
+        Some(Receiver { reference: Some(_), colon_token: None, .. }) => {}
+        Some(other) => errors.add(
+            other,
+            format!("`{name}` takes `{}`, but the operator is called for every record", spelled(other)),
+            "write `&self`",
+        ),
+    }
+}
+
+fn classify(cause: Cause, ty: &Type, errors: &mut Diagnostics) -> Parameter {
+    let Type::Reference(reference) = ty else { return classify_value(cause, ty, errors) };
+    let (elem, mutable) = (&*reference.elem, reference.mutability.is_some());
+    if let Some(emit) = emit_of(elem) {
+        if let Type::TraitObject(_) = elem {
+            errors.add(
+                ty,
+                "`dyn Emit` calls through a table for every record, and the rest of the chain can't be compiled into it",
+                format!("write `&mut impl Emit<{}>`", emit.as_ref().map(spelled).unwrap_or_default()),
+            );
+        } else if !mutable {
+            let written = spelled(elem);
+            errors.add(ty, "emitting changes the output, so `&` is not enough", format!("write `&mut {written}`"));
+        } else if emit.is_none() && matches!(elem, Type::ImplTrait(_)) {
+            errors.add(elem, "`Emit` does not say what is emitted", "write the type: `&mut impl Emit<VisitCount>`");
+        }
+        return Parameter::Emit(emit);
+    }
+    if is_context(elem) {
+        if !mutable {
+            let written = spelled(elem);
+            errors.add(ty, "setting a timer changes the context, so `&` is not enough", format!("write `&mut {written}`"));
+        }
+        return Parameter::Context;
+    }
+    match mutable {
+        true => Parameter::Lent(elem.clone()),
+        false => Parameter::Shared(elem.clone()),
+    }
+}
+
+fn classify_value(cause: Cause, ty: &Type, errors: &mut Diagnostics) -> Parameter {
+    if let Some(emit) = emit_of(ty) {
+        let written = spelled(ty);
+        errors.add(ty, "the output belongs to the runtime and is only lent", format!("write `&mut {written}`"));
+        return Parameter::Emit(emit);
+    }
+    if is_context(ty) {
+        let written = spelled(ty);
+        errors.add(ty, "the context belongs to the runtime and is only lent", format!("write `&mut {written}`"));
+        return Parameter::Context;
+    }
+    if let Type::ImplTrait(_) = ty {
+        errors.add(
+            ty,
+            format!("the {} of an operator is one type, which a snapshot can name", cause.noun()),
+            "name the type",
+        );
+    }
+    Parameter::Value(ty.clone())
+}
+
+/// Whether `ty` is some `Emit`; then, of what, if it says so.
+pub fn emit_of(ty: &Type) -> Option<Option<Type>> {
+    let of_bounds = |bounds: &syn::punctuated::Punctuated<TypeParamBound, syn::Token![+]>| {
+        bounds.iter().find_map(|bound| match bound {
+            TypeParamBound::Trait(bound) => {
+                bound.path.segments.last().filter(|segment| segment.ident == "Emit").cloned()
+            }
+            _ => None,
+        })
+    };
+    let segment = match ty {
+        Type::ImplTrait(ty) => of_bounds(&ty.bounds),
+        Type::TraitObject(ty) => of_bounds(&ty.bounds),
+        // Without `impl` it is rustc that says what is missing.
+        _ => last_segment(ty).filter(|segment| segment.ident == "Emit").cloned(),
+    }?;
+    Some(type_argument(&segment.arguments))
+}
+
+/// Whether `ty` is the operator's `Context`.
+pub fn is_context(ty: &Type) -> bool {
+    last_segment(ty).is_some_and(|segment| segment.ident == "Context")
+}
+
+fn last_segment(ty: &Type) -> Option<&syn::PathSegment> {
+    match ty {
+        Type::Path(path) => path.path.segments.last(),
+        _ => None,
+    }
+}
+
+fn type_argument(arguments: &PathArguments) -> Option<Type> {
+    let PathArguments::AngleBracketed(arguments) = arguments else { return None };
+    arguments.args.iter().find_map(|argument| match argument {
+        GenericArgument::Type(ty) => Some(ty.clone()),
+        _ => None,
+    })
+}
+
+/// Whether two types are written alike.
+pub fn same(left: &Type, right: &Type) -> bool {
+    left.to_token_stream().to_string() == right.to_token_stream().to_string()
+}

@@ -1,0 +1,57 @@
+//! `Describe`: the shape of a subject, field by field.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::ext::IdentExt;
+use syn::parse_quote;
+
+use super::unfit::spelled;
+use super::{OnDisk, Part, Subject};
+use crate::krate::Krate;
+
+/// `impl Describe for ..`.
+pub fn expand(subject: &Subject, krate: &Krate) -> TokenStream {
+    let ident = subject.ident();
+    let mut generics = subject.generics().clone();
+    for parameter in generics.type_params_mut() {
+        parameter.bounds.push(parse_quote!(#krate::state::Describe));
+    }
+    let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
+    let name = ident.unraw().to_string();
+    let schema = match subject.is_enum() {
+        false => {
+            let fields = fields(&subject.parts[0], krate);
+            quote!(#krate::state::Schema::Struct(::std::string::String::from(#name), #fields))
+        }
+        true => {
+            let variants = subject.parts.iter().map(|part| {
+                let name = part.variant.as_ref().map(|variant| variant.unraw().to_string());
+                let fields = fields(part, krate);
+                quote!((::std::string::String::from(#name), #fields))
+            });
+            quote!(#krate::state::Schema::Enum(::std::string::String::from(#name), ::std::vec![#(#variants),*]))
+        }
+    };
+    quote! {
+        impl #impl_generics #krate::state::Describe for #ident #ty_generics #where_clause {
+            fn schema() -> #krate::state::Schema {
+                #schema
+            }
+        }
+    }
+}
+
+/// The `Vec<Field>` of a part.
+pub fn fields(part: &Part, krate: &Krate) -> TokenStream {
+    let fields = part.on_disk().map(|field| {
+        let (name, ty) = (&field.name, &field.ty);
+        match field.on_disk {
+            OnDisk::Described => quote!(#krate::__rt::Checked::<#ty>::field(#name)),
+            _ => {
+                let ty = spelled(ty);
+                quote!(#krate::state::Field::opaque(#name, #ty))
+            }
+        }
+    });
+    quote!(::std::vec![#(#fields),*])
+}
