@@ -22,9 +22,9 @@ struct Inner {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The command line or the job's wiring asks for something that can't be: exit code 2.
+    /// The command line or the wiring asks for something that can't be, whatever the world looks like: exit code 2.
     Usage,
-    /// Something failed: exit code 1.
+    /// Something that was asked for is missing, broken or did not work out: exit code 1.
     Failure,
 }
 
@@ -54,6 +54,13 @@ impl Error {
     #[must_use]
     pub fn hint_if_none(mut self, hint: impl Into<String>) -> Error {
         self.0.hint.get_or_insert_with(|| hint.into());
+        self
+    }
+
+    /// Says first in what it happened; kind, hint and causes stay.
+    #[must_use]
+    pub fn within(mut self, what: impl fmt::Display) -> Error {
+        self.0.message = format!("{what}: {}", self.0.message);
         self
     }
 

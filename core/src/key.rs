@@ -346,12 +346,41 @@ mod tests {
 
     #[test]
     fn murmur_is_flinks() {
-        // Printed by org.apache.flink.util.MathUtils.murmurHash of Flink 2.3.0; see docs/architecture.md.
-        for (word, expected) in MURMUR_OF_FLINK {
+        // What `org.apache.flink.util.MathUtils.murmurHash` of Flink 2.3.0 prints.
+        let of_flink: [(i32, u32); 10] = [
+            (0, 593_689_054),
+            (1, 68_075_478),
+            (2, 1_085_422_463),
+            (-1, 1_982_413_648),
+            (42, 1_134_849_565),
+            (1000, 3_506_311),
+            (123_456_789, 1_088_346_449),
+            (i32::MAX, 1_653_689_534),
+            (i32::MIN, 1_718_298_732),
+            (-1_640_531_527, 1_459_366_508),
+        ];
+        for (word, expected) in of_flink {
             assert_eq!(murmur(word as u32), expected, "murmurHash({word})");
         }
     }
-    const MURMUR_OF_FLINK: [(i32, u32); 0] = [];
+
+    #[test]
+    fn the_ranges_of_subtasks_are_flinks() {
+        // What `KeyGroupRangeAssignment.computeKeyGroupRangeForOperatorIndex` of Flink 2.3.0 gives.
+        let of_flink = [
+            ((0, 1, 128), (0, 127)),
+            ((1, 3, 128), (43, 85)),
+            ((2, 3, 128), (86, 127)),
+            ((3, 7, 1000), (429, 571)),
+            ((6, 7, 1000), (858, 999)),
+            ((4, 5, 128), (103, 127)),
+            ((63, 64, 32_768), (32_256, 32_767)),
+        ];
+        for ((subtask, workers, groups), (first, last)) in of_flink {
+            let range = SubtaskIndex(subtask).groups(Parallelism::new(workers, max(groups)).unwrap(), max(groups));
+            assert_eq!((range.first.0, range.last.0), (first, last), "subtask {subtask} of {workers}, {groups} groups");
+        }
+    }
 
     #[test]
     fn every_group_is_owned_by_the_one_subtask_whose_range_holds_it() {

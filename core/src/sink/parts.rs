@@ -92,7 +92,7 @@ impl PartFiles {
     pub fn claim(&self) -> Result<File> {
         let shown = self.dir.display();
         if self.dir.exists() && !self.dir.is_dir() {
-            return Err(Error::usage(format!("can't write into \"{shown}\": it is not a directory"))
+            return Err(Error::failure(format!("can't write into \"{shown}\": it is not a directory"))
                 .hint("name a directory; the results become files in it"));
         }
         let unusable = |error: std::io::Error| {
@@ -224,7 +224,7 @@ mod tests {
         let file = dir.path().join("file");
         fs::write(&file, "").unwrap();
         let error = PartFiles::new(&file, "a").claim().unwrap_err();
-        assert_eq!(error.exit_code(), 2);
+        assert_eq!(error.exit_code(), 1);
         assert!(error.to_string().contains("file\": it is not a directory"), "{error}");
         assert!(PartFiles::new(&file.join("below"), "a").claim().is_err());
     }

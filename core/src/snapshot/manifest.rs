@@ -277,10 +277,119 @@ mod tests {
     }
 
     #[test]
+    fn a_manifest_of_version_1_is_read_for_ever() {
+        assert_eq!(Manifest::from_text(VERSION_1.as_bytes()), Ok(manifest()));
+    }
+
+    #[test]
     fn a_newer_format_is_refused_whatever_else_it_has() {
         let mut manifest = manifest();
         manifest.format = 2;
         let error = Manifest::from_text(manifest.to_text().as_bytes()).unwrap_err();
         assert!(error.contains("version 2") && error.contains("another version of Tidegate"), "{error}");
     }
+
+    const VERSION_1: &str = r#"{
+  "format": 1,
+  "job": "web-visits",
+  "snapshot": 41,
+  "kind": "periodic",
+  "taken_at": "2015-05-17T10:05:03.000Z",
+  "parallelism": 2,
+  "max_parallelism": 128,
+  "operators": [
+    {
+      "name": "count",
+      "schema": {
+        "state": {
+          "name": "Count",
+          "key": {
+            "scalar": "String"
+          },
+          "fields": [
+            {
+              "name": "flag",
+              "schema": {
+                "scalar": "bool"
+              }
+            }
+          ]
+        },
+        "timer": {
+          "scalar": "()"
+        }
+      },
+      "files": [
+        {
+          "name": "count.0.state",
+          "groups": {
+            "first": 0,
+            "last": 63
+          },
+          "rows": 3,
+          "bytes": 77,
+          "checksum": "000000ab"
+        },
+        {
+          "name": "count.1.state",
+          "groups": {
+            "first": 64,
+            "last": 127
+          },
+          "rows": 3,
+          "bytes": 77,
+          "checksum": "000000ab"
+        }
+      ]
+    },
+    {
+      "name": "sum",
+      "schema": {
+        "state": {
+          "name": "Sum",
+          "key": {
+            "scalar": "String"
+          },
+          "fields": [
+            {
+              "name": "flag",
+              "schema": {
+                "scalar": "bool"
+              }
+            }
+          ]
+        },
+        "timer": {
+          "scalar": "()"
+        }
+      },
+      "files": [
+        {
+          "name": "sum.0.state",
+          "groups": {
+            "first": 0,
+            "last": 63
+          },
+          "rows": 3,
+          "bytes": 77,
+          "checksum": "000000ab"
+        }
+      ]
+    }
+  ],
+  "entries": [
+    {
+      "owner": "source access-log",
+      "item": "a \"quoted\" path\n",
+      "value": {
+        "at": {
+          "position": 71201,
+          "records": 300
+        }
+      }
+    }
+  ],
+  "checksum": "e41a84ac"
+}
+"#;
 }

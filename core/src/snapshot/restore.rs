@@ -101,7 +101,7 @@ impl SnapshotDirectory {
             [one] => format!("snapshot {one}"),
             many => format!("snapshots {}", many.join(", ")),
         };
-        Error::usage(what).hint(format!("{} holds {there}", self.path().display()))
+        Error::failure(what).hint(format!("{} holds {there}", self.path().display()))
     }
 }
 
@@ -158,7 +158,7 @@ impl Snapshot {
     pub fn check(&self, job: &str, operators: &[(String, OperatorSchema)]) -> Result<()> {
         let snapshot = self.id();
         if self.manifest.job != job {
-            return Err(Error::usage(format!(
+            return Err(Error::failure(format!(
                 "snapshot {snapshot} in {} is of job \"{}\", this is job \"{job}\"",
                 self.path.display(),
                 self.manifest.job
@@ -179,7 +179,7 @@ impl Snapshot {
         if faults.is_empty() {
             return Ok(());
         }
-        Err(Error::usage(faults.join("\n")).hint(
+        Err(Error::failure(faults.join("\n")).hint(
             "put the program's state back as it was, or start without --restore; state can't be migrated yet",
         ))
     }
@@ -205,14 +205,14 @@ fn read_manifest(directory: &Path) -> Result<Manifest> {
     let standing = directory.file_name().and_then(|name| name.to_str()).and_then(parse_directory_name);
     if let Some((id, standing @ (Standing::Pending | Standing::Deleting))) = standing {
         let what = if standing == Standing::Pending { "was never completed" } else { "has been deleted" };
-        return Err(Error::usage(format!("snapshot {id} in {} {what}", directory.display()))
+        return Err(Error::failure(format!("snapshot {id} in {} {what}", directory.display()))
             .hint("restore from a snapshot whose directory has no suffix, or use --restore latest"));
     }
     let path = directory.join(MANIFEST_FILE);
     let text = std::fs::read(&path).map_err(|error| match (error.kind(), standing) {
         (ErrorKind::NotFound, Some(_)) => broken(directory, format!("its {MANIFEST_FILE} is missing")),
         (ErrorKind::NotFound | ErrorKind::NotADirectory, None) => {
-            Error::usage(format!("{} is no snapshot: it has no {MANIFEST_FILE}", directory.display())).hint(
+            Error::failure(format!("{} is no snapshot: it has no {MANIFEST_FILE}", directory.display())).hint(
                 "--restore takes `latest`, the number of a snapshot, or the path of a snapshot's directory",
             )
         }
@@ -272,7 +272,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::error::ErrorKind::{Failure, Usage};
+    use crate::error::ErrorKind::Failure;
     use crate::key::KeyGroup;
     use crate::snapshot::fixture::{self, OwnedRow, Rows, groups, row, schema};
     use crate::state::{Describe, Field};
@@ -395,7 +395,7 @@ mod tests {
         scene.snapshot();
         for target in ["3", "/no/such/place"] {
             let error = scene.resolve(target).unwrap_err();
-            assert_eq!(error.kind(), Usage);
+            assert_eq!(error.kind(), Failure);
             assert!(text(&error).contains(target) && text(&error).contains("snapshots 1, 2"), "{error:#}");
         }
     }
@@ -415,7 +415,7 @@ mod tests {
     fn a_directory_that_is_no_snapshot_is_refused() {
         let scene = Scene::new();
         let error = scene.resolve(scene.directory.path().to_str().unwrap()).unwrap_err();
-        assert_eq!(error.kind(), Usage);
+        assert_eq!(error.kind(), Failure);
         assert!(text(&error).contains("is no snapshot"), "{error:#}");
     }
 
@@ -497,7 +497,7 @@ mod tests {
     fn a_foreign_job_is_refused() {
         let scene = Scene::new();
         let error = scene.snapshot().check("fraud", &program()).unwrap_err();
-        assert_eq!(error.kind(), Usage);
+        assert_eq!(error.kind(), Failure);
         assert!(error.to_string().contains("is of job \"web-visits\", this is job \"fraud\""), "{error}");
     }
 

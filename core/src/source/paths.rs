@@ -80,7 +80,7 @@ fn expand(path: &Path) -> Result<Vec<PathBuf>> {
         }
     }
     if files.is_empty() {
-        return Err(Error::usage(format!("no file matches \"{pattern}\"")).hint(where_paths_begin(path)));
+        return Err(Error::failure(format!("no file matches \"{pattern}\"")).hint(where_paths_begin(path)));
     }
     files.sort();
     Ok(files)
@@ -106,7 +106,7 @@ fn probe(path: &Path, medium: Medium) -> Result<u64> {
     let mut file = File::open(path).map_err(|error| not_readable(path, error))?;
     let length = match file.metadata() {
         Ok(there) if there.is_dir() => {
-            return Err(Error::usage(format!("can't read \"{shown}\": it is a directory"))
+            return Err(Error::failure(format!("can't read \"{shown}\": it is a directory"))
                 .hint(format!("name the files in it: \"{}\"", path.join("*").display())));
         }
         Ok(there) => there.len(),
@@ -127,7 +127,7 @@ pub(super) fn not_readable(path: &Path, error: std::io::Error) -> Error {
     let shown = path.display();
     match error.kind() {
         ErrorKind::NotFound | ErrorKind::NotADirectory => {
-            Error::usage(format!("can't read \"{shown}\": there is no such file"))
+            Error::failure(format!("can't read \"{shown}\": there is no such file"))
                 .hint(where_paths_begin(path))
         }
         ErrorKind::PermissionDenied => Error::failure(format!("can't read \"{shown}\""))

@@ -131,11 +131,9 @@ impl<S: Source, N: Step<S::Item>> Stage for SourceStage<S, N> {
                 return Ok(Polled::Idle);
             }
             let Some(mut open) = self.reading.pop_front() else { break };
-            let read = self.read_split(&mut open, granted, out);
-            let (records, status) = match read {
-                Ok(read) => read,
-                Err(error) => return Err(Error::failure(format!("source {:?} failed: {error}", self.name))),
-            };
+            let (records, status) = self
+                .read_split(&mut open, granted, out)
+                .map_err(|error| error.within(format_args!("source {:?}", self.name)))?;
             if let Some(throttle) = &throttle {
                 throttle.take_back(granted - records);
             }

@@ -50,7 +50,7 @@ fn associated(krate: &Krate, name: &str, ty: Option<&Type>) -> TokenStream {
 /// The struct that stands for a function.
 pub fn declare(target: &Target) -> Option<TokenStream> {
     let Target::Function { name, function, visibility, docs } = target else { return None };
-    let note = format!("The operator that calls [`{function}`](fn@{function}).");
+    let note = format!(" The operator that calls [`{function}`](fn@{function}).");
     let gap = (!docs.is_empty()).then(|| quote!(#[doc = ""]));
     Some(quote! {
         #(#docs)*

@@ -29,7 +29,7 @@ pub fn expand(subject: &Subject, krate: &Krate) -> TokenStream {
                 let fields = fields(part, krate);
                 quote!((::std::string::String::from(#name), #fields))
             });
-            quote!(#krate::state::Schema::Enum(::std::string::String::from(#name), ::std::vec![#(#variants),*]))
+            quote!(#krate::state::Schema::Enum(::std::string::String::from(#name), ::std::vec::Vec::from([#(#variants),*])))
         }
     };
     quote! {
@@ -53,5 +53,5 @@ pub fn fields(part: &Part, krate: &Krate) -> TokenStream {
             }
         }
     });
-    quote!(::std::vec![#(#fields),*])
+    quote!(::std::vec::Vec::from([#(#fields),*]))
 }

@@ -68,7 +68,7 @@ impl Unfit {
                 ("the machine's clock means nothing in a replay", "use `EventTime`, the milliseconds since the epoch")
             }
         };
-        taught(ty, format!("the field `{field}` is a `{written}`, which can't be carried: {why}"), help)
+        taught(ty, format!("the field `{field}` is of type `{written}`, which can't be carried: {why}"), help)
     }
 }
 

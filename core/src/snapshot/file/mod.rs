@@ -3,7 +3,7 @@
 //! Rows enter in ascending order of (key group, section, key) and leave in that order, all of them or those of a range of
 //! key groups. Every byte of the file is covered by a checksum, and no length is believed before its checksum has been:
 //! a file that was cut short or in which a bit has flipped gives an error that says where, never rows. The bytes are drawn
-//! in [`format`](self::format).
+//! in `format.rs`, beside their encoding and decoding.
 
 mod format;
 mod read;
@@ -178,6 +178,30 @@ mod tests {
         let error = writer.row(row(6, State, b"", b"").borrow()).unwrap_err();
         assert!(error.to_string().contains("outside of the file's key groups"), "{error}");
     }
+
+    /// Snapshots outlive the program that took them: a change of the format is a new version, and this one stays readable.
+    #[test]
+    fn a_file_of_version_1_is_read_for_ever() {
+        let scene = Scene::new();
+        let bytes: Vec<u8> = VERSION_1
+            .split_whitespace()
+            .flat_map(|line| {
+                (0..line.len()).step_by(2).map(|i| u8::from_str_radix(&line[i..i + 2], 16).unwrap())
+            })
+            .collect();
+        std::fs::write(&scene.path, bytes).unwrap();
+        assert_eq!(
+            scene.read(ALL).unwrap(),
+            [row(3, State, b"key", b"value"), row(4, EventTimer, b"key", &[0; 50])]
+        );
+    }
+
+    /// Header; block; index; footer.
+    const VERSION_1: &str = "
+        74696465737461740100007f00f20880de
+        f001030000036b65790576616c75650400010d002f320001001860000000000000
+        03000400020000004700000021000000462ac8fc
+        320000000000000001000000000000000200000000000000333fde61c71600cf7461747365646974";
 
     #[test]
     fn a_file_is_never_overwritten() {

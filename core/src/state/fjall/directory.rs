@@ -65,7 +65,7 @@ impl StateDirectory {
         fs::create_dir_all(path).map_err(|error| cannot("create", path, error))?;
         let is_empty = fs::read_dir(path).map_err(|error| cannot("read", path, error))?.next().is_none();
         if !is_empty && !path.join(MARKER_FILE).is_file() {
-            return Err(Error::usage(format!(
+            return Err(Error::failure(format!(
                 "{} can't be the state directory: it holds files that are not Tidegate's",
                 path.display()
             ))
@@ -233,7 +233,7 @@ mod tests {
         fs::write(temporary.path().join("thesis.tex"), "everything").unwrap();
         fs::create_dir(temporary.path().join("attempt-1")).unwrap();
         let error = StateDirectory::open(temporary.path()).unwrap_err();
-        assert_eq!(error.exit_code(), 2);
+        assert_eq!(error.exit_code(), 1);
         assert!(error.to_string().contains("not Tidegate's"), "{error}");
         assert!(temporary.path().join("attempt-1").exists());
         assert!(!temporary.path().join(MARKER_FILE).exists());

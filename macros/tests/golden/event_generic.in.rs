@@ -1,0 +1,6 @@
+#[event]
+#[derive(Clone)]
+struct Pair<A, B> {
+    left: A,
+    right: Vec<B>,
+}

@@ -1,0 +1,24 @@
+#[derive(::tidegate::__rt::serde::Serialize, ::tidegate::__rt::serde::Deserialize)]
+#[serde(crate = "::tidegate::__rt::serde")]
+#[derive(Clone)]
+struct Pair<A, B> {
+    left: A,
+    right: Vec<B>,
+}
+const _: () = {
+    use ::tidegate::__rt::Unchecked as _;
+    impl<
+        A: ::tidegate::state::Describe,
+        B: ::tidegate::state::Describe,
+    > ::tidegate::state::Describe for Pair<A, B> {
+        fn schema() -> ::tidegate::state::Schema {
+            ::tidegate::state::Schema::Struct(
+                ::std::string::String::from("Pair"),
+                ::std::vec::Vec::from([
+                    ::tidegate::__rt::Checked::<A>::field("left"),
+                    ::tidegate::__rt::Checked::<Vec<B>>::field("right"),
+                ]),
+            )
+        }
+    }
+};

@@ -1,0 +1,4 @@
+#[job(name = "traffic-2")]
+fn traffic(job: &Job) -> Result<()> {
+    Ok(())
+}

@@ -1,0 +1,6 @@
+#[key]
+#[derive(Hash)]
+struct Link {
+    router: String,
+    port: u16,
+}

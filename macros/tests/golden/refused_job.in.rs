@@ -1,0 +1,4 @@
+#[job]
+fn web_visits<T>(job: &Job) -> Result<()> {
+    Ok(())
+}

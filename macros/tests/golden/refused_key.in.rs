@@ -1,0 +1,5 @@
+#[key]
+struct Cell {
+    latitude: f64,
+    longitude: f64,
+}

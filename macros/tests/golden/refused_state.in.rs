@@ -1,0 +1,5 @@
+#[state]
+#[derive(Default)]
+struct Session {
+    visits: u64,
+}

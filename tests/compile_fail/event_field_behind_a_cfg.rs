@@ -1,0 +1,10 @@
+use tidegate::prelude::*;
+
+#[event]
+struct Visit {
+    user: String,
+    #[cfg(feature = "tracing")]
+    trace: u64,
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use tidegate::prelude::*;
+
+#[event]
+fn visit() {}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use tidegate::prelude::*;
+
+#[event(tmie = at)]
+struct Visit {
+    at: EventTime,
+}
+
+fn main() {}

@@ -1,0 +1,9 @@
+use tidegate::prelude::*;
+
+#[event]
+#[derive(Clone, Debug)]
+struct Visit {
+    user: &'static str,
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use tidegate::prelude::*;
+
+#[job]
+fn web_visits(job: Job) -> Result<()> {
+    Ok(())
+}

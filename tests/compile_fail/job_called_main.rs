@@ -1,0 +1,6 @@
+use tidegate::prelude::*;
+
+#[job]
+fn main(job: &Job) -> Result<()> {
+    Ok(())
+}

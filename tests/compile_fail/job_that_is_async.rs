@@ -1,0 +1,6 @@
+use tidegate::prelude::*;
+
+#[job]
+async fn web_visits(job: &Job) -> Result<()> {
+    Ok(())
+}

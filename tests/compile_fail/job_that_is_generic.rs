@@ -1,0 +1,6 @@
+use tidegate::prelude::*;
+
+#[job]
+fn web_visits<T>(job: &Job) -> Result<()> {
+    Ok(())
+}

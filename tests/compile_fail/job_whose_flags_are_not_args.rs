@@ -1,0 +1,10 @@
+use tidegate::prelude::*;
+
+struct Args {
+    input: String,
+}
+
+#[job]
+fn web_visits(job: &Job, args: Args) -> Result<()> {
+    Ok(())
+}

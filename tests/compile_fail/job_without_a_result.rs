@@ -1,0 +1,4 @@
+use tidegate::prelude::*;
+
+#[job]
+fn web_visits(job: &Job) {}

@@ -1,0 +1,9 @@
+use tidegate::prelude::*;
+
+#[key]
+struct Tagged<T> {
+    tag: u32,
+    value: T,
+}
+
+fn main() {}

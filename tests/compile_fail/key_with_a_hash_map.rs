@@ -1,0 +1,10 @@
+use tidegate::prelude::*;
+
+use std::collections::HashMap;
+
+#[key]
+struct Labels {
+    labels: HashMap<String, String>,
+}
+
+fn main() {}

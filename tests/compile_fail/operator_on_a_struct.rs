@@ -1,0 +1,6 @@
+use tidegate::prelude::*;
+
+#[operator]
+struct CountVisits;
+
+fn main() {}

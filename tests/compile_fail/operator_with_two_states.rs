@@ -1,0 +1,33 @@
+use tidegate::prelude::*;
+
+#[event]
+struct Visit {
+    user: String,
+}
+
+#[state(key = String)]
+#[derive(Default)]
+struct Session {
+    visits: u64,
+}
+
+#[state(key = String)]
+#[derive(Default)]
+struct Other {
+    visits: u64,
+}
+
+struct CountVisits;
+
+#[operator]
+impl CountVisits {
+    fn on_event(&self, visit: Visit, session: &mut Session, other: &mut Other) {}
+}
+
+fn is_operator(_: impl Operator) {}
+
+fn wired() {
+    is_operator(CountVisits);
+}
+
+fn main() {}

@@ -1,0 +1,9 @@
+use tidegate::prelude::*;
+
+#[state(key = &str)]
+#[derive(Default)]
+struct Session {
+    visits: u64,
+}
+
+fn main() {}

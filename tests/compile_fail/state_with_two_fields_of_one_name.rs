@@ -1,0 +1,21 @@
+use tidegate::prelude::*;
+
+#[event]
+struct Visit {
+    user: String,
+}
+
+#[state(key = String)]
+#[derive(Default)]
+struct Session {
+    visits: u64,
+    visits: u32,
+}
+
+#[operator]
+fn count(visit: Visit, session: &mut Session) -> u64 {
+    session.visits += 1;
+    session.visits + visit.user.len() as u64
+}
+
+fn main() {}

@@ -1,0 +1,7 @@
+use tidegate::prelude::*;
+
+#[state(key = String)]
+#[derive(Default)]
+struct Visits(u64);
+
+fn main() {}

@@ -1,0 +1,29 @@
+use tidegate::prelude::*;
+
+#[event]
+#[derive(Clone)]
+struct Visit {
+    user: String,
+    number: u64,
+}
+
+#[state(key = String)]
+#[derive(Default)]
+struct Session {
+    visits: u64,
+}
+
+#[operator]
+fn count_visits(visit: Visit, session: &mut Session) -> u64 {
+    session.visits += visit.number;
+    session.visits
+}
+
+fn wire(job: &Job, visits: Vec<Visit>) {
+    job.source("visits", Memory::new(visits))
+        .key_by(|visit| visit.user.clone())
+        .process("count-visits", count_visits)
+        .sink("counts", Stdout::json());
+}
+
+fn main() {}
