@@ -4,6 +4,7 @@
 //! back to it. Workers may run in threads of their own, or be stepped in the calling thread under virtual time.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::Arc;
@@ -45,12 +46,13 @@ pub(crate) struct Setting<'a> {
 /// The snapshot that a job starts from.
 pub(crate) struct Restored {
     pub id: SnapshotId,
+    pub path: PathBuf,
     pub state: Box<dyn RestoredState + Send + Sync>,
 }
 
 impl From<Snapshot> for Restored {
     fn from(snapshot: Snapshot) -> Restored {
-        Restored { id: snapshot.id(), state: Box::new(snapshot) }
+        Restored { id: snapshot.id(), path: snapshot.path().to_path_buf(), state: Box::new(snapshot) }
     }
 }
 

@@ -1,7 +1,6 @@
 //! Runs a job: from the snapshot it is to start from, attempt after attempt, until it is done or may not restart any more.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -41,7 +40,7 @@ pub fn run(graph: Graph, options: &RunOptions, stop: &StopSignal) -> Result<Summ
             clock: clock.clone(),
             snapshots: directories.snapshots.as_ref(),
             first_snapshot: directories.next_snapshot(run.last_snapshot),
-            restored: start.open()?,
+            restored: start.restored(),
             working_copy: Arc::new(directories.state.working_copy()?),
         };
         let error = match run.attempt(setting, stop) {
@@ -49,7 +48,9 @@ pub fn run(graph: Graph, options: &RunOptions, stop: &StopSignal) -> Result<Summ
             Err(error) => error,
         };
         start = match (run.last_snapshot, &directories.snapshots) {
-            (Some(id), Some(snapshots)) if run.snapshots > 0 => Start::Snapshot(snapshots.snapshot_path(id), id),
+            (Some(id), Some(snapshots)) if run.snapshots > 0 => {
+                Start::Snapshot(Arc::new(Restored::from(Snapshot::open(&snapshots.snapshot_path(id))?)))
+            }
             _ => start,
         };
         match restarts.on_failure(clock.monotonic()) {
@@ -130,7 +131,7 @@ impl Directories {
             ))
             .hint(format!("the number of key groups can't change: start it with --max-parallelism {taken}")));
         }
-        Ok(Start::Snapshot(snapshot.path().to_path_buf(), snapshot.id()))
+        Ok(Start::Snapshot(Arc::new(Restored::from(snapshot))))
     }
 
     /// The number of the next snapshot: above all that are in the directory, and above the one that is restored.
@@ -143,21 +144,21 @@ impl Directories {
 /// Where an attempt starts.
 enum Start {
     Beginning,
-    Snapshot(PathBuf, SnapshotId),
+    Snapshot(Arc<Restored>),
 }
 
 impl Start {
     fn id(&self) -> Option<SnapshotId> {
         match self {
             Start::Beginning => None,
-            Start::Snapshot(_, id) => Some(*id),
+            Start::Snapshot(restored) => Some(restored.id),
         }
     }
 
-    fn open(&self) -> Result<Option<Arc<Restored>>> {
+    fn restored(&self) -> Option<Arc<Restored>> {
         match self {
-            Start::Beginning => Ok(None),
-            Start::Snapshot(path, _) => Ok(Some(Arc::new(Restored::from(Snapshot::open(path)?)))),
+            Start::Beginning => None,
+            Start::Snapshot(restored) => Some(Arc::clone(restored)),
         }
     }
 
@@ -165,8 +166,10 @@ impl Start {
     fn hint(&self, error: Error) -> Error {
         match self {
             Start::Beginning => error,
-            Start::Snapshot(_, id) => error.hint_if_none(format!(
-                "snapshot {id} is intact: when the cause is mended, go on with --restore latest"
+            Start::Snapshot(restored) => error.hint_if_none(format!(
+                "snapshot {} is intact: when the cause is mended, go on with --restore {}",
+                restored.id,
+                restored.path.display()
             )),
         }
     }
@@ -176,7 +179,7 @@ impl fmt::Display for Start {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Start::Beginning => f.write_str("from the beginning"),
-            Start::Snapshot(path, id) => write!(f, "from snapshot {id} ({})", path.display()),
+            Start::Snapshot(restored) => write!(f, "from snapshot {} ({})", restored.id, restored.path.display()),
         }
     }
 }

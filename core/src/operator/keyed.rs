@@ -22,6 +22,7 @@ use crate::task::stage::{
     FrozenRows, FrozenState, OperatorSchema, RestoredState, Section, Stage, StageContext, StageSnapshot, StateRow,
     Whereabouts,
 };
+use crate::testing::crash;
 use crate::time::{Clock, EventTime};
 
 /// The beginning of a stage whose first step is a keyed operator.
@@ -200,6 +201,7 @@ where
             Section::State => rows.put(row.group, row.key, row.value),
             Section::EventTimer | Section::ProcessingTimer => timers.restore(row),
         })?;
+        crash::point(crash::DURING_RESTORE);
         rows.finish()?;
         self.next.signal(&mut Signal::Restore(state), &mut Outbox::default())
     }

@@ -183,11 +183,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("plain.gz"), "plain text").unwrap();
         for (name, complaint, exit_code) in [
-            ("missing.log", "there is no such file", 2),
-            ("plain.gz/a.log", "there is no such file", 2),
-            ("*.csv", "no file matches", 2),
+            ("missing.log", "there is no such file", 1),
+            ("plain.gz/a.log", "there is no such file", 1),
+            ("*.csv", "no file matches", 1),
             ("[.csv", "is not a pattern", 2),
-            ("", "it is a directory", 2),
+            ("", "it is a directory", 1),
             ("plain.gz", "is not compressed by gzip", 1),
         ] {
             let path = dir.path().join(name);
