@@ -22,6 +22,9 @@ pub fn carried<T: Data>() {}
 /// Checks that serde can carry a field's type, whose shape stays unknown.
 pub fn opaque<T: Opaque>() {}
 
+/// Checks that a state has a value to begin from.
+pub fn initial<T: Initial>() {}
+
 /// Checks that a field's type can be part of a key.
 pub fn part_of_key<T: Key>() {}
 
@@ -35,6 +38,17 @@ pub trait Opaque {}
 
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned + Send + 'static> Opaque for T {}
+
+/// What a state begins from.
+#[diagnostic::on_unimplemented(
+    message = "the state `{Self}` has no `Default`",
+    label = "where would a new key begin?",
+    note = "a key that has no state yet starts from `Default`: add `#[derive(Default)]` below `#[state(..)]`, or implement it"
+)]
+pub trait Initial {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Default> Initial for T {}
 
 /// The type of the field that `#[event(time = field)]` names.
 #[diagnostic::on_unimplemented(
@@ -95,6 +109,14 @@ impl<T: Key> Checked<T> {
     }
 }
 
+impl<T: Default> Checked<T> {
+    /// [`Default::default`].
+    #[inline]
+    pub fn initial() -> T {
+        T::default()
+    }
+}
+
 impl<T: fmt::Debug> Checked<T> {
     /// The part, to be printed.
     pub fn debug(part: &T) -> &dyn fmt::Debug {
@@ -111,6 +133,11 @@ pub trait Unchecked: Sized {
 
     /// For `Checked::field`.
     fn field(_: &str) -> Field {
+        unreachable!("{NEVER_RUN}")
+    }
+
+    /// For `Checked::initial`.
+    fn initial<T>() -> T {
         unreachable!("{NEVER_RUN}")
     }
 

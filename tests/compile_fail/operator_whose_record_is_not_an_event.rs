@@ -1,3 +1,5 @@
+#![allow(unused)]
+
 use tidegate::prelude::*;
 
 struct Visit {

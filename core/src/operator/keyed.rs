@@ -81,6 +81,9 @@ struct Working<O: Operator> {
 struct Time<O: Operator> {
     timers: Timers<KeyOf<O>, O::Timer>,
     watermark: EventTime,
+    /// The last watermark before the end of the input: what a snapshot keeps. A finished job that is restored with more
+    /// input goes on from there; the end of time would make all of it late.
+    reached: EventTime,
     clock: Clock,
 }
 
@@ -176,7 +179,12 @@ where
         let store = cx.state.store(&self.name, cx.subtask)?;
         self.working = Some(Working {
             table: StateTable::new(&self.name, store, cx.max_parallelism),
-            time: Time { timers: Timers::new(), watermark: EventTime::MIN, clock: cx.clock.clone() },
+            time: Time {
+                timers: Timers::new(),
+                watermark: EventTime::MIN,
+                reached: EventTime::MIN,
+                clock: cx.clock.clone(),
+            },
             cx,
             current: None,
             origin: Origin::default(),
@@ -194,7 +202,8 @@ where
                 _ => working.time.timers.skip_numbers(serde_json::from_value(entry.value.clone())?),
             }
         }
-        working.time.watermark = watermarks.into_iter().min().unwrap_or(EventTime::MIN);
+        working.time.reached = watermarks.into_iter().min().unwrap_or(EventTime::MIN);
+        working.time.watermark = working.time.reached;
         let (timers, table, groups) = (&mut working.time.timers, &mut working.table, working.cx.groups);
         let mut rows = table.restore()?;
         state.rows(&self.name, groups, &mut |row| match row.section {
@@ -227,6 +236,9 @@ where
             return Ok(());
         }
         working.time.watermark = watermark;
+        if watermark < EventTime::MAX {
+            working.time.reached = watermark;
+        }
         working.fire(&self.operator, TimeDomain::Event, watermark, &mut self.next, &mut self.side)?;
         self.side.signal(&mut Signal::Watermark(watermark), out)?;
         self.next.signal(&mut Signal::Watermark(watermark), out)
@@ -249,7 +261,7 @@ where
     fn snapshot(&mut self, barrier: Barrier, mut snapshot: StageSnapshot, out: &mut Outbox) -> Result<StageSnapshot> {
         let owner = self.owner();
         let working = self.working.as_mut().expect(OPEN);
-        snapshot.put(&owner, "watermark", working.time.watermark)?;
+        snapshot.put(&owner, "watermark", working.time.reached)?;
         snapshot.put(&owner, "next timer", working.time.timers.next_number())?;
         if snapshot.with_state {
             let rows = FrozenOperator {

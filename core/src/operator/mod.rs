@@ -71,3 +71,5 @@ impl Describe for Never {
         Schema::Scalar("Never".to_string())
     }
 }
+
+impl Data for Never {}

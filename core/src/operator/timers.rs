@@ -41,6 +41,8 @@ impl Describe for TimerId {
     }
 }
 
+impl Data for TimerId {}
+
 /// A timer that has not fired.
 pub(crate) struct Timer<K, P> {
     pub hash: KeyHash,

@@ -8,13 +8,15 @@
 mod collect;
 mod json_lines;
 mod parts;
-pub(crate) mod step;
+mod stderr;
 mod stdout;
+pub(crate) mod step;
 
 use serde::{Deserialize, Serialize};
 
 pub use collect::Collect;
 pub use json_lines::JsonLines;
+pub use stderr::Stderr;
 pub use stdout::Stdout;
 
 use crate::error::Result;

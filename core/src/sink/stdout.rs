@@ -84,7 +84,7 @@ impl<T, F: Format<T> + Send + Sync> Sink<T> for Stdout<F> {
     type Writer = Printer<F, std::io::Stdout>;
 
     fn open(&self, _: &SinkContext) -> Result<Self::Writer> {
-        Ok(Printer::onto(std::io::stdout()))
+        Ok(Printer::onto(std::io::stdout(), "the standard output"))
     }
 }
 
@@ -92,12 +92,14 @@ impl<T, F: Format<T> + Send + Sync> Sink<T> for Stdout<F> {
 pub struct Printer<F, W> {
     buffer: Vec<u8>,
     output: W,
+    /// What the output is, for errors.
+    name: &'static str,
     format: PhantomData<F>,
 }
 
 impl<F, W: Write> Printer<F, W> {
-    fn onto(output: W) -> Printer<F, W> {
-        Printer { buffer: Vec::with_capacity(BUFFER), output, format: PhantomData }
+    pub(super) fn onto(output: W, name: &'static str) -> Printer<F, W> {
+        Printer { buffer: Vec::with_capacity(BUFFER), output, name, format: PhantomData }
     }
 
     fn print(&mut self) -> Result<()> {
@@ -108,9 +110,9 @@ impl<F, W: Write> Printer<F, W> {
         let printed = self.output.write_all(&self.buffer).and_then(|()| self.output.flush());
         self.buffer.clear();
         printed.map_err(|error| match error.kind() {
-            ErrorKind::BrokenPipe => Error::failure("the standard output was closed by its reader")
+            ErrorKind::BrokenPipe => Error::failure(format!("{} was closed by its reader", self.name))
                 .hint("write to files, with the sink `JsonLines`, to keep results that nobody waits for"),
-            _ => Error::failure("can't write to the standard output").caused_by(error),
+            _ => Error::failure(format!("can't write to {}", self.name)).caused_by(error),
         })
     }
 }
@@ -146,13 +148,13 @@ mod tests {
 
     #[test]
     fn records_are_printed_a_line_each_when_a_batch_has_ended() {
-        let mut json = Printer::<Json, _>::onto(Vec::new());
+        let mut json = Printer::<Json, _>::onto(Vec::new(), "a vector");
         json.write(("a\nb", 1)).unwrap();
         json.write(("c", 2)).unwrap();
         assert_eq!(json.output, b"");
         SinkWriter::<(&str, i32)>::flush(&mut json).unwrap();
         assert_eq!(json.output, b"[\"a\\nb\",1]\n[\"c\",2]\n");
-        let mut text = Printer::<Text, _>::onto(Vec::new());
+        let mut text = Printer::<Text, _>::onto(Vec::new(), "a vector");
         text.write(4.5).unwrap();
         assert_eq!(SinkWriter::<f64>::pre_commit(&mut text, SnapshotId(1)).unwrap(), None);
         assert_eq!(text.output, b"4.5\n");
@@ -160,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_record_that_is_no_json_leaves_no_trace() {
-        let mut json = Printer::<Json, _>::onto(Vec::new());
+        let mut json = Printer::<Json, _>::onto(Vec::new(), "a vector");
         let odd = std::collections::BTreeMap::from([((1, 2), 3)]);
         let error = json.write(odd).unwrap_err();
         assert!(error.to_string().contains("can't be written as JSON: key must be a string"), "{error}");
@@ -173,7 +175,7 @@ mod tests {
     fn a_reader_that_has_gone_away_is_an_error_that_says_so() {
         let (far, near) = std::io::pipe().unwrap();
         drop(far);
-        let mut text = Printer::<Text, _>::onto(near);
+        let mut text = Printer::<Text, _>::onto(near, "the standard output");
         text.write("lost").unwrap();
         let error = text.print().unwrap_err();
         assert_eq!(error.to_string(), "the standard output was closed by its reader");

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::state::{Describe, Field, Schema};
+use crate::state::{Data, Describe, Field, Schema};
 
 /// A line of text, without its line end, that knows where it comes from.
 ///
@@ -165,6 +165,8 @@ impl Describe for Line {
     }
 }
 
+impl Data for Line {}
+
 /// A line that could not be understood: where it is, why not, and what it says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BadLine {
@@ -199,6 +201,8 @@ impl Describe for BadLine {
         )
     }
 }
+
+impl Data for BadLine {}
 
 /// Reads a line as JSON: what a `try_map` over a file of JSON lines is given.
 ///

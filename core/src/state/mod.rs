@@ -15,28 +15,31 @@ pub use schema::{Describe, Field, Schema, StateSchema};
 
 use crate::key::Key;
 
-/// A value that can cross an exchange and rest in a snapshot. Blanket-implemented; mark your types `#[event]`.
+/// A value that can cross an exchange and rest in a snapshot. `#[event]`, `#[key]` and `#[state]` implement it.
+///
+/// It is not implemented for whatever has serde's traits: a type that is missing from a record is then one error, which
+/// names the type, instead of one for every trait that it lacks.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be carried in a stream or kept in state",
     label = "not serialisable by Tidegate",
-    note = "mark the type `#[event]`, or derive serde's `Serialize` and `Deserialize` and implement `tidegate::state::Describe`"
+    note = "mark the type `#[event]`; for one of another crate that serde can carry, mark the field `#[event(opaque)]` or, in a state, `#[state(opaque)]`"
 )]
 pub trait Data: Serialize + DeserializeOwned + Describe + Send + 'static {}
 
-#[diagnostic::do_not_recommend]
-impl<T: Serialize + DeserializeOwned + Describe + Send + 'static> Data for T {}
-
 /// The state that an operator keeps for every key. Implemented by `#[state(key = ..)]`.
 ///
-/// A key that has no state yet starts from `Default`.
+/// A key that has no state yet starts from `Default`; rustc asks for it where the struct is declared.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a keyed state",
     label = "expected a struct marked `#[state(key = ..)]`",
     note = "what an operator remembers per key is a struct marked `#[state(key = KeyType)]` that implements `Default`"
 )]
-pub trait State: KeyedBy<Self::Key> + Default + Serialize + DeserializeOwned + Send + 'static {
+pub trait State: KeyedBy<Self::Key> + Serialize + DeserializeOwned + Send + 'static {
     /// The type of key that the state belongs to.
     type Key: Key;
+
+    /// Where a key begins that has no state yet.
+    fn initial() -> Self;
 
     /// The name, the fields and the key, as a snapshot records them.
     fn schema() -> StateSchema;

@@ -2,9 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::fmt;
+use std::hash::{BuildHasher, Hash};
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+
+use crate::state::Data;
 
 /// A type's shape on disk. It prints itself the way the type is written in Rust.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,8 +65,8 @@ pub struct StateSchema {
 
 /// A type that can say what shape it has on disk.
 ///
-/// Implemented for the types of the standard library that serde carries; `#[event]`, `#[key]` and `#[state]` implement it
-/// for your own.
+/// Implemented for the types of the standard library that serde carries; `#[event]`, `#[key]` and `#[state]` implement it,
+/// with [`Data`], for your own.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be kept in state: its shape on disk is not known",
     label = "not describable",
@@ -111,11 +115,13 @@ macro_rules! scalars {
                 Schema::Scalar($name.to_string())
             }
         }
+
+        impl Data for $scalar {}
     )*};
 }
 
 scalars! {
-    bool => "bool", char => "char", String => "String", str => "String", () => "()",
+    bool => "bool", char => "char", String => "String", () => "()",
     u8 => "u8", u16 => "u16", u32 => "u32", u64 => "u64", u128 => "u128", usize => "usize",
     i8 => "i8", i16 => "i16", i32 => "i32", i64 => "i64", i128 => "i128", isize => "isize",
     f32 => "f32", f64 => "f64",
@@ -123,17 +129,25 @@ scalars! {
     std::net::IpAddr => "IpAddr", std::net::Ipv4Addr => "Ipv4Addr", std::net::Ipv6Addr => "Ipv6Addr",
 }
 
+impl Describe for str {
+    fn schema() -> Schema {
+        String::schema()
+    }
+}
+
 macro_rules! containers {
-    ($($container:ident<$($part:ident),+>),* $(,)?) => {$(
+    ($($container:ident<$($part:ident $(: $bound:ident)?),+>),* $(,)?) => {$(
         impl<$($part: Describe),+> Describe for $container<$($part),+> {
             fn schema() -> Schema {
                 Schema::Generic(stringify!($container).to_string(), vec![$($part::schema()),+])
             }
         }
+
+        impl<$($part: Data $(+ $bound)?),+> Data for $container<$($part),+> {}
     )*};
 }
 
-containers! { Option<T>, Vec<T>, VecDeque<T>, BTreeSet<T>, BTreeMap<K, V> }
+containers! { Option<T>, Vec<T>, VecDeque<T>, BTreeSet<T: Ord>, BTreeMap<K: Ord, V> }
 
 impl<T: Describe, S> Describe for HashSet<T, S> {
     fn schema() -> Schema {
@@ -141,11 +155,15 @@ impl<T: Describe, S> Describe for HashSet<T, S> {
     }
 }
 
+impl<T: Data + Eq + Hash, S: BuildHasher + Default + Send + 'static> Data for HashSet<T, S> {}
+
 impl<K: Describe, V: Describe, S> Describe for HashMap<K, V, S> {
     fn schema() -> Schema {
         Schema::Generic("HashMap".to_string(), vec![K::schema(), V::schema()])
     }
 }
+
+impl<K: Data + Eq + Hash, V: Data, S: BuildHasher + Default + Send + 'static> Data for HashMap<K, V, S> {}
 
 /// A box is invisible on disk.
 impl<T: Describe + ?Sized> Describe for Box<T> {
@@ -154,11 +172,18 @@ impl<T: Describe + ?Sized> Describe for Box<T> {
     }
 }
 
+impl<T: Data> Data for Box<T> {}
+
+impl Data for Box<str> {}
+
 impl<T: Describe, const N: usize> Describe for [T; N] {
     fn schema() -> Schema {
         Schema::Array(Box::new(T::schema()), N)
     }
 }
+
+/// Of the lengths that serde carries.
+impl<T: Data, const N: usize> Data for [T; N] where [T; N]: Serialize + DeserializeOwned {}
 
 macro_rules! tuples {
     ($(($($part:ident),+))*) => {$(
@@ -167,6 +192,8 @@ macro_rules! tuples {
                 Schema::Tuple(vec![$($part::schema()),+])
             }
         }
+
+        impl<$($part: Data),+> Data for ($($part,)+) {}
     )*};
 }
 

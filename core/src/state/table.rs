@@ -64,7 +64,7 @@ impl<S: State> Row<S> {
 
     /// Forgets the state.
     pub fn clear(&mut self) {
-        self.state = S::default();
+        self.state = S::initial();
         self.status = Status::Cleared;
     }
 }
@@ -96,7 +96,7 @@ impl<S: State> StateTable<S> {
                     true => load(&self.operator, &self.store, hash.group(self.max_parallelism), key, &mut self.scratch)?,
                     false => None,
                 };
-                let state = stored.unwrap_or_default();
+                let state = stored.unwrap_or_else(S::initial);
                 vacant.insert(Row { hash, key: key.clone(), state, status: Status::Clean, used: true }).into_mut()
             }
         };

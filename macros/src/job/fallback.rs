@@ -1,4 +1,5 @@
-//! What stands in for a refused [`Job`]: a `main`, so that rustc does not miss one.
+//! What stands in for a refused [`Job`]: a `main`, so that rustc does not miss one,
+//! and nothing else that is called so.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -7,12 +8,14 @@ use super::Job;
 use crate::diagnostics::Diagnostics;
 
 pub fn fallback(job: &Job, errors: &Diagnostics) -> TokenStream {
-    let function = &job.function;
-    let main = (function.sig.ident != "main").then(|| quote!(fn main() {}));
+    let mut function = job.function.clone();
+    if function.sig.ident == "main" {
+        function.sig.ident = syn::Ident::new("__main", function.sig.ident.span());
+    }
     quote! {
         #[allow(dead_code)]
         #function
         #errors
-        #main
+        fn main() {}
     }
 }

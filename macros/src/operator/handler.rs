@@ -73,7 +73,8 @@ impl Handler {
         let mut parameters = Vec::new();
         for input in &signature.inputs {
             if let FnArg::Typed(typed) = input {
-                parameters.push((classify(cause, &typed.ty, errors), typed));
+                let parameter = classify(cause, &typed.ty, errors);
+                parameters.push((generic_output(parameter, signature), typed));
             }
         }
         let mut handler = Handler {
@@ -125,7 +126,8 @@ impl Handler {
                     format!("`{}` takes two values, `{ty}` being the second, but only the {noun} is given away", self.name),
                     format!("if this is the state, borrow it: `{pattern}: &mut {ty}`; what else it needs goes into the record or into the operator's fields"),
                 );
-                self.recovered_state(written)
+                // Whether it was meant to be the state is a guess, so its type stays unknown.
+                Role::State
             }
             Parameter::Lent(ty) | Parameter::Shared(ty) if !by_value && self.event.is_none() => {
                 let ty_spelled = spelled(&ty);
@@ -168,13 +170,6 @@ impl Handler {
         self.roles.push(role);
     }
 
-    fn recovered_state(&mut self, written: &syn::PatType) -> Role {
-        if self.state.is_none() {
-            self.state = Some((*written.ty).clone());
-        }
-        Role::State
-    }
-
     fn required(&self, signature: &Signature, errors: &mut Diagnostics) {
         let noun = self.cause.noun();
         if self.event.is_none() {
@@ -187,7 +182,7 @@ impl Handler {
                 },
             );
         }
-        if self.state.is_none() && self.cause != Cause::Timer && self.event.is_some() {
+        if !self.roles.contains(&Role::State) && self.cause != Cause::Timer && self.event.is_some() {
             errors.add(
                 &signature.ident,
                 format!("`{}` has no state, but what an operator does per key is to remember", self.name),
@@ -304,6 +299,18 @@ fn receiver(cause: Cause, signature: &Signature, errors: &mut Diagnostics) {
             format!("`{name}` takes `{}`, but the operator is called for every record", spelled(other)),
             "write `&self`",
         ),
+    }
+}
+
+/// An output whose type is a parameter, `out: &mut E`: that it is generic has been reported already.
+fn generic_output(parameter: Parameter, signature: &Signature) -> Parameter {
+    match parameter {
+        Parameter::Lent(Type::Path(path))
+            if signature.generics.type_params().any(|generic| path.path.is_ident(&generic.ident)) =>
+        {
+            Parameter::Emit(None)
+        }
+        other => other,
     }
 }
 

@@ -19,6 +19,7 @@ pub fn expand(state: &State) -> TokenStream {
         Some(name) => name.value(),
         None => ident.unraw().to_string(),
     };
+    let initial = quote_spanned!(ident.span()=> #krate::__rt::initial::<#ident>());
     let key_type = quote_spanned!(key.span()=> type Key = #key;);
     let fields = describe::fields(&subject.parts[0], krate);
     quote! {
@@ -30,6 +31,10 @@ pub fn expand(state: &State) -> TokenStream {
             impl #krate::state::State for #ident {
                 #key_type
 
+                fn initial() -> Self {
+                    #krate::__rt::Checked::<Self>::initial()
+                }
+
                 fn schema() -> #krate::state::StateSchema {
                     #krate::state::StateSchema {
                         name: ::std::string::String::from(#name),
@@ -40,6 +45,7 @@ pub fn expand(state: &State) -> TokenStream {
             }
             impl #krate::state::KeyedBy<#key> for #ident {}
             #checks
+            const _: fn() = || #initial;
         };
     }
 }

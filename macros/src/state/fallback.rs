@@ -28,7 +28,6 @@ pub fn fallback(state: &State, mut errors: Diagnostics) -> TokenStream {
     };
     // Another macro of ours on the same item implements what a record needs.
     let data = (!subject.has_second_macro()).then(|| stub::data(subject, krate));
-    // A type that was refused for its shape can hardly have a default value; that is not reported on top.
     quote! {
         #item
         #errors
@@ -37,9 +36,13 @@ pub fn fallback(state: &State, mut errors: Diagnostics) -> TokenStream {
             #keyed_by
             impl #impl_generics #krate::state::State for #ident #ty_generics
             where
-                for<'__> Self: ::core::default::Default + ::core::marker::Send + 'static,
+                for<'__> Self: ::core::marker::Send + 'static,
             {
                 type Key = #key;
+
+                fn initial() -> Self {
+                    ::core::unreachable!()
+                }
 
                 fn schema() -> #krate::state::StateSchema {
                     ::core::unreachable!()

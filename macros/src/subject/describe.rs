@@ -1,4 +1,4 @@
-//! `Describe`: the shape of a subject, field by field.
+//! `Describe`, the shape of a subject field by field, and `Data`.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -17,6 +17,7 @@ pub fn expand(subject: &Subject, krate: &Krate) -> TokenStream {
         parameter.bounds.push(parse_quote!(#krate::state::Describe));
     }
     let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
+    let data = data(subject, krate);
     let name = ident.unraw().to_string();
     let schema = match subject.is_enum() {
         false => {
@@ -38,7 +39,19 @@ pub fn expand(subject: &Subject, krate: &Krate) -> TokenStream {
                 #schema
             }
         }
+        #data
     }
+}
+
+/// `impl Data for ..`.
+fn data(subject: &Subject, krate: &Krate) -> TokenStream {
+    let ident = subject.ident();
+    let mut generics = subject.generics().clone();
+    for parameter in generics.type_params_mut() {
+        parameter.bounds.push(parse_quote!(#krate::state::Data));
+    }
+    let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
+    quote!(impl #impl_generics #krate::state::Data for #ident #ty_generics #where_clause {})
 }
 
 /// The `Vec<Field>` of a part.

@@ -8,7 +8,7 @@ use syn::parse_quote;
 use super::{Subject, codec};
 use crate::krate::Krate;
 
-/// serde's traits, as far as the user has not derived them, and `Describe`.
+/// serde's traits, as far as the user has not derived them, `Describe` and `Data`.
 pub fn data(subject: &Subject, krate: &Krate) -> TokenStream {
     let ident = subject.ident();
     let (impl_generics, ty_generics, where_clause) = subject.generics().split_for_impl();
@@ -45,6 +45,11 @@ pub fn data(subject: &Subject, krate: &Krate) -> TokenStream {
             fn schema() -> #krate::state::Schema {
                 ::core::unreachable!()
             }
+        }
+        impl #impl_generics #krate::state::Data for #ident #ty_generics
+        where
+            for<'__> Self: ::core::marker::Send + 'static,
+        {
         }
     }
 }
