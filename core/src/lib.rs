@@ -28,3 +28,8 @@ pub mod time;
 
 pub use error::{Error, Result};
 pub use tidegate_macros::{event, job, key, operator, state};
+
+/// The program of the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -53,6 +53,7 @@ const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/web_visits/access.log
 
 /// A request to the web site.
 #[event]
+#[derive(Debug)]
 struct Visit {
     user: String,
     at: EventTime,

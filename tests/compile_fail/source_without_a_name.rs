@@ -22,7 +22,7 @@ fn count_visits(visit: Visit, session: &mut Session) -> u64 {
 }
 
 fn wire(job: &Job, visits: Vec<Visit>) {
-    job.source(Memory::new(visits)).sink("visits", Stdout::json());
+    job.source(Memory::of(visits)).sink("visits", Stdout::json());
 }
 
 fn main() {}

@@ -26,7 +26,7 @@ struct Plain {
 }
 
 fn wire(job: &Job, visits: Vec<Visit>) {
-    job.source("visits", Memory::new(visits))
+    job.source("visits", Memory::of(visits))
         .map(|visit| Plain { user: visit.user })
         .key_by(|plain| plain.user.clone())
         .discard();

@@ -22,10 +22,10 @@ fn count_visits(visit: Visit, session: &mut Session) -> u64 {
 }
 
 fn wire(job: &Job, visits: Vec<Visit>) {
-    job.source("visits", Memory::new(visits))
+    job.source("visits", Memory::of(visits))
         .key_by(|visit| visit.user.clone())
         .process("count-visits", count_visits)
-        .sink("counts", Stdout::json());
+        .discard();
 }
 
 fn main() {}

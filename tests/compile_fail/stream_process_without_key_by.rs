@@ -22,9 +22,9 @@ fn count_visits(visit: Visit, session: &mut Session) -> u64 {
 }
 
 fn wire(job: &Job, visits: Vec<Visit>) {
-    job.source("visits", Memory::new(visits))
+    job.source("visits", Memory::of(visits))
         .process("count-visits", CountVisits)
-        .sink("counts", Stdout::json());
+        .discard();
 }
 
 fn main() {}

@@ -29,10 +29,10 @@ fn split_visits(visit: Visit, session: &mut Session, out: &mut impl Emit<u64>, l
 }
 
 fn wire(job: &Job, visits: Vec<Visit>) {
-    job.source("visits", Memory::new(visits))
+    job.source("visits", Memory::of(visits))
         .key_by(|visit| visit.user.clone())
         .process("split-visits", SplitVisits)
-        .sink("counts", Stdout::json());
+        .discard();
 }
 
 fn main() {}

@@ -22,7 +22,7 @@ fn count_visits(visit: Visit, session: &mut Session) -> u64 {
 }
 
 fn wire(job: &Job, visits: Vec<Visit>) {
-    job.source("visits", Memory::new(visits))
+    job.source("visits", Memory::of(visits))
         .map(|visit| visit.number);
 }
 

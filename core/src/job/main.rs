@@ -35,6 +35,17 @@ pub struct Program {
 #[group(skip)]
 pub struct NoArgs {}
 
+/// The arguments of a job: a struct that derives `clap::Args`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be the arguments of a job",
+    label = "expected a struct that derives `clap::Args`",
+    note = "put `#[derive(clap::Args)]` on it; its fields are flags: `#[arg(long)] input: PathBuf`"
+)]
+pub trait JobArgs: Args {}
+
+#[diagnostic::do_not_recommend]
+impl<A: Args> JobArgs for A {}
+
 /// Runs a job as a program: reads the command line, has `job` wire the graph, and runs it or says what it would be.
 ///
 /// `#[job]` writes the call; by hand it is
@@ -54,7 +65,7 @@ pub struct NoArgs {}
 ///     tidegate::job::main(program, numbers)
 /// }
 /// ```
-pub fn main<A: Args + FromArgMatches>(program: Program, job: impl Fn(&Job, A) -> Result<()>) -> ExitCode {
+pub fn main<A: JobArgs>(program: Program, job: impl Fn(&Job, A) -> Result<()>) -> ExitCode {
     let command = match command::<A>(program) {
         Ok(command) => command,
         Err(error) => return fail(&error),

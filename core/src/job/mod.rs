@@ -18,4 +18,4 @@ pub mod signals;
 pub use builder::{Job, KeyedStream, Stream};
 pub use flags::{JobFlags, RunOptions};
 pub use graph::Graph;
-pub use main::{NoArgs, Program, main};
+pub use main::{JobArgs, NoArgs, Program, main};

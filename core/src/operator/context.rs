@@ -60,7 +60,7 @@ impl<O: Operator> Context<'_, O> {
 
     /// Cancels a timer of this key. Whether it was still waiting.
     pub fn cancel_timer(&mut self, id: TimerId) -> bool {
-        self.timers.cancel(id, self.key)
+        self.timers.cancel(id, self.hash, self.key)
     }
 
     /// Forgets the state of this key when the operator returns: its row is gone, and the key's next record starts from

@@ -50,8 +50,12 @@ pub(crate) struct Timer<K, P> {
     pub payload: P,
 }
 
-/// When a timer is due, and its number: the order of firing.
-type Due = (EventTime, u64);
+/// When a timer is due, its number, and the hash of its key: the order of firing.
+///
+/// The number alone does not tell timers apart: two subtasks count each for itself, and a restore at another parallelism
+/// brings their timers together. Keys of one hash are of one key group and so always in one subtask: with the hash no two
+/// timers are the same.
+type Due = (EventTime, u64, u64);
 
 /// All timers of an operator in a subtask.
 pub(crate) struct Timers<K, P> {
@@ -76,14 +80,14 @@ impl<K: Key, P: Data> Timers<K, P> {
     pub fn set(&mut self, domain: TimeDomain, at: EventTime, timer: Timer<K, P>) -> TimerId {
         let number = self.next_number;
         self.next_number += 1;
-        self.domain(domain).insert((at, number), timer);
+        self.domain(domain).insert((at, number, timer.hash.bits()), timer);
         TimerId { domain, at, number }
     }
 
     /// Whether the timer was still waiting. One of another key is none of `key`'s business, and stays.
-    pub fn cancel(&mut self, id: TimerId, key: &K) -> bool {
+    pub fn cancel(&mut self, id: TimerId, hash: KeyHash, key: &K) -> bool {
         let timers = self.domain(id.domain);
-        let due = (id.at, id.number);
+        let due = (id.at, id.number, hash.bits());
         let own = timers.get(&due).is_some_and(|timer| timer.key == *key);
         own && timers.remove(&due).is_some()
     }
@@ -91,12 +95,12 @@ impl<K: Key, P: Data> Timers<K, P> {
     /// The next timer that is due at `now`.
     pub fn pop_due(&mut self, domain: TimeDomain, now: EventTime) -> Option<(EventTime, Timer<K, P>)> {
         let entry = self.domain(domain).first_entry()?;
-        let (at, _) = *entry.key();
+        let (at, ..) = *entry.key();
         (at <= now).then(|| (at, entry.remove()))
     }
 
     pub fn next_processing(&self) -> Option<EventTime> {
-        self.processing.first_key_value().map(|((at, _), _)| *at)
+        self.processing.first_key_value().map(|((at, ..), _)| *at)
     }
 
     pub fn next_number(&self) -> u64 {
@@ -113,7 +117,7 @@ impl<K: Key, P: Data> Timers<K, P> {
         let mut frozen = Vec::with_capacity(self.event.len() + self.processing.len());
         let domains = [(Section::EventTimer, &self.event), (Section::ProcessingTimer, &self.processing)];
         for (section, timers) in domains {
-            for ((at, number), timer) in timers {
+            for ((at, number, _), timer) in timers {
                 let mut key = Vec::with_capacity(32);
                 at.encode(&mut key);
                 number.encode(&mut key);
@@ -138,7 +142,8 @@ impl<K: Key, P: Data> Timers<K, P> {
             Section::ProcessingTimer => &mut self.processing,
             Section::EventTimer | Section::State => &mut self.event,
         };
-        timers.insert((at, number), Timer { hash: key.hash(), key, payload });
+        let hash = key.hash();
+        timers.insert((at, number, hash.bits()), Timer { hash, key, payload });
         self.skip_numbers(number + 1);
         Ok(())
     }
@@ -188,9 +193,9 @@ mod tests {
     fn a_cancelled_timer_does_not_fire_and_another_keys_timer_can_not_be_cancelled() {
         let mut timers = Timers::new();
         let id = timers.set(TimeDomain::Event, at(5), timer(1, "x"));
-        assert!(!timers.cancel(id, &2));
-        assert!(timers.cancel(id, &1));
-        assert!(!timers.cancel(id, &1));
+        assert!(!timers.cancel(id, 2u64.hash(), &2));
+        assert!(timers.cancel(id, 1u64.hash(), &1));
+        assert!(!timers.cancel(id, 1u64.hash(), &1));
         assert_eq!(fired(&mut timers, 9), [""; 0]);
     }
 
@@ -207,7 +212,28 @@ mod tests {
         assert_eq!(restored.next_processing(), Some(at(1)));
         let new = restored.set(TimeDomain::Event, at(7), timer(1, "later"));
         assert_ne!(new, kept);
-        assert!(restored.cancel(kept, &1));
+        assert!(restored.cancel(kept, 1u64.hash(), &1));
         assert_eq!(fired(&mut restored, 9), ["early", "later"]);
+    }
+
+    #[test]
+    fn timers_that_two_subtasks_gave_one_number_all_fire_when_a_restore_brings_them_together() {
+        // Each subtask counts from 0, so both set a timer (5 ms, 0). Restored at parallelism 1, the one took the other's
+        // place: a session of some key never closed.
+        let (mut left, mut right) = (Timers::new(), Timers::new());
+        left.set(TimeDomain::Event, at(5), timer(1, "left"));
+        let id = right.set(TimeDomain::Event, at(5), timer(2, "right"));
+        right.set(TimeDomain::Processing, at(5), timer(2, "right clock"));
+        let mut restored: Timers<u64, String> = Timers::new();
+        for subtask in [&left, &right] {
+            for frozen in subtask.freeze(MaxParallelism::DEFAULT).unwrap() {
+                restored.restore(frozen.row()).unwrap();
+            }
+        }
+        assert!(!restored.cancel(id, 3u64.hash(), &3));
+        let mut all = fired(&mut restored, 9);
+        all.sort();
+        assert_eq!(all, ["left", "right"]);
+        assert_eq!(restored.next_processing(), Some(at(5)));
     }
 }

@@ -71,10 +71,20 @@ impl<S: State> Row<S> {
 
 impl<S: State> StateTable<S> {
     pub fn new(operator: &str, store: RowStore, max_parallelism: MaxParallelism) -> StateTable<S> {
+        StateTable::with_rows_max(operator, store, max_parallelism, ROWS_IN_MEMORY)
+    }
+
+    /// A table that keeps `rows_max` rows in memory from one batch to the next, and more only within a batch.
+    fn with_rows_max(
+        operator: &str,
+        store: RowStore,
+        max_parallelism: MaxParallelism,
+        rows_max: usize,
+    ) -> StateTable<S> {
         StateTable {
             operator: operator.to_string(),
             rows: HashTable::new(),
-            rows_max: ROWS_IN_MEMORY,
+            rows_max,
             store,
             store_has_more: false,
             max_parallelism,
@@ -201,4 +211,175 @@ fn load<S: State>(
         Error::failure(format!("a row of operator {operator:?} in key group {group} can't be decoded")).caused_by(error)
     })?;
     Ok(Some(decoded))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use serde::{Deserialize, Serialize};
+
+    use super::*;
+    use crate::key::SubtaskIndex;
+    use crate::state::fjall::{StateDirectory, WorkingCopy};
+    use crate::state::{Describe, KeyedBy, Schema, StateSchema};
+
+    #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+    struct Sum(u64);
+
+    impl KeyedBy<u64> for Sum {}
+
+    impl State for Sum {
+        type Key = u64;
+
+        fn initial() -> Sum {
+            Sum(100)
+        }
+
+        fn schema() -> StateSchema {
+            StateSchema { name: "Sum".to_string(), key: <u64 as Describe>::schema(), fields: Vec::new() }
+        }
+    }
+
+    /// SplitMix64.
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, bound: u64) -> u64 {
+            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            (mixed ^ (mixed >> 31)) % bound
+        }
+    }
+
+    /// A table, and what it should hold.
+    struct Pair<'a> {
+        copy: &'a WorkingCopy,
+        generation: u32,
+        rows_max: usize,
+        table: StateTable<Sum>,
+        model: HashMap<u64, u64>,
+    }
+
+    impl<'a> Pair<'a> {
+        fn new(copy: &'a WorkingCopy, sequence: u64, rows_max: usize) -> Pair<'a> {
+            let table = Pair::table(copy, sequence, 0, rows_max);
+            Pair { copy, generation: 0, rows_max, table, model: HashMap::new() }
+        }
+
+        fn table(copy: &WorkingCopy, sequence: u64, generation: u32, rows_max: usize) -> StateTable<Sum> {
+            let store = copy.store(&format!("sum-{sequence}"), SubtaskIndex(generation)).unwrap();
+            StateTable::with_rows_max("sum", store, MaxParallelism::DEFAULT, rows_max)
+        }
+
+        fn add(&mut self, key: u64, n: u64) {
+            let row = self.table.row(key.hash(), &key).unwrap();
+            let (found, sum) = row.parts();
+            assert_eq!(*found, key);
+            let expected = self.model.entry(key).or_insert(100);
+            assert_eq!(sum.0, *expected, "the state of key {key}");
+            sum.0 += n;
+            *expected += n;
+        }
+
+        /// As the operator stage does it: looks at the state, changes it, clears it.
+        fn clear(&mut self, key: u64) {
+            self.add(key, 1);
+            self.table.row(key.hash(), &key).unwrap().clear();
+            self.model.remove(&key);
+        }
+
+        fn frozen(&mut self) -> Vec<(crate::key::KeyGroup, Vec<u8>, Vec<u8>)> {
+            let mut rows = Vec::new();
+            let frozen = self.table.freeze().unwrap();
+            // What happens behind the barrier is not in what was frozen.
+            self.add(0, 7);
+            let visited = frozen.visit(&mut |group, key, value| {
+                rows.push((group, key.to_vec(), value.to_vec()));
+                Ok(())
+            });
+            visited.unwrap();
+            rows
+        }
+
+        fn check_frozen(&mut self) {
+            let before = self.model.clone();
+            let rows = self.frozen();
+            let decoded: HashMap<u64, u64> = rows.iter().map(|(_, key, value)| decode(key, value)).collect();
+            assert_eq!(decoded.len(), rows.len(), "a key has one row");
+            assert_eq!(decoded, before);
+        }
+
+        fn restore(&mut self, sequence: u64) {
+            let before = self.model.clone();
+            let rows = self.frozen();
+            self.generation += 1;
+            self.table = Pair::table(self.copy, sequence, self.generation, self.rows_max);
+            self.model = before;
+            let mut ingest = self.table.restore().unwrap();
+            rows.iter().for_each(|(group, key, value)| ingest.put(*group, key, value).unwrap());
+            ingest.finish().unwrap();
+        }
+    }
+
+    fn decode(mut key: &[u8], value: &[u8]) -> (u64, u64) {
+        let sum: Sum = postcard::from_bytes(value).unwrap();
+        (u64::decode(&mut key).unwrap(), sum.0)
+    }
+
+    #[test]
+    fn any_sequence_of_batches_evictions_snapshots_and_restores_is_that_of_a_plain_map() {
+        let first = std::env::var("TIDEGATE_SEED").ok().map(|seed| seed.parse().unwrap());
+        let seeds = first.map_or(0..2_000, |seed| seed..seed + 1);
+        let directory = StateDirectory::temporary().unwrap();
+        let mut copy = directory.working_copy().unwrap();
+        for seed in seeds {
+            if seed % 50 == 0 {
+                copy = directory.working_copy().unwrap();
+            }
+            let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| any_sequence(&copy, seed)));
+            if let Err(panic) = told {
+                println!("rerun with: TIDEGATE_SEED={seed} cargo test -p tidegate --lib state::table");
+                std::panic::resume_unwind(panic);
+            }
+        }
+    }
+
+    fn any_sequence(copy: &WorkingCopy, seed: u64) {
+        let mut random = Random(seed);
+        let (keys, rows_max) = (1 + random.below(16), random.below(10) as usize);
+        let mut pair = Pair::new(copy, seed, rows_max);
+        for _ in 0..40 {
+            match random.below(20) {
+                0 => pair.check_frozen(),
+                1 if pair.generation < 3 => pair.restore(seed),
+                _ => {
+                    for _ in 0..=random.below(6) {
+                        let key = random.below(keys);
+                        if random.below(4) == 0 { pair.clear(key) } else { pair.add(key, random.below(1000)) }
+                    }
+                    pair.table.settle().unwrap();
+                    assert!(pair.table.rows.len() <= rows_max, "{} rows are kept", pair.table.rows.len());
+                }
+            }
+        }
+        pair.check_frozen();
+    }
+
+    #[test]
+    fn a_row_that_was_used_lately_outlives_one_that_was_not() {
+        let directory = StateDirectory::temporary().unwrap();
+        let copy = directory.working_copy().unwrap();
+        let mut pair = Pair::new(&copy, 0, 10);
+        (0..11).for_each(|key| pair.add(key, 1));
+        pair.table.settle().unwrap();
+        assert_eq!(pair.table.rows.len(), 5, "all were used: half of what fits stays");
+        let kept: Vec<u64> = pair.table.rows.iter().map(|row| row.key).collect();
+        pair.add(kept[0], 1);
+        (100..106).for_each(|key| pair.add(key, 1));
+        pair.table.settle().unwrap();
+        assert_eq!(pair.table.rows.len(), 7);
+        assert!(pair.table.rows.iter().any(|row| row.key == kept[0]));
+    }
 }

@@ -55,6 +55,7 @@ const _: () = {
             )
         }
     }
+    impl ::tidegate::state::Data for Visit {}
     impl ::tidegate::record::Event for Visit {
         #[inline]
         fn event_time(&self) -> ::tidegate::time::EventTime {

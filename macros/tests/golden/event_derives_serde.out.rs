@@ -15,6 +15,7 @@ const _: () = {
             )
         }
     }
+    impl ::tidegate::state::Data for Reading {}
     const _: fn() = || {
         ::tidegate::__rt::carried::<u32>();
     };

@@ -60,6 +60,7 @@ const _: () = {
             )
         }
     }
+    impl ::tidegate::state::Data for Alert {}
     const _: fn() = || {
         ::tidegate::__rt::carried::<u32>();
         ::tidegate::__rt::carried::<u64>();

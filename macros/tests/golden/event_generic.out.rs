@@ -21,4 +21,6 @@ const _: () = {
             )
         }
     }
+    impl<A: ::tidegate::state::Data, B: ::tidegate::state::Data> ::tidegate::state::Data
+    for Pair<A, B> {}
 };

@@ -61,6 +61,7 @@ const _: () = {
             )
         }
     }
+    impl ::tidegate::state::Data for Party {}
     impl ::core::cmp::PartialEq for Party {
         #[inline]
         fn eq(&self, other: &Self) -> bool {

@@ -47,6 +47,7 @@ const _: () = {
             )
         }
     }
+    impl ::tidegate::state::Data for Link {}
     impl ::core::clone::Clone for Link {
         #[inline]
         fn clone(&self) -> Self {

@@ -30,6 +30,10 @@ const _: () = {
             ::core::unreachable!()
         }
     }
+    impl ::tidegate::state::Data for Visit
+    where
+        for<'__> Self: ::core::marker::Send + 'static,
+    {}
     impl ::tidegate::record::Event for Visit {
         fn event_time(&self) -> ::tidegate::time::EventTime {
             ::core::unreachable!()

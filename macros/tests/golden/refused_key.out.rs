@@ -27,6 +27,10 @@ const _: () = {
             ::core::unreachable!()
         }
     }
+    impl ::tidegate::state::Data for Cell
+    where
+        for<'__> Self: ::core::marker::Send + 'static,
+    {}
     impl ::core::clone::Clone for Cell {
         fn clone(&self) -> Self {
             ::core::unreachable!()

@@ -23,14 +23,21 @@ const _: () = {
             ::core::unreachable!()
         }
     }
+    impl ::tidegate::state::Data for Session
+    where
+        for<'__> Self: ::core::marker::Send + 'static,
+    {}
     impl<__Key> ::tidegate::state::KeyedBy<__Key> for Session {}
     impl ::tidegate::state::State for Session
     where
-        for<'__> Self: ::core::default::Default + ::core::marker::Send + 'static,
+        for<'__> Self: ::core::marker::Send + 'static,
     {
         type Key = [(); ::core::compile_error! {
             "the state `Session` does not say which keys it belongs to\nhelp: give the type that the stream is keyed by: `#[state(key = String)]`"
         }];
+        fn initial() -> Self {
+            ::core::unreachable!()
+        }
         fn schema() -> ::tidegate::state::StateSchema {
             ::core::unreachable!()
         }

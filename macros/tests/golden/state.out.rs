@@ -50,8 +50,12 @@ const _: () = {
             )
         }
     }
+    impl ::tidegate::state::Data for Session {}
     impl ::tidegate::state::State for Session {
         type Key = String;
+        fn initial() -> Self {
+            ::tidegate::__rt::Checked::<Self>::initial()
+        }
         fn schema() -> ::tidegate::state::StateSchema {
             ::tidegate::state::StateSchema {
                 name: ::std::string::String::from("Session"),
@@ -68,4 +72,5 @@ const _: () = {
         ::tidegate::__rt::carried::<u64>();
         ::tidegate::__rt::carried::<Option<EventTime>>();
     };
+    const _: fn() = || ::tidegate::__rt::initial::<Session>();
 };

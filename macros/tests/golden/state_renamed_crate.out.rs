@@ -42,8 +42,12 @@ const _: () = {
             )
         }
     }
+    impl tg::state::Data for Load {}
     impl tg::state::State for Load {
         type Key = (u32, u16);
+        fn initial() -> Self {
+            tg::__rt::Checked::<Self>::initial()
+        }
         fn schema() -> tg::state::StateSchema {
             tg::state::StateSchema {
                 name: ::std::string::String::from("link-load"),
@@ -56,4 +60,5 @@ const _: () = {
     const _: fn() = || {
         tg::__rt::carried::<u64>();
     };
+    const _: fn() = || tg::__rt::initial::<Load>();
 };
