@@ -21,7 +21,7 @@ fn fraud(job: &Job, args: Args) -> Result<()> {
     let alerts = charges
         .watermarks(Watermarks::bounded(secs(5)))
         .key_by_ref(|charge| &charge.card)
-        .process("tried-cards", FindFraud { small_cents: 100, large_cents: 500_00, within: minutes(1) });
+        .process("tried-cards", FindFraud { small_cents: 100, large_cents: 50_000, within: minutes(1) });
     match args.output {
         Some(dir) => alerts.sink("alerts", JsonLines::write(dir)),
         None => alerts.sink("alerts", Stdout::json()),
@@ -134,13 +134,14 @@ mod tests {
         EventTime::from_millis(second * 1000)
     }
 
+    const FIND: FindFraud = FindFraud { small_cents: 100, large_cents: 50_000, within: minutes(1) };
+
     /// The alerts that come of charges to one card, `(second, cents)`: what was small and what was large.
     fn alerts(charges: &[(i64, u64)]) -> Vec<(u64, u64)> {
-        let operator = FindFraud { small_cents: 100, large_cents: 500_00, within: minutes(1) };
-        let mut harness =
-            Harness::new(operator, |charge: &Charge| charge.card.clone()).unwrap().restore_after_every_step();
+        let mut harness = Harness::new(FIND, |charge: &Charge| charge.card.clone()).unwrap();
         for &(second, cents) in charges {
-            harness.push(Charge { card: "4000-0007".to_string(), cents, at: at(second) }, at(second)).unwrap();
+            let charge = Charge { card: "4000-0007".to_string(), cents, at: at(second) };
+            harness.push(charge, at(second)).unwrap();
             harness.advance_watermark(at(second - 5)).unwrap();
         }
         harness.take_output().into_iter().map(|alert| (alert.small_cents, alert.large_cents)).collect()
@@ -148,27 +149,40 @@ mod tests {
 
     #[test]
     fn a_small_charge_and_a_large_one_within_a_minute_raise_an_alert() {
-        assert_eq!(alerts(&[(0, 99), (60, 500_01)]), [(99, 500_01)]);
-        assert_eq!(alerts(&[(0, 99), (10, 2500), (30, 600_00)]), [(99, 600_00)]);
+        assert_eq!(alerts(&[(0, 99), (60, 50_001)]), [(99, 50_001)]);
+        assert_eq!(alerts(&[(0, 99), (10, 2500), (30, 60_000)]), [(99, 60_000)]);
     }
 
     #[test]
     fn what_is_not_small_or_not_large_or_not_in_time_raises_none() {
-        assert_eq!(alerts(&[(0, 100), (10, 500_01)]), []);
-        assert_eq!(alerts(&[(0, 99), (10, 500_00)]), []);
-        assert_eq!(alerts(&[(0, 99), (61, 500_01)]), []);
-        assert_eq!(alerts(&[(0, 99), (300, 500_01)]), []);
-        assert_eq!(alerts(&[(0, 500_01), (10, 99)]), []);
+        assert_eq!(alerts(&[(0, 100), (10, 50_001)]), []);
+        assert_eq!(alerts(&[(0, 99), (10, 50_000)]), []);
+        assert_eq!(alerts(&[(0, 99), (61, 50_001)]), []);
+        assert_eq!(alerts(&[(0, 99), (300, 50_001)]), []);
+        assert_eq!(alerts(&[(0, 50_001), (10, 99)]), []);
     }
 
     #[test]
     fn the_last_small_charge_counts_and_each_only_once() {
-        assert_eq!(alerts(&[(0, 1), (40, 2), (90, 500_01), (91, 500_01)]), [(2, 500_01)]);
-        assert_eq!(alerts(&[(0, 1), (10, 500_01), (20, 3), (30, 500_02)]), [(1, 500_01), (3, 500_02)]);
+        assert_eq!(alerts(&[(0, 1), (40, 2), (90, 50_001), (91, 50_001)]), [(2, 50_001)]);
+        assert_eq!(alerts(&[(0, 1), (10, 50_001), (20, 3), (30, 50_002)]), [(1, 50_001), (3, 50_002)]);
     }
 
     #[test]
     fn the_timer_of_an_earlier_small_charge_does_not_forget_a_later_one() {
-        assert_eq!(alerts(&[(0, 1), (59, 2), (70, 100), (110, 500_01)]), [(2, 500_01)]);
+        assert_eq!(alerts(&[(0, 1), (59, 2), (70, 100), (110, 50_001)]), [(2, 50_001)]);
+    }
+
+    #[test]
+    fn an_alert_is_raised_across_a_restore() {
+        let mut harness = Harness::new(FIND, |charge: &Charge| charge.card.clone()).unwrap();
+        let charge =
+            |second, cents| (Charge { card: "4000-0007".to_string(), cents, at: at(second) }, at(second));
+        for (charge, at) in [charge(0, 7), charge(1, 2500), charge(30, 60_000)] {
+            harness.push(charge, at).unwrap();
+            harness.restore().unwrap();
+        }
+        let [alert] = &harness.take_output()[..] else { panic!("one alert") };
+        assert_eq!((alert.small_at, alert.small_cents, alert.large_at), (at(0), 7, at(30)));
     }
 }

@@ -16,7 +16,8 @@ use tidegate::prelude::*;
 /// Sums up the bytes that links carry in ten seconds, and raises an alert where they are too many
 #[job]
 fn traffic(job: &Job, args: Args) -> Result<()> {
-    let (transfers, bad_lines) = job.source("transfers", Lines::open(args.input)).try_map(from_json::<Transfer>);
+    let (transfers, bad_lines) =
+        job.source("transfers", Lines::open(args.input)).try_map(from_json::<Transfer>);
     let (sums, alerts) = transfers
         .watermarks(Watermarks::bounded(secs(2)))
         .key_by_ref(|transfer| &transfer.link)
@@ -142,16 +143,18 @@ mod tests {
 
     /// What comes of transfers of one link, `(millisecond, bytes)`, and a last watermark: sums and alerts.
     fn run(transfers: &[(i64, u64)], watermark: EventTime) -> (Vec<(i64, u64)>, Vec<(i64, u64)>) {
-        let mut harness = Harness::new(SumBytes { threshold: 100 }, |transfer: &Transfer| transfer.link.clone())
-            .unwrap()
-            .restore_after_every_step();
+        let operator = SumBytes { threshold: 100 };
+        let mut harness = Harness::new(operator, |transfer: &Transfer| transfer.link.clone()).unwrap();
         for &(millis, bytes) in transfers {
-            harness.push(Transfer { link: "ams-fra".to_string(), bytes, at: at(millis) }, at(millis)).unwrap();
+            let transfer = Transfer { link: "ams-fra".to_string(), bytes, at: at(millis) };
+            harness.push(transfer, at(millis)).unwrap();
         }
+        harness.restore().unwrap();
         harness.advance_watermark(watermark).unwrap();
         let sums = harness.take_output().into_iter().map(|sum| (sum.from.as_millis(), sum.bytes));
         let sums = sums.collect();
-        let alerts = harness.take_side_output().into_iter().map(|alert| (alert.from.as_millis(), alert.bytes));
+        let alerts =
+            harness.take_side_output().into_iter().map(|alert| (alert.from.as_millis(), alert.bytes));
         (sums, alerts.collect())
     }
 

@@ -101,7 +101,12 @@ impl<'a> Fields<'a> {
     }
 
     /// Takes a field that ends before `end`, and the space behind it, if the line goes on.
-    fn take(&mut self, field: &'static str, text: std::ops::Range<usize>, end: usize) -> Result<&'a str, Malformed> {
+    fn take(
+        &mut self,
+        field: &'static str,
+        text: std::ops::Range<usize>,
+        end: usize,
+    ) -> Result<&'a str, Malformed> {
         let (taken, rest) = (&self.rest[text], &self.rest[end..]);
         self.rest = match rest.strip_prefix(' ') {
             Some(rest) => rest,
@@ -124,7 +129,11 @@ fn time(text: &str) -> Option<EventTime> {
     let (hour, minute, second) = (two(12)?, two(15)?, two(18)?);
     let zone = two(22)? * 60 + two(24)?;
     // A leap second is the 60th.
-    let valid = (1..=days_in(month, year)).contains(&day) && hour < 24 && minute < 60 && second <= 60 && two(24)? < 60;
+    let valid = (1..=days_in(month, year)).contains(&day)
+        && hour < 24
+        && minute < 60
+        && second <= 60
+        && two(24)? < 60;
     let east = match bytes[21] {
         b'+' => zone,
         b'-' => -zone,
@@ -135,7 +144,9 @@ fn time(text: &str) -> Option<EventTime> {
 }
 
 fn number(digits: &[u8]) -> Option<i64> {
-    digits.iter().try_fold(0, |number, digit| digit.is_ascii_digit().then(|| number * 10 + i64::from(digit - b'0')))
+    digits
+        .iter()
+        .try_fold(0, |number, digit| digit.is_ascii_digit().then(|| number * 10 + i64::from(digit - b'0')))
 }
 
 fn month(name: &[u8]) -> Option<i64> {

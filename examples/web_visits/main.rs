@@ -127,7 +127,13 @@ impl FindSessions {
 
     /// Every open session has a timer that is due when it closes, or earlier. So a visit that only prolongs a session need
     /// not touch the timer, which sees for itself that it is too early and is set again.
-    fn on_timer(&self, close: Close, sessions: &mut Sessions, cx: &mut Context<Self>, out: &mut impl Emit<Session>) {
+    fn on_timer(
+        &self,
+        close: Close,
+        sessions: &mut Sessions,
+        cx: &mut Context<Self>,
+        out: &mut impl Emit<Session>,
+    ) {
         let holds = |open: &OpenSession| open.first <= close.visit && close.visit <= open.last;
         match sessions.open.iter().position(holds) {
             Some(found) if sessions.open[found].last + self.gap > cx.event_time() => {
@@ -147,6 +153,8 @@ impl FindSessions {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use tidegate::testing::Harness;
 
     use super::*;
@@ -155,35 +163,43 @@ mod tests {
         EventTime::from_millis(minute * 60_000)
     }
 
-    /// The sessions that come of visits of one user at these minutes, in this order, each of them `(first, last, visits)`.
-    fn sessions(minutes_of_visits: &[i64]) -> Vec<(i64, i64, u64)> {
+    fn visit(user: &str, minute: i64) -> (Visit, EventTime) {
+        (Visit { user: user.to_string(), at: at(minute) }, at(minute))
+    }
+
+    /// The sessions of every user that come of visits, `(user, minute)`, in this order: each `(first, last, visits)`.
+    fn sessions<'a>(
+        visits: impl IntoIterator<Item = (&'a str, i64)>,
+    ) -> BTreeMap<String, Vec<(i64, i64, u64)>> {
         let operator = FindSessions { gap: minutes(30) };
-        let mut harness =
-            Harness::new(operator, |visit: &Visit| visit.user.clone()).unwrap().restore_after_every_step();
-        for &minute in minutes_of_visits {
-            harness.push(Visit { user: "192.0.2.7".to_string(), at: at(minute) }, at(minute)).unwrap();
+        let mut harness = Harness::new(operator, |visit: &Visit| visit.user.clone()).unwrap();
+        for (user, minute) in visits {
+            let (visit, at) = visit(user, minute);
+            harness.push(visit, at).unwrap();
         }
         harness.advance_watermark(EventTime::MAX).unwrap();
         let minute = |time: EventTime| time.as_millis() / 60_000;
-        let mut found: Vec<_> = harness
-            .take_output()
-            .into_iter()
-            .map(|session| (minute(session.first), minute(session.last), session.visits))
-            .collect();
-        found.sort_unstable();
-        found
+        let mut sessions = BTreeMap::<_, Vec<_>>::new();
+        for Session { user, first, last, visits } in harness.take_output() {
+            sessions.entry(user).or_default().push((minute(first), minute(last), visits));
+        }
+        sessions
+    }
+
+    fn of_one_user(minutes: &[i64]) -> Vec<(i64, i64, u64)> {
+        sessions(minutes.iter().map(|&minute| ("192.0.2.7", minute))).remove("192.0.2.7").unwrap()
     }
 
     #[test]
     fn a_session_closes_after_thirty_minutes_without_a_visit() {
-        assert_eq!(sessions(&[0, 29, 58]), [(0, 58, 3)]);
-        assert_eq!(sessions(&[0, 30, 59]), [(0, 0, 1), (30, 59, 2)]);
+        assert_eq!(of_one_user(&[0, 29, 58]), [(0, 58, 3)]);
+        assert_eq!(of_one_user(&[0, 30, 59]), [(0, 0, 1), (30, 59, 2)]);
     }
 
     #[test]
     fn a_visit_that_bridges_two_sessions_and_comes_after_them_makes_them_one() {
-        assert_eq!(sessions(&[0, 40, 20]), [(0, 40, 3)]);
-        assert_eq!(sessions(&[0, 80, 40, 20, 60]), [(0, 80, 5)]);
+        assert_eq!(of_one_user(&[0, 40, 20]), [(0, 40, 3)]);
+        assert_eq!(of_one_user(&[0, 80, 40, 20, 60]), [(0, 80, 5)]);
     }
 
     #[test]
@@ -192,22 +208,31 @@ mod tests {
         let mut orders = vec![Vec::new()];
         for minute in minutes_of_visits {
             let insert = |order: &Vec<i64>| -> Vec<Vec<i64>> {
-                (0..=order.len()).map(|place| [&order[..place], &[minute], &order[place..]].concat()).collect()
+                (0..=order.len())
+                    .map(|place| [&order[..place], &[minute], &order[place..]].concat())
+                    .collect()
             };
             orders = orders.iter().flat_map(insert).collect();
         }
         assert_eq!(orders.len(), 720);
-        for order in orders {
-            assert_eq!(sessions(&order), [(0, 39, 3), (70, 128, 3)], "{order:?}");
+        let users: Vec<String> = (0..orders.len()).map(|order| format!("user {order}")).collect();
+        let visits =
+            users.iter().zip(&orders).flat_map(|(user, order)| order.iter().map(|&minute| (&**user, minute)));
+        let found = sessions(visits);
+        for (user, order) in users.iter().zip(&orders) {
+            let mut sessions = found[user].clone();
+            sessions.sort_unstable();
+            assert_eq!(sessions, [(0, 39, 3), (70, 128, 3)], "{order:?}");
         }
     }
 
     #[test]
     fn a_session_is_emitted_as_soon_as_no_visit_can_join_it_and_then_its_state_is_gone() {
         let operator = FindSessions { gap: minutes(30) };
-        let mut harness = Harness::new(operator, |visit: &Visit| visit.user.clone()).unwrap();
-        for minute in [0, 20] {
-            harness.push(Visit { user: "192.0.2.7".to_string(), at: at(minute) }, at(minute)).unwrap();
+        let key = |visit: &Visit| visit.user.clone();
+        let mut harness = Harness::new(operator, key).unwrap().restore_after_every_step();
+        for (visit, at) in [visit("192.0.2.7", 0), visit("192.0.2.7", 20)] {
+            harness.push(visit, at).unwrap();
         }
         harness.advance_watermark(at(49)).unwrap();
         assert_eq!(harness.take_output(), []);
@@ -218,7 +243,8 @@ mod tests {
 
     #[test]
     fn a_line_that_is_no_log_entry_is_rejected_with_its_place_and_the_reason() {
-        let bad = parse(Line::new("access.log", 7, "192.0.2.7 - - [tomorrow] \"GET / HTTP/1.1\"")).unwrap_err();
+        let bad =
+            parse(Line::new("access.log", 7, "192.0.2.7 - - [tomorrow] \"GET / HTTP/1.1\"")).unwrap_err();
         assert_eq!(bad.to_string(), "access.log:7: the time is not like 17/May/2015:10:05:03 +0000");
         let bad = parse(Line::new("access.log", 8, &b"\xff"[..])).unwrap_err();
         assert_eq!(bad.reason, "invalid utf-8 sequence of 1 bytes from index 0");

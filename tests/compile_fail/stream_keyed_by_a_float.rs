@@ -22,10 +22,9 @@ fn count_visits(visit: Visit, session: &mut Session) -> u64 {
 }
 
 fn wire(job: &Job, visits: Vec<Visit>) {
-    job.source("visits", Memory::of(visits))
-        .key_by(|visit| visit.number as f64)
-        .process("count-visits", CountVisits)
-        .discard();
+    let _keyed = job.source("visits", Memory::of(visits))
+        .key_by(|visit| visit.number as f64);
+
 }
 
 fn main() {}

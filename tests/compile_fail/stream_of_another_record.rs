@@ -22,11 +22,10 @@ fn count_visits(visit: Visit, session: &mut Session) -> u64 {
 }
 
 fn wire(job: &Job, visits: Vec<Visit>) {
-    job.source("visits", Memory::of(visits))
+    let _counts = job.source("visits", Memory::of(visits))
         .map(|visit| visit.user)
         .key_by(|user| user.clone())
-        .process("count-visits", CountVisits)
-        .discard();
+        .process("count-visits", CountVisits);
 }
 
 fn main() {}

@@ -26,10 +26,9 @@ struct Plain {
 }
 
 fn wire(job: &Job, visits: Vec<Visit>) {
-    job.source("visits", Memory::of(visits))
+    let _keyed = job.source("visits", Memory::of(visits))
         .map(|visit| Plain { user: visit.user })
-        .key_by(|plain| plain.user.clone())
-        .discard();
+        .key_by(|plain| plain.user.clone());
 }
 
 fn main() {}

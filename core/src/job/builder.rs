@@ -16,7 +16,7 @@ use crate::job::graph::{Graph, SinkNode, StageRole};
 use crate::job::plan::{PlanStep, Ship, StageKind};
 use crate::key::Key;
 use crate::operator::keyed::{KeyedHead, schema_of};
-use crate::operator::{KeyOf, Never, Operator};
+use crate::operator::{Never, Operator};
 use crate::record::{EdgeIndex, Event};
 use crate::sink::Sink;
 use crate::sink::step::SinkStep;
@@ -260,15 +260,15 @@ pub struct KeyedStream<'j, K, T, A, H> {
     key: PhantomData<fn() -> K>,
 }
 
-impl<'j, K, T: Data, A, H: Head<Out = T>> KeyedStream<'j, K, T, A, H> {
+impl<'j, K, T: Data, A: KeyAccess<T, Key = K>, H: Head<Out = T>> KeyedStream<'j, K, T, A, H> {
     /// Has a stateful operator work on the records, key by key. The name is what snapshots know its state by.
-    pub fn process<O>(self, name: &str, operator: O) -> Stream<'j, O::Out, KeyedHead<O, A>>
+    pub fn process<O>(self, name: &str, operator: O) -> Processed<'j, O, K, A>
     where
         O: Operator<In = T, Side: NoSideOutput + Send>,
         O::State: KeyedBy<K>,
-        A: KeyAccess<T, Key = KeyOf<O>>,
     {
-        self.operator_stage(name, operator)
+        let (job, stage, head) = self.operator_stage(name, operator);
+        Stream { job, stage, head: O::State::through(head), item: PhantomData }
     }
 
     /// [`process`](KeyedStream::process) for an operator with a side output: the second stream.
@@ -276,23 +276,20 @@ impl<'j, K, T: Data, A, H: Head<Out = T>> KeyedStream<'j, K, T, A, H> {
         self,
         name: &str,
         operator: O,
-    ) -> (Stream<'j, O::Out, KeyedHead<O, A>>, Stream<'j, O::Side, LocalHead<O::Side>>)
+    ) -> (Processed<'j, O, K, A>, Stream<'j, O::Side, LocalHead<O::Side>>)
     where
         O: Operator<In = T, Side: Send>,
         O::State: KeyedBy<K>,
-        A: KeyAccess<T, Key = KeyOf<O>>,
     {
-        let job = self.stream.job;
-        let mut stream = self.operator_stage(name, operator);
-        let (edge, side) = job.local_stage(stream.stage, "side");
-        stream.head.side = Some(edge);
-        (stream, side)
+        let (job, stage, mut head) = self.operator_stage(name, operator);
+        let (edge, side) = job.local_stage(stage, "side");
+        head.side = Some(edge);
+        (Stream { job, stage, head: O::State::through(head), item: PhantomData }, side)
     }
 
-    fn operator_stage<O>(self, name: &str, operator: O) -> Stream<'j, O::Out, KeyedHead<O, A>>
+    fn operator_stage<O>(self, name: &str, operator: O) -> (&'j Job, usize, KeyedHead<O, A>)
     where
         O: Operator<In = T>,
-        A: KeyAccess<T, Key = KeyOf<O>>,
     {
         let KeyedStream { stream, access, .. } = self;
         let job = stream.job;
@@ -304,7 +301,13 @@ impl<'j, K, T: Data, A, H: Head<Out = T>> KeyedStream<'j, K, T, A, H> {
         let route = access.clone();
         stream.end(move || Partition::new(edge, route.clone()));
         job.step(stage, "process", name);
-        let head = KeyedHead { name: name.to_string(), operator: Arc::new(operator), access, side: None };
-        Stream { job, stage, head, item: PhantomData }
+        (job, stage, KeyedHead { name: name.to_string(), operator: Arc::new(operator), access, side: None })
     }
 }
+
+/// The stream of what an operator emits.
+pub type Processed<'j, O, K, A> = Stream<
+    'j,
+    <O as Operator>::Out,
+    <<O as Operator>::State as KeyedBy<K>>::Through<KeyedHead<O, A>>,
+>;

@@ -52,4 +52,11 @@ pub trait State: KeyedBy<Self::Key> + Serialize + DeserializeOwned + Send + 'sta
     label = "the stream is keyed by `{K}`, the operator's state `{Self}` by another type",
     note = "key the stream by the type that `#[state(key = ..)]` names, or change the state's key to `{K}`"
 )]
-pub trait KeyedBy<K> {}
+pub trait KeyedBy<K> {
+    /// `H` itself. An operator's stream has this type behind it, so that it is unknown to rustc where the key is the wrong
+    /// one, and the steps that follow give no errors of their own.
+    type Through<H>;
+
+    /// The head itself.
+    fn through<H>(head: H) -> Self::Through<H>;
+}

@@ -1,6 +1,6 @@
 //! From an [`Operator`] to its implementation.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::Type;
 use syn::spanned::Spanned;
@@ -22,9 +22,12 @@ pub fn expand(operator: &Operator) -> TokenStream {
         associated(krate, "Side", side.as_ref()),
         associated(krate, "Timer", on_timer.as_ref().and_then(|handler| handler.event.as_ref())),
     ];
+    // rustc checks the state once more through the type of the context: at the same token, it is the same error.
+    let state = on_event.state.as_ref().map_or_else(Span::call_site, Spanned::span);
+    let context = quote_spanned!(state=> &mut #krate::operator::Context<'_, Self>);
     let (on_event_method, on_timer_method) = (
-        method(krate, target, Cause::Event, Some(on_event)),
-        method(krate, target, Cause::Timer, on_timer.as_ref()),
+        method(krate, target, &context, Cause::Event, Some(on_event)),
+        method(krate, target, &context, Cause::Timer, on_timer.as_ref()),
     );
     quote! {
         #item
@@ -70,7 +73,13 @@ pub fn target_type(target: &Target) -> TokenStream {
 }
 
 /// One method of the trait, which calls the handler with its arguments in the user's order.
-fn method(krate: &Krate, target: &Target, cause: Cause, handler: Option<&Handler>) -> TokenStream {
+fn method(
+    krate: &Krate,
+    target: &Target,
+    context: &TokenStream,
+    cause: Cause,
+    handler: Option<&Handler>,
+) -> TokenStream {
     let has = |role: Role| handler.is_some_and(|handler| handler.roles.contains(&role));
     let returns = handler.map_or(Returns::Nothing, |handler| handler.returns);
     let named = |used: bool, name: TokenStream| if used { name } else { quote!(_) };
@@ -92,7 +101,7 @@ fn method(krate: &Krate, target: &Target, cause: Cause, handler: Option<&Handler
             &self,
             #first: #first_ty,
             #state: &mut Self::State,
-            #cx: &mut #krate::operator::Context<'_, Self>,
+            #cx: #context,
             #out: &mut impl #krate::operator::Emit<Self::Out>,
             #side: &mut impl #krate::operator::Emit<Self::Side>,
         ) {

@@ -43,7 +43,13 @@ pub fn expand(state: &State) -> TokenStream {
                     }
                 }
             }
-            impl #krate::state::KeyedBy<#key> for #ident {}
+            impl #krate::state::KeyedBy<#key> for #ident {
+                type Through<H> = H;
+
+                fn through<H>(head: H) -> H {
+                    head
+                }
+            }
             #checks
             const _: fn() = || #initial;
         };

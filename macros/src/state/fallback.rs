@@ -13,13 +13,14 @@ pub fn fallback(state: &State, mut errors: Diagnostics) -> TokenStream {
     let ident = subject.ident();
     let (impl_generics, ty_generics, _) = subject.generics().split_for_impl();
     // With the key unknown, no stream has the wrong one.
+    let through = quote!(type Through<H> = H; fn through<H>(head: H) -> H { head });
     let keyed_by = match key {
-        Some(key) => quote!(impl #impl_generics #krate::state::KeyedBy<#key> for #ident #ty_generics {}),
+        Some(key) => quote!(impl #impl_generics #krate::state::KeyedBy<#key> for #ident #ty_generics { #through }),
         None => {
             let mut any = subject.generics().clone();
             any.params.push(syn::parse_quote!(__Key));
             let (impl_generics, _, _) = any.split_for_impl();
-            quote!(impl #impl_generics #krate::state::KeyedBy<__Key> for #ident #ty_generics {})
+            quote!(impl #impl_generics #krate::state::KeyedBy<__Key> for #ident #ty_generics { #through })
         }
     };
     let key = match key {
