@@ -377,8 +377,13 @@ mod tests {
             ((63, 64, 32_768), (32_256, 32_767)),
         ];
         for ((subtask, workers, groups), (first, last)) in of_flink {
-            let range = SubtaskIndex(subtask).groups(Parallelism::new(workers, max(groups)).unwrap(), max(groups));
-            assert_eq!((range.first.0, range.last.0), (first, last), "subtask {subtask} of {workers}, {groups} groups");
+            let range =
+                SubtaskIndex(subtask).groups(Parallelism::new(workers, max(groups)).unwrap(), max(groups));
+            assert_eq!(
+                (range.first.0, range.last.0),
+                (first, last),
+                "subtask {subtask} of {workers}, {groups} groups"
+            );
         }
     }
 
@@ -386,7 +391,9 @@ mod tests {
     fn every_group_is_owned_by_the_one_subtask_whose_range_holds_it() {
         for groups in [1, 2, 7, 128, 1000, 32_768] {
             let groups = max(groups);
-            for workers in [1, 2, 3, 4, 5, 64, 127, 128].into_iter().filter_map(|n| Parallelism::new(n, groups)) {
+            for workers in
+                [1, 2, 3, 4, 5, 64, 127, 128].into_iter().filter_map(|n| Parallelism::new(n, groups))
+            {
                 let mut next = 0;
                 for subtask in workers.subtasks() {
                     let range = subtask.groups(workers, groups);

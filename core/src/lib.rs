@@ -1,9 +1,9 @@
 //! Stateful stream processing, compiled.
 //!
 //! The modules, in the way of a record: a [`source`] reads it, a [`chain`] of steps transforms it, an [`exchange`] takes it
-//! to the worker that owns its [`key`], an [`operator`] updates its [`state`], a [`sink`] writes it. The way of a barrier:
+//! to the worker that owns its [`key`](mod@key), an [`operator`](mod@operator) updates its [`state`](mod@state), a [`sink`] writes it. The way of a barrier:
 //! the coordinator in [`snapshot`] has it injected at the sources; it is aligned in [`exchange`]; every stage freezes its
-//! part; `snapshot` writes the parts and completes them; the sinks commit. [`task`] drives stages; [`job`] puts it together.
+//! part; `snapshot` writes the parts and completes them; the sinks commit. [`task`] drives stages; [`job`](mod@job) puts it together.
 //!
 //! Who depends on whom: `time`, `key`, `error`, `record` on nothing above them; `chain` and `exchange` on those; `source`,
 //! `operator`, `sink` on `chain`; `task` on all of these; nobody imports `job` but `testing` and the generated `main`.

@@ -60,7 +60,9 @@ fn expand_item(mut item: Item) -> Vec<Item> {
         _ => return vec![item],
     };
     let known = |attr: &Attribute| MACROS.iter().find(|(name, _)| attr.path().is_ident(name));
-    let Some((place, run)) = attrs.iter().enumerate().find_map(|(i, attr)| known(attr).map(|(_, run)| (i, run))) else {
+    let Some((place, run)) =
+        attrs.iter().enumerate().find_map(|(i, attr)| known(attr).map(|(_, run)| (i, run)))
+    else {
         return vec![item];
     };
     let options = match attrs.remove(place).meta {

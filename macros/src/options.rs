@@ -42,7 +42,10 @@ pub fn read(
                 Ok(name) => read_one(macro_name, name, input, known, errors, &mut seen, &mut set),
                 Err(error) => {
                     let found = input.cursor().token_stream();
-                    let found = found.into_iter().next().map_or_else(TokenStream::new, |token| token.into_token_stream());
+                    let found = found
+                        .into_iter()
+                        .next()
+                        .map_or_else(TokenStream::new, |token| token.into_token_stream());
                     errors.add(
                         found,
                         format!("`#[{macro_name}(..)]` takes named options; {error}"),

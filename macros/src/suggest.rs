@@ -22,7 +22,8 @@ fn distance(from: &str, to: &str) -> usize {
                 (0, _) => j,
                 _ => {
                     let changed = usize::from(from[i - 1] != to[j - 1]);
-                    let mut least = (rows[i - 1][j] + 1).min(rows[i][j - 1] + 1).min(rows[i - 1][j - 1] + changed);
+                    let mut least =
+                        (rows[i - 1][j] + 1).min(rows[i][j - 1] + 1).min(rows[i - 1][j - 1] + changed);
                     if i > 1 && j > 1 && from[i - 1] == to[j - 2] && from[i - 2] == to[j - 1] {
                         least = least.min(rows[i - 2][j - 2] + 1);
                     }

@@ -8,7 +8,9 @@ use std::marker::PhantomData;
 
 use super::{Fill, Head, Signal, Step};
 use crate::error::Result;
-use crate::record::{BATCH_SIZE, Barrier, Batch, EdgeIndex, Element, Origin, Outbox, SnapshotId, Target, Timed};
+use crate::record::{
+    BATCH_SIZE, Barrier, Batch, EdgeIndex, Element, Origin, Outbox, SnapshotId, Target, Timed,
+};
 use crate::task::stage::{RestoredState, Stage, StageContext, StageSnapshot, Whereabouts};
 use crate::time::EventTime;
 
@@ -32,8 +34,11 @@ impl<T: Send + 'static> LocalEdge<T> {
             return;
         }
         let records = std::mem::take(&mut self.gathered);
-        let batch =
-            Batch { len: records.len(), records: Box::new(records), origin: std::mem::take(&mut self.origin) };
+        let batch = Batch {
+            len: records.len(),
+            records: Box::new(records),
+            origin: std::mem::take(&mut self.origin),
+        };
         out.put(self.edge, Target::Everywhere, Element::Batch(batch));
     }
 }
@@ -55,7 +60,11 @@ impl<T: Send + 'static> Step<T> for LocalEdge<T> {
                 self.hand_on(Fill::Any, out);
                 out.put(self.edge, Target::Everywhere, Element::Barrier(*barrier));
             }
-            Signal::Open(_) | Signal::Restore(_) | Signal::Split(_) | Signal::SplitEnd(_) | Signal::Commit(_) => {}
+            Signal::Open(_)
+            | Signal::Restore(_)
+            | Signal::Split(_)
+            | Signal::SplitEnd(_)
+            | Signal::Commit(_) => {}
         }
         Ok(())
     }
@@ -117,7 +126,12 @@ impl<T: Send + 'static, N: Step<T>> Stage for LocalStage<T, N> {
         self.next.signal(&mut Signal::Flush(fill), out)
     }
 
-    fn snapshot(&mut self, barrier: Barrier, mut snapshot: StageSnapshot, out: &mut Outbox) -> Result<StageSnapshot> {
+    fn snapshot(
+        &mut self,
+        barrier: Barrier,
+        mut snapshot: StageSnapshot,
+        out: &mut Outbox,
+    ) -> Result<StageSnapshot> {
         self.next.signal(&mut Signal::Barrier(barrier, &mut snapshot), out)?;
         Ok(snapshot)
     }

@@ -45,8 +45,11 @@ impl Aligner {
     /// One snapshot is in flight at a time, and channels keep their order: another barrier in between can't be.
     pub fn on_barrier(&mut self, channel: usize, barrier: Barrier) -> Alignment {
         if let AlignerState::Open = self.state {
-            self.state =
-                AlignerState::Aligning { barrier, arrived: vec![false; self.channels], missing: self.channels };
+            self.state = AlignerState::Aligning {
+                barrier,
+                arrived: vec![false; self.channels],
+                missing: self.channels,
+            };
         }
         let AlignerState::Aligning { barrier: awaited, arrived, missing } = &mut self.state else {
             unreachable!("an open aligner has just begun to align");

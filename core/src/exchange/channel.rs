@@ -110,9 +110,10 @@ mod tests {
     #[test]
     fn a_full_channel_gives_the_element_back_and_keeps_the_order_of_the_others() {
         let (ring, rest) = remote();
-        for (mut sender, mut receiver) in
-            [local(), (Sender::Remote(ring, Doorbell::default()), Receiver::Remote(rest, Doorbell::default()))]
-        {
+        for (mut sender, mut receiver) in [
+            local(),
+            (Sender::Remote(ring, Doorbell::default()), Receiver::Remote(rest, Doorbell::default())),
+        ] {
             let watermark = |millis| Element::Watermark(EventTime::from_millis(millis));
             for i in 0..CAPACITY {
                 assert!(sender.send(watermark(i as i64)).is_ok());

@@ -19,15 +19,21 @@ struct Lane {
 impl OutputGate {
     pub fn new(edges: Vec<(EdgeIndex, Vec<Sender>)>) -> OutputGate {
         let lane = |sender| Lane { sender, waiting: VecDeque::new() };
-        let edges = edges.into_iter().map(|(edge, senders)| (edge, senders.into_iter().map(lane).collect())).collect();
+        let edges = edges
+            .into_iter()
+            .map(|(edge, senders)| (edge, senders.into_iter().map(lane).collect()))
+            .collect();
         OutputGate { edges }
     }
 
     /// Sends what the stage put out, as far as there is room.
     pub fn send(&mut self, outbox: &mut Outbox) {
         for (edge, target, element) in outbox.drain() {
-            let (_, lanes) =
-                self.edges.iter_mut().find(|(own, _)| *own == edge).expect("a stage puts out on its own edges");
+            let (_, lanes) = self
+                .edges
+                .iter_mut()
+                .find(|(own, _)| *own == edge)
+                .expect("a stage puts out on its own edges");
             match (target, element) {
                 (Target::Subtask(subtask), element) => lanes[subtask.index()].send(element),
                 (Target::Everywhere, Element::Watermark(watermark)) => {
@@ -38,7 +44,9 @@ impl OutputGate {
                 }
                 (Target::Everywhere, batch @ Element::Batch(_)) => {
                     // Records are never copied: an edge that takes batches for "everywhere" is local, with one lane.
-                    let [lane] = &mut lanes[..] else { unreachable!("only a local edge has one subtask at its end") };
+                    let [lane] = &mut lanes[..] else {
+                        unreachable!("only a local edge has one subtask at its end")
+                    };
                     lane.send(batch);
                 }
             }

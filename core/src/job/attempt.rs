@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -139,7 +139,8 @@ impl<'a> Attempt<'a> {
             let (commands, command_end) = channel();
             let doorbell = doorbells[subtask.index()].clone();
             handles.push(WorkerHandle { commands, doorbell, thread: None });
-            let splits = dealt.iter_mut().map(|(stage, dealt)| (*stage, std::mem::take(&mut dealt[subtask.index()])));
+            let splits =
+                dealt.iter_mut().map(|(stage, dealt)| (*stage, std::mem::take(&mut dealt[subtask.index()])));
             seeds.push(WorkerSeed {
                 subtask,
                 graph: Arc::clone(&graph),
@@ -272,7 +273,9 @@ impl<'a> Attempt<'a> {
                 self.parts.push(part);
                 self.coordinator.acknowledged(snapshot, task.stage, task.subtask)
             }
-            Report::Committed(task, snapshot) => self.coordinator.committed(snapshot, task.stage, task.subtask),
+            Report::Committed(task, snapshot) => {
+                self.coordinator.committed(snapshot, task.stage, task.subtask)
+            }
         };
         self.act(action)
     }
@@ -313,7 +316,8 @@ impl<'a> Attempt<'a> {
     fn inject(&mut self, barrier: Barrier) -> Result<()> {
         self.parts.clear();
         self.barrier = Some(barrier);
-        self.pending = self.setting.snapshots.map(|directory| directory.begin(barrier.snapshot)).transpose()?;
+        self.pending =
+            self.setting.snapshots.map(|directory| directory.begin(barrier.snapshot)).transpose()?;
         let path = self.pending.as_ref().map(|pending| pending.path().to_path_buf());
         tracing::debug!(snapshot = barrier.snapshot.0, kind = ?barrier.kind, "snapshot begins");
         self.tell(&Command::Inject(barrier, path));
@@ -396,7 +400,8 @@ impl Input {
             let mut positions = BTreeMap::new();
             if let Some(restored) = &setting.restored {
                 for entry in restored.state.entries(&crate::source::stage::owner(name)) {
-                    positions.insert(SplitId(entry.item.clone()), serde_json::from_value(entry.value.clone())?);
+                    positions
+                        .insert(SplitId(entry.item.clone()), serde_json::from_value(entry.value.clone())?);
                 }
             }
             let dealt = deal_splits(name, splits, positions, input.names.len() as u32, subtasks)?;
@@ -475,12 +480,21 @@ impl Rings {
         rings
     }
 
-    fn take_senders(&mut self, from: SubtaskIndex) -> BTreeMap<EdgeIndex, Vec<Option<rtrb::Producer<Element>>>> {
+    fn take_senders(
+        &mut self,
+        from: SubtaskIndex,
+    ) -> BTreeMap<EdgeIndex, Vec<Option<rtrb::Producer<Element>>>> {
         self.senders.iter_mut().map(|(edge, rows)| (*edge, std::mem::take(&mut rows[from.index()]))).collect()
     }
 
-    fn take_receivers(&mut self, to: SubtaskIndex) -> BTreeMap<EdgeIndex, Vec<Option<rtrb::Consumer<Element>>>> {
-        self.receivers.iter_mut().map(|(edge, columns)| (*edge, std::mem::take(&mut columns[to.index()]))).collect()
+    fn take_receivers(
+        &mut self,
+        to: SubtaskIndex,
+    ) -> BTreeMap<EdgeIndex, Vec<Option<rtrb::Consumer<Element>>>> {
+        self.receivers
+            .iter_mut()
+            .map(|(edge, columns)| (*edge, std::mem::take(&mut columns[to.index()])))
+            .collect()
     }
 }
 
@@ -492,7 +506,9 @@ impl WorkerSeed {
             Ok(Ok(worker)) => worker.run(),
             // The coordinator is gone only if the job is over.
             Ok(Err(error)) => drop(reports.send(Report::Failed(error))),
-            Err(panic) => drop(reports.send(Report::Failed(Error::failure(format!("a stage panicked: {panic}"))))),
+            Err(panic) => {
+                drop(reports.send(Report::Failed(Error::failure(format!("a stage panicked: {panic}")))))
+            }
         }
     }
 
@@ -512,7 +528,8 @@ impl WorkerSeed {
                 stage.restore(&*restored.state)?;
             }
             // Edges lead from earlier stages to later ones: the sender's end of a local channel is made first.
-            let output = graph.edges_from(index).map(|(edge, node)| (edge, self.senders(edge, node.ship, &mut local)));
+            let output =
+                graph.edges_from(index).map(|(edge, node)| (edge, self.senders(edge, node.ship, &mut local)));
             let output = OutputGate::new(output.collect());
             let state = match node.role {
                 StageRole::Source(_) => TaskState::Reading,
@@ -523,7 +540,14 @@ impl WorkerSeed {
                 }
             };
             let id = TaskId { stage: index, subtask: self.subtask };
-            tasks.push(Task { id, stage, state, output, outbox: Outbox::default(), flushed_at: Duration::ZERO });
+            tasks.push(Task {
+                id,
+                stage,
+                state,
+                output,
+                outbox: Outbox::default(),
+                flushed_at: Duration::ZERO,
+            });
         }
         Ok(Worker {
             tasks,

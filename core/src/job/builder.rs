@@ -62,7 +62,7 @@ impl Job {
     }
 
     /// Begins a stage whose input comes from `stage` of the same worker.
-    fn local_stage<T: Send + 'static>(&self, stage: usize, label: &str) -> (EdgeIndex, Stream<'_, T, LocalHead<T>>) {
+    fn local_stage<T: Send + 'static>(&self, stage: usize, label: &str) -> (EdgeIndex, LocalStream<'_, T>) {
         let mut graph = self.graph.borrow_mut();
         let name = graph.unused_name(&format!("{}/{label}", graph.stages[stage].name));
         let local = graph.begin_stage(&name, StageKind::Local, StageRole::Local);
@@ -79,6 +79,9 @@ pub struct Stream<'j, T, H> {
     head: H,
     item: PhantomData<fn() -> T>,
 }
+
+/// A stream that begins at a local edge: rejects, copies, a union, a side output.
+pub type LocalStream<'j, T> = Stream<'j, T, LocalHead<T>>;
 
 impl<'j, T: 'static, H: Head<Out = T>> Stream<'j, T, H> {
     /// The same stream with another head.
@@ -118,7 +121,7 @@ impl<'j, T: 'static, H: Head<Out = T>> Stream<'j, T, H> {
     pub fn try_map<U: 'static, E: Send + 'static, F>(
         self,
         apply: F,
-    ) -> (Stream<'j, U, TryMapHead<H, F, U, E>>, Stream<'j, E, LocalHead<E>>)
+    ) -> (TryMapped<'j, H, F, U, E>, LocalStream<'j, E>)
     where
         F: Fn(T) -> Result<U, E> + Clone + Send + Sync + 'static,
     {
@@ -128,7 +131,7 @@ impl<'j, T: 'static, H: Head<Out = T>> Stream<'j, T, H> {
     }
 
     /// Two streams of the same records.
-    pub fn tee(self) -> (Stream<'j, T, TeeHead<H>>, Stream<'j, T, LocalHead<T>>)
+    pub fn tee(self) -> (Stream<'j, T, TeeHead<H>>, LocalStream<'j, T>)
     where
         T: Clone + Send,
     {
@@ -138,7 +141,7 @@ impl<'j, T: 'static, H: Head<Out = T>> Stream<'j, T, H> {
     }
 
     /// One stream of the records of two. Event time is the earlier of the two.
-    pub fn union<G: Head<Out = T>>(self, other: Stream<'j, T, G>) -> Stream<'j, T, LocalHead<T>>
+    pub fn union<G: Head<Out = T>>(self, other: Stream<'j, T, G>) -> LocalStream<'j, T>
     where
         T: Send,
     {
@@ -166,11 +169,11 @@ impl<'j, T: 'static, H: Head<Out = T>> Stream<'j, T, H> {
     }
 
     /// [`event_time`](Stream::event_time) for records that say themselves when they happened: `#[event(time = field)]`.
-    pub fn watermarks(self, watermarks: Watermarks) -> Stream<'j, T, EventTimeHead<H, fn(&T) -> EventTime>>
+    pub fn watermarks(self, watermarks: Watermarks) -> Stream<'j, T, EventTimeHead<H, TimeOf<T>>>
     where
         T: Event,
     {
-        self.event_time(T::event_time as fn(&T) -> EventTime, watermarks)
+        self.event_time(T::event_time as TimeOf<T>, watermarks)
     }
 
     /// Brings the records of each key together: what follows sees all records of a key in one place and in order. The
@@ -197,7 +200,11 @@ impl<'j, T: 'static, H: Head<Out = T>> Stream<'j, T, H> {
     where
         T: Data,
     {
-        self.job.step(self.stage, "key_by", std::any::type_name::<K>().rsplit("::").next().unwrap_or_default());
+        self.job.step(
+            self.stage,
+            "key_by",
+            std::any::type_name::<K>().rsplit("::").next().unwrap_or_default(),
+        );
         KeyedStream { stream: self, access, key: PhantomData }
     }
 
@@ -219,7 +226,7 @@ impl<'j, T: 'static, H: Head<Out = T>> Stream<'j, T, H> {
 
     /// Not on this stream: keyed state exists only after [`key_by`](Stream::key_by).
     #[allow(unused_variables)]
-    pub fn process<O: Operator>(self, name: &str, operator: O) -> Stream<'j, O::Out, LocalHead<O::Out>>
+    pub fn process<O: Operator>(self, name: &str, operator: O) -> LocalStream<'j, O::Out>
     where
         Self: IsKeyed,
         O::Out: Send,
@@ -233,6 +240,12 @@ impl<'j, T: 'static, H: Head<Out = T>> Stream<'j, T, H> {
         self.job.graph.borrow_mut().stages[self.stage].build = Some(build);
     }
 }
+
+/// What [`Stream::try_map`] lets pass.
+pub type TryMapped<'j, H, F, U, E> = Stream<'j, U, TryMapHead<H, F, U, E>>;
+
+/// Reads the event time of a record.
+type TimeOf<T> = fn(&T) -> EventTime;
 
 /// What only a keyed stream is: never implemented for a [`Stream`], so that the compiler can say what is missing.
 #[diagnostic::on_unimplemented(
@@ -276,7 +289,7 @@ impl<'j, K, T: Data, A: KeyAccess<T, Key = K>, H: Head<Out = T>> KeyedStream<'j,
         self,
         name: &str,
         operator: O,
-    ) -> (Processed<'j, O, K, A>, Stream<'j, O::Side, LocalHead<O::Side>>)
+    ) -> (Processed<'j, O, K, A>, LocalStream<'j, O::Side>)
     where
         O: Operator<In = T, Side: Send>,
         O::State: KeyedBy<K>,
@@ -306,8 +319,5 @@ impl<'j, K, T: Data, A: KeyAccess<T, Key = K>, H: Head<Out = T>> KeyedStream<'j,
 }
 
 /// The stream of what an operator emits.
-pub type Processed<'j, O, K, A> = Stream<
-    'j,
-    <O as Operator>::Out,
-    <<O as Operator>::State as KeyedBy<K>>::Through<KeyedHead<O, A>>,
->;
+pub type Processed<'j, O, K, A> =
+    Stream<'j, <O as Operator>::Out, <<O as Operator>::State as KeyedBy<K>>::Through<KeyedHead<O, A>>>;

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::job::plan::{Plan, PlanEdge, PlanStage, PlanStep, Ship, StageKind};
 use crate::job::RunOptions;
+use crate::job::plan::{Plan, PlanEdge, PlanStage, PlanStep, Ship, StageKind};
 use crate::record::EdgeIndex;
 use crate::sink::{Delivery, Settle};
 use crate::source::{Replay, Source, Split};
@@ -92,7 +92,10 @@ impl Graph {
     pub(crate) fn unused_name(&self, base: &str) -> String {
         let taken: BTreeSet<&str> = self.stages.iter().map(|stage| stage.name.as_str()).collect();
         let numbered = (2..).map(|n| format!("{base} {n}"));
-        std::iter::once(base.to_string()).chain(numbered).find(|name| !taken.contains(name.as_str())).unwrap_or_default()
+        std::iter::once(base.to_string())
+            .chain(numbered)
+            .find(|name| !taken.contains(name.as_str()))
+            .unwrap_or_default()
     }
 
     pub(crate) fn add_edge(&mut self, from: usize, to: usize, ship: Ship, label: &str) -> EdgeIndex {
@@ -138,8 +141,11 @@ impl Graph {
                 .hint("begin with `job.source(\"name\", ..)` in the job function"));
         }
         if let Some(open) = self.stages.iter().find(|stage| stage.build.is_none()) {
-            return Err(Error::usage(format!("the stream {:?} goes nowhere: its records would be lost", open.name))
-                .hint("end it with `.sink(\"name\", ..)`, or with `.discard()` if nobody needs them"));
+            return Err(Error::usage(format!(
+                "the stream {:?} goes nowhere: its records would be lost",
+                open.name
+            ))
+            .hint("end it with `.sink(\"name\", ..)`, or with `.discard()` if nobody needs them"));
         }
         let sources = self.sources().map(|(_, name, _)| name);
         let operators = self.stages.iter().filter(|stage| matches!(stage.role, StageRole::Keyed(_)));

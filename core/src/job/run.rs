@@ -6,12 +6,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
+use crate::job::RunOptions;
 use crate::job::attempt::{Attempt, Restored, Setting};
 use crate::job::graph::Graph;
 use crate::job::progress::{Outcome, Progress, ProgressReport, Summary, beside};
 use crate::job::restart::{Decision, Restarts};
 use crate::job::signals::StopSignal;
-use crate::job::RunOptions;
 use crate::record::SnapshotId;
 use crate::snapshot::coordinator::Ending;
 use crate::snapshot::{RestoreTarget, Snapshot, SnapshotDirectory};
@@ -44,7 +44,9 @@ pub fn run(graph: Graph, options: &RunOptions, stop: &StopSignal) -> Result<Summ
             working_copy: Arc::new(directories.state.working_copy()?),
         };
         let error = match run.attempt(setting, stop) {
-            Ok(ending) => return Ok(run.summary(&graph.job, ending, clock.monotonic().saturating_sub(started))),
+            Ok(ending) => {
+                return Ok(run.summary(&graph.job, ending, clock.monotonic().saturating_sub(started)));
+            }
             Err(error) => error,
         };
         start = match (run.last_snapshot, &directories.snapshots) {
@@ -129,7 +131,9 @@ impl Directories {
                 "snapshot {} was taken with --max-parallelism {taken}, and the job is started with {asked}",
                 snapshot.id()
             ))
-            .hint(format!("the number of key groups can't change: start it with --max-parallelism {taken}")));
+            .hint(format!(
+                "the number of key groups can't change: start it with --max-parallelism {taken}"
+            )));
         }
         Ok(Start::Snapshot(Arc::new(Restored::from(snapshot))))
     }
@@ -179,7 +183,9 @@ impl fmt::Display for Start {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Start::Beginning => f.write_str("from the beginning"),
-            Start::Snapshot(restored) => write!(f, "from snapshot {} ({})", restored.id, restored.path.display()),
+            Start::Snapshot(restored) => {
+                write!(f, "from snapshot {} ({})", restored.id, restored.path.display())
+            }
         }
     }
 }

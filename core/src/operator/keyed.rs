@@ -19,8 +19,8 @@ use crate::state::fjall::FrozenStore;
 use crate::state::table::{Row, StateTable};
 use crate::state::{Describe, State};
 use crate::task::stage::{
-    FrozenRows, FrozenState, OperatorSchema, RestoredState, Section, Stage, StageContext, StageSnapshot, StateRow,
-    Whereabouts,
+    FrozenRows, FrozenState, OperatorSchema, RestoredState, Section, Stage, StageContext, StageSnapshot,
+    StateRow, Whereabouts,
 };
 use crate::testing::crash;
 use crate::time::{Clock, EventTime};
@@ -258,7 +258,12 @@ where
         self.next.signal(&mut Signal::Flush(fill), out)
     }
 
-    fn snapshot(&mut self, barrier: Barrier, mut snapshot: StageSnapshot, out: &mut Outbox) -> Result<StageSnapshot> {
+    fn snapshot(
+        &mut self,
+        barrier: Barrier,
+        mut snapshot: StageSnapshot,
+        out: &mut Outbox,
+    ) -> Result<StageSnapshot> {
         let owner = self.owner();
         let working = self.working.as_mut().expect(OPEN);
         snapshot.put(&owner, "watermark", working.time.reached)?;

@@ -176,7 +176,9 @@ mod tests {
     }
 
     fn fired(timers: &mut Timers<u64, String>, now: i64) -> Vec<String> {
-        std::iter::from_fn(|| timers.pop_due(TimeDomain::Event, at(now))).map(|(_, timer)| timer.payload).collect()
+        std::iter::from_fn(|| timers.pop_due(TimeDomain::Event, at(now)))
+            .map(|(_, timer)| timer.payload)
+            .collect()
     }
 
     #[test]

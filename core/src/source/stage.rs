@@ -78,7 +78,12 @@ impl<S: Source, N: Step<S::Item>> SourceStage<S, N> {
     }
 
     /// Reads up to a batch from the split whose turn it is.
-    fn read_split(&mut self, open: &mut OpenSplit<S::Reader>, max: usize, out: &mut Outbox) -> Result<(usize, ReadStatus)> {
+    fn read_split(
+        &mut self,
+        open: &mut OpenSplit<S::Reader>,
+        max: usize,
+        out: &mut Outbox,
+    ) -> Result<(usize, ReadStatus)> {
         self.next.signal(&mut Signal::Split(&open.split.split.id), out)?;
         let before = open.reader.offset().records;
         self.current = Origin { split: Some(open.split.number), first: before + 1, last: before };
@@ -171,7 +176,12 @@ impl<S: Source, N: Step<S::Item>> Stage for SourceStage<S, N> {
         self.next.signal(&mut Signal::Flush(fill), out)
     }
 
-    fn snapshot(&mut self, barrier: Barrier, mut snapshot: StageSnapshot, out: &mut Outbox) -> Result<StageSnapshot> {
+    fn snapshot(
+        &mut self,
+        barrier: Barrier,
+        mut snapshot: StageSnapshot,
+        out: &mut Outbox,
+    ) -> Result<StageSnapshot> {
         let owner = owner(&self.name);
         for open in &self.reading {
             snapshot.put(&owner, &open.split.split.id.0, SplitPosition::At(open.reader.offset()))?;
@@ -248,7 +258,8 @@ mod tests {
         let offset = Offset { position: 70, records: 7 };
         let positions = BTreeMap::from([(SplitId("b".to_string()), SplitPosition::At(offset))]);
         let dealt = deal_splits("s", vec![split("a"), split("b"), split("c")], positions, 10, 2).unwrap();
-        let ids = |subtask: usize| dealt[subtask].iter().map(|split| split.split.id.0.as_str()).collect::<Vec<_>>();
+        let ids =
+            |subtask: usize| dealt[subtask].iter().map(|split| split.split.id.0.as_str()).collect::<Vec<_>>();
         assert_eq!((ids(0), ids(1)), (vec!["a", "c"], vec!["b"]));
         assert_eq!(dealt[1][0].from, SplitPosition::At(offset));
         assert_eq!(dealt[0][1].number, SplitNumber(12));

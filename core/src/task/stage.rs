@@ -114,7 +114,12 @@ pub trait Stage {
     ///
     /// # Errors
     /// If state could not be frozen or a sink could not pre-commit.
-    fn snapshot(&mut self, barrier: Barrier, snapshot: StageSnapshot, out: &mut Outbox) -> Result<StageSnapshot>;
+    fn snapshot(
+        &mut self,
+        barrier: Barrier,
+        snapshot: StageSnapshot,
+        out: &mut Outbox,
+    ) -> Result<StageSnapshot>;
 
     /// The snapshot is complete: makes visible what was pre-committed for it. May be told twice.
     ///

@@ -219,7 +219,11 @@ impl Worker {
             };
             let _ = reports.send(report);
         };
-        if self.writes_inline { write() } else { rayon::spawn(write) }
+        if self.writes_inline {
+            write()
+        } else {
+            rayon::spawn(write)
+        }
         Ok(())
     }
 
@@ -288,7 +292,11 @@ impl Worker {
     }
 
     /// Calls a stage. Its panic is an error that says where it happened.
-    fn drive<T>(&mut self, index: usize, call: impl FnOnce(&mut dyn Stage, &mut Outbox) -> Result<T>) -> Result<T> {
+    fn drive<T>(
+        &mut self,
+        index: usize,
+        call: impl FnOnce(&mut dyn Stage, &mut Outbox) -> Result<T>,
+    ) -> Result<T> {
         let Task { id, stage, outbox, .. } = &mut self.tasks[index];
         match panic::catch(|| call(&mut **stage, outbox)) {
             Ok(result) => result,
@@ -306,10 +314,10 @@ impl Task {
         if self.outbox.is_empty() {
             return;
         }
-        if matches!(self.state, TaskState::Reading | TaskState::Exhausted) {
-            if let Some(watermark) = self.outbox.last_watermark() {
-                watermarks.advance(self.id.subtask, watermark);
-            }
+        if matches!(self.state, TaskState::Reading | TaskState::Exhausted)
+            && let Some(watermark) = self.outbox.last_watermark()
+        {
+            watermarks.advance(self.id.subtask, watermark);
         }
         self.output.send(&mut self.outbox);
     }

@@ -17,9 +17,7 @@ use crate::record::{
 use crate::source::Throttle;
 use crate::state::fjall::StateDirectory;
 use crate::task::metrics::SourceMetrics;
-use crate::task::stage::{
-    Entry, RestoredState, Section, Stage, StageContext, StageSnapshot, StateRow,
-};
+use crate::task::stage::{Entry, RestoredState, Section, Stage, StageContext, StageSnapshot, StateRow};
 use crate::time::{Clock, EventTime};
 
 /// A test bench for one operator: push records, move the time, look at what comes out.
@@ -208,7 +206,8 @@ where
         for (_, _, element) in self.outbox.drain() {
             if let Element::Batch(batch) = element {
                 let records: Box<dyn Any> = batch.records;
-                let records = records.downcast::<Vec<Timed<O::Side>>>().expect("the side output is all that leaves");
+                let records =
+                    records.downcast::<Vec<Timed<O::Side>>>().expect("the side output is all that leaves");
                 self.side.extend(records.into_iter().map(|record| (record.value, record.at)));
             }
         }

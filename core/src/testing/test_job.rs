@@ -93,7 +93,8 @@ impl TestJob {
     #[must_use]
     pub fn parallelism(mut self, workers: impl IntoIterator<Item = u32>) -> TestJob {
         let max = self.options.max_parallelism;
-        let valid = |workers| Parallelism::new(workers, max).expect("the parallelism of a test job is from 1 to 128");
+        let valid =
+            |workers| Parallelism::new(workers, max).expect("the parallelism of a test job is from 1 to 128");
         self.parallelisms = workers.into_iter().map(valid).collect();
         self
     }
@@ -142,7 +143,8 @@ impl TestJob {
             let (mut attempt, seeds) = Attempt::prepare(setting, true)?;
             let workers = seeds.into_iter().map(|seed| seed.grow()).collect::<Result<Vec<_>>>()?;
             let turns = crashes.next();
-            let ended = drive(&mut attempt, workers, turns.unwrap_or(self.steps_max), &clock, &mut random, &mut run);
+            let ended =
+                drive(&mut attempt, workers, turns.unwrap_or(self.steps_max), &clock, &mut random, &mut run);
             run.snapshots += attempt.snapshots;
             attempt.end();
             match (ended?, turns) {

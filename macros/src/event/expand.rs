@@ -33,7 +33,8 @@ pub fn expand(event: &Event) -> TokenStream {
 fn time(event: &Event) -> Option<TokenStream> {
     let Event { krate, subject, time } = event;
     let time = time.as_ref()?;
-    let field = subject.fields().find(|field| matches!(&field.member, Member::Named(name) if name == time))?;
+    let field =
+        subject.fields().find(|field| matches!(&field.member, Member::Named(name) if name == time))?;
     let (ident, ty) = (subject.ident(), &field.ty);
     let (impl_generics, ty_generics, where_clause) = subject.generics().split_for_impl();
     let read = quote_spanned!(ty.span()=> <#ty as #krate::__rt::TimeField>::event_time(&self.#time));

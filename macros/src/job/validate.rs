@@ -24,7 +24,11 @@ pub fn validate(job: &Job, errors: &mut Diagnostics) {
         );
     }
     if let Some(token) = &signature.unsafety {
-        errors.add(token, format!("`{name}` is unsafe, but nobody could promise anything for the `main` that calls it"), "remove `unsafe`");
+        errors.add(
+            token,
+            format!("`{name}` is unsafe, but nobody could promise anything for the `main` that calls it"),
+            "remove `unsafe`",
+        );
     }
     if !signature.generics.params.is_empty() {
         errors.add(
@@ -33,7 +37,11 @@ pub fn validate(job: &Job, errors: &mut Diagnostics) {
             "name the types; what is to be chosen at the start is a flag in the job's `Args`",
         );
     } else if let Some(clause) = &signature.generics.where_clause {
-        errors.add(clause, format!("`{name}` has a `where` clause, but there is nothing left to choose"), "remove it");
+        errors.add(
+            clause,
+            format!("`{name}` has a `where` clause, but there is nothing left to choose"),
+            "remove it",
+        );
     }
     parameters(job, errors);
     if let ReturnType::Default = signature.output {
@@ -70,7 +78,10 @@ fn parameters(job: &Job, errors: &mut Diagnostics) {
         }
         Some(FnArg::Typed(typed)) if !is_job(&typed.ty) => errors.add(
             &typed.ty,
-            format!("the first parameter of `{name}` is `{}`, but what it wires is the job", spelled(&typed.ty)),
+            format!(
+                "the first parameter of `{name}` is `{}`, but what it wires is the job",
+                spelled(&typed.ty)
+            ),
             "write `job: &Job`, and after it, if the job has flags of its own, `args: Args`",
         ),
         Some(FnArg::Typed(_)) => {}

@@ -13,19 +13,36 @@ pub fn fallback(key: &Key, errors: &Diagnostics) -> TokenStream {
     let ident = subject.ident();
     let (impl_generics, ty_generics, where_clause) = subject.generics().split_for_impl();
     let impl_of = |name: &str, path: TokenStream, body: TokenStream| {
-        (!subject.derives(name)).then(|| quote!(impl #impl_generics #path for #ident #ty_generics #where_clause { #body }))
+        (!subject.derives(name))
+            .then(|| quote!(impl #impl_generics #path for #ident #ty_generics #where_clause { #body }))
     };
-    let clone = impl_of("Clone", quote!(::core::clone::Clone), quote!(fn clone(&self) -> Self { ::core::unreachable!() }));
+    let clone = impl_of(
+        "Clone",
+        quote!(::core::clone::Clone),
+        quote!(
+            fn clone(&self) -> Self {
+                ::core::unreachable!()
+            }
+        ),
+    );
     let partial_eq = impl_of(
         "PartialEq",
         quote!(::core::cmp::PartialEq),
-        quote!(fn eq(&self, _: &Self) -> bool { ::core::unreachable!() }),
+        quote!(
+            fn eq(&self, _: &Self) -> bool {
+                ::core::unreachable!()
+            }
+        ),
     );
     let eq = impl_of("Eq", quote!(::core::cmp::Eq), quote!());
     let debug = impl_of(
         "Debug",
         quote!(::core::fmt::Debug),
-        quote!(fn fmt(&self, _: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result { ::core::unreachable!() }),
+        quote!(
+            fn fmt(&self, _: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                ::core::unreachable!()
+            }
+        ),
     );
     // Another macro of ours on the same item implements what a record needs.
     let data = (!subject.has_second_macro()).then(|| stub::data(subject, krate));

@@ -11,10 +11,14 @@ pub fn validate(key: &mut Key, errors: &mut Diagnostics) {
     let subject = &mut key.subject;
     subject.refuse_second_macro("key", errors);
     subject.refuse_unfit("key", errors);
-    if subject.generics().type_params().next().is_some() || subject.generics().const_params().next().is_some() {
+    if subject.generics().type_params().next().is_some() || subject.generics().const_params().next().is_some()
+    {
         errors.add(
             subject.generics(),
-            format!("the key `{}` is generic, but the bytes of a key must mean one thing in every snapshot", subject.ident()),
+            format!(
+                "the key `{}` is generic, but the bytes of a key must mean one thing in every snapshot",
+                subject.ident()
+            ),
             "write one struct for each type that you key by",
         );
     }

@@ -12,7 +12,9 @@ use crate::krate::Krate;
 pub fn expand(operator: &Operator) -> TokenStream {
     let Operator { krate, item, form } = operator;
     let Form::Stateful(stateful) = form else { return item.clone() };
-    let Stateful { target, on_event: Some(on_event), on_timer, out, side } = stateful else { return item.clone() };
+    let Stateful { target, on_event: Some(on_event), on_timer, out, side } = stateful else {
+        return item.clone();
+    };
     let declared = declare(target);
     let ty = target_type(target);
     let types = [
@@ -22,12 +24,11 @@ pub fn expand(operator: &Operator) -> TokenStream {
         associated(krate, "Side", side.as_ref()),
         associated(krate, "Timer", on_timer.as_ref().and_then(|handler| handler.event.as_ref())),
     ];
-    // rustc checks the state once more through the type of the context: at the same token, it is the same error.
-    let state = on_event.state.as_ref().map_or_else(Span::call_site, Spanned::span);
-    let context = quote_spanned!(state=> &mut #krate::operator::Context<'_, Self>);
+    // rustc checks the state once more in each signature: reported at the same token, it is the same error.
+    let at = on_event.state.as_ref().map_or_else(Span::call_site, Spanned::span);
     let (on_event_method, on_timer_method) = (
-        method(krate, target, &context, Cause::Event, Some(on_event)),
-        method(krate, target, &context, Cause::Timer, on_timer.as_ref()),
+        method(krate, target, at, Cause::Event, Some(on_event)),
+        method(krate, target, at, Cause::Timer, on_timer.as_ref()),
     );
     quote! {
         #item
@@ -73,13 +74,7 @@ pub fn target_type(target: &Target) -> TokenStream {
 }
 
 /// One method of the trait, which calls the handler with its arguments in the user's order.
-fn method(
-    krate: &Krate,
-    target: &Target,
-    context: &TokenStream,
-    cause: Cause,
-    handler: Option<&Handler>,
-) -> TokenStream {
+fn method(krate: &Krate, target: &Target, at: Span, cause: Cause, handler: Option<&Handler>) -> TokenStream {
     let has = |role: Role| handler.is_some_and(|handler| handler.roles.contains(&role));
     let returns = handler.map_or(Returns::Nothing, |handler| handler.returns);
     let named = |used: bool, name: TokenStream| if used { name } else { quote!(_) };
@@ -95,13 +90,15 @@ fn method(
         None => quote!(match timer {}),
         Some(handler) => call(krate, target, handler, &first),
     };
-    quote! {
+    // Its own token, so that it is the same `self` in the signature and in the body whatever the span.
+    let this = quote!(self);
+    quote_spanned! {at=>
         #[inline]
         fn #name(
-            &self,
+            &#this,
             #first: #first_ty,
             #state: &mut Self::State,
-            #cx: #context,
+            #cx: &mut #krate::operator::Context<'_, Self>,
             #out: &mut impl #krate::operator::Emit<Self::Out>,
             #side: &mut impl #krate::operator::Emit<Self::Side>,
         ) {

@@ -42,7 +42,8 @@ pub fn fallback(operator: &Operator, mut errors: Diagnostics) -> TokenStream {
             }
         }
     };
-    let (on_event, on_timer) = (method(quote!(on_event), quote!(Self::In)), method(quote!(on_timer), quote!(Self::Timer)));
+    let (on_event, on_timer) =
+        (method(quote!(on_event), quote!(Self::In)), method(quote!(on_timer), quote!(Self::Timer)));
     quote! {
         #item
         #declared

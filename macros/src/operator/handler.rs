@@ -4,7 +4,9 @@
 //! likely meant, so that the rest of the operator is still known.
 
 use quote::ToTokens;
-use syn::{FnArg, GenericArgument, Ident, PathArguments, Receiver, ReturnType, Signature, Type, TypeParamBound};
+use syn::{
+    FnArg, GenericArgument, Ident, PathArguments, Receiver, ReturnType, Signature, Type, TypeParamBound,
+};
 
 use crate::diagnostics::Diagnostics;
 use crate::subject::unfit::spelled;
@@ -96,7 +98,13 @@ impl Handler {
         handler
     }
 
-    fn take(&mut self, parameter: Parameter, by_value: bool, written: &syn::PatType, errors: &mut Diagnostics) {
+    fn take(
+        &mut self,
+        parameter: Parameter,
+        by_value: bool,
+        written: &syn::PatType,
+        errors: &mut Diagnostics,
+    ) {
         let (noun, pattern) = (self.cause.noun(), spelled(&written.pat));
         let role = match parameter {
             Parameter::Context => Role::Context,
@@ -133,7 +141,10 @@ impl Handler {
                 let ty_spelled = spelled(&ty);
                 errors.add(
                     &written.ty,
-                    format!("`{}` borrows the {noun}, but it is given away: nobody needs it afterwards", self.name),
+                    format!(
+                        "`{}` borrows the {noun}, but it is given away: nobody needs it afterwards",
+                        self.name
+                    ),
                     format!("take it by value: `{pattern}: {ty_spelled}`"),
                 );
                 self.event = Some(ty);
@@ -207,7 +218,10 @@ impl Handler {
         if matches!(&**ty, Type::ImplTrait(_)) {
             errors.add(
                 ty,
-                format!("`{}` returns an `impl Trait`, but the type of an operator's output must have a name", self.name),
+                format!(
+                    "`{}` returns an `impl Trait`, but the type of an operator's output must have a name",
+                    self.name
+                ),
                 "take `out: &mut impl Emit<T>` and emit each value into it",
             );
             return;
@@ -252,10 +266,18 @@ pub fn refuse_qualifiers(cause: Cause, signature: &Signature, errors: &mut Diagn
         );
     }
     if let Some(token) = &signature.unsafety {
-        errors.add(token, format!("`{name}` is unsafe, but the runtime that calls it makes no promises"), "write a safe function");
+        errors.add(
+            token,
+            format!("`{name}` is unsafe, but the runtime that calls it makes no promises"),
+            "write a safe function",
+        );
     }
     if let Some(abi) = &signature.abi {
-        errors.add(abi, format!("`{name}` has a foreign calling convention"), "write a plain `fn`, and call the foreign one in it");
+        errors.add(
+            abi,
+            format!("`{name}` has a foreign calling convention"),
+            "write a plain `fn`, and call the foreign one in it",
+        );
     }
     if let Some(variadic) = &signature.variadic {
         errors.add(variadic, format!("`{name}` takes any number of arguments"), "name every parameter");
@@ -263,7 +285,9 @@ pub fn refuse_qualifiers(cause: Cause, signature: &Signature, errors: &mut Diagn
     let generic = !signature.generics.params.is_empty();
     if generic {
         let help = match cause {
-            Cause::Call => "name the types; a function that serves many types can be called by one `#[operator]` for each",
+            Cause::Call => {
+                "name the types; a function that serves many types can be called by one `#[operator]` for each"
+            }
             _ => "name the types; only outputs are generic: `out: &mut impl Emit<T>`",
         };
         errors.add(
@@ -273,7 +297,11 @@ pub fn refuse_qualifiers(cause: Cause, signature: &Signature, errors: &mut Diagn
         );
     }
     if let Some(clause) = signature.generics.where_clause.as_ref().filter(|_| !generic) {
-        errors.add(clause, format!("`{name}` has a `where` clause, but there is nothing left to choose"), "remove it");
+        errors.add(
+            clause,
+            format!("`{name}` has a `where` clause, but there is nothing left to choose"),
+            "remove it",
+        );
     }
 }
 
@@ -326,16 +354,28 @@ fn classify(cause: Cause, ty: &Type, errors: &mut Diagnostics) -> Parameter {
             );
         } else if !mutable {
             let written = spelled(elem);
-            errors.add(ty, "emitting changes the output, so `&` is not enough", format!("write `&mut {written}`"));
+            errors.add(
+                ty,
+                "emitting changes the output, so `&` is not enough",
+                format!("write `&mut {written}`"),
+            );
         } else if emit.is_none() && matches!(elem, Type::ImplTrait(_)) {
-            errors.add(elem, "`Emit` does not say what is emitted", "write the type: `&mut impl Emit<VisitCount>`");
+            errors.add(
+                elem,
+                "`Emit` does not say what is emitted",
+                "write the type: `&mut impl Emit<VisitCount>`",
+            );
         }
         return Parameter::Emit(emit);
     }
     if is_context(elem) {
         if !mutable {
             let written = spelled(elem);
-            errors.add(ty, "setting a timer changes the context, so `&` is not enough", format!("write `&mut {written}`"));
+            errors.add(
+                ty,
+                "setting a timer changes the context, so `&` is not enough",
+                format!("write `&mut {written}`"),
+            );
         }
         return Parameter::Context;
     }
@@ -348,12 +388,20 @@ fn classify(cause: Cause, ty: &Type, errors: &mut Diagnostics) -> Parameter {
 fn classify_value(cause: Cause, ty: &Type, errors: &mut Diagnostics) -> Parameter {
     if let Some(emit) = emit_of(ty) {
         let written = spelled(ty);
-        errors.add(ty, "the output belongs to the runtime and is only lent", format!("write `&mut {written}`"));
+        errors.add(
+            ty,
+            "the output belongs to the runtime and is only lent",
+            format!("write `&mut {written}`"),
+        );
         return Parameter::Emit(emit);
     }
     if is_context(ty) {
         let written = spelled(ty);
-        errors.add(ty, "the context belongs to the runtime and is only lent", format!("write `&mut {written}`"));
+        errors.add(
+            ty,
+            "the context belongs to the runtime and is only lent",
+            format!("write `&mut {written}`"),
+        );
         return Parameter::Context;
     }
     if let Type::ImplTrait(_) = ty {

@@ -139,5 +139,10 @@ fn camel_case(function: &Ident) -> Ident {
     };
     let name: String = function.unraw().to_string().split('_').map(capital).collect();
     let name = if name.is_empty() { "Operator".to_string() } else { name };
-    Ident::new(&name, Span::call_site().located_at(function.to_token_stream().into_iter().next().map_or_else(Span::call_site, |token| token.span())))
+    Ident::new(
+        &name,
+        Span::call_site().located_at(
+            function.to_token_stream().into_iter().next().map_or_else(Span::call_site, |token| token.span()),
+        ),
+    )
 }

@@ -30,7 +30,11 @@ fn refuse_generics(generics: &Generics, ty: &Type, errors: &mut Diagnostics) {
             "write the operator for the types that it is used with",
         );
     } else if let Some(clause) = &generics.where_clause {
-        errors.add(clause, format!("the operator `{ty}` has a `where` clause, but there is nothing left to choose"), "remove it");
+        errors.add(
+            clause,
+            format!("the operator `{ty}` has a `where` clause, but there is nothing left to choose"),
+            "remove it",
+        );
     }
 }
 
@@ -53,8 +57,13 @@ fn agree(stateful: &mut Stateful, errors: &mut Diagnostics) {
                     spelled(here)
                 ),
                 match what {
-                    "state" => "use the same state in both: what the two share is all they know of a key".to_string(),
-                    _ => format!("write `{}` in both; for two kinds of output use an enum, or the side output", spelled(here)),
+                    "state" => {
+                        "use the same state in both: what the two share is all they know of a key".to_string()
+                    }
+                    _ => format!(
+                        "write `{}` in both; for two kinds of output use an enum, or the side output",
+                        spelled(here)
+                    ),
                 },
             );
         }
@@ -94,7 +103,11 @@ fn stateless(function: &ItemFn, errors: &mut Diagnostics) {
             return;
         }
         if let Type::ImplTrait(_) = inner {
-            errors.add(&typed.ty, format!("`{name}` takes any type, but a stream has one"), "name the type of the record");
+            errors.add(
+                &typed.ty,
+                format!("`{name}` takes any type, but a stream has one"),
+                "name the type of the record",
+            );
         }
         records.push(typed);
     }

@@ -13,9 +13,16 @@ pub fn fallback(state: &State, mut errors: Diagnostics) -> TokenStream {
     let ident = subject.ident();
     let (impl_generics, ty_generics, _) = subject.generics().split_for_impl();
     // With the key unknown, no stream has the wrong one.
-    let through = quote!(type Through<H> = H; fn through<H>(head: H) -> H { head });
+    let through = quote!(
+        type Through<H> = H;
+        fn through<H>(head: H) -> H {
+            head
+        }
+    );
     let keyed_by = match key {
-        Some(key) => quote!(impl #impl_generics #krate::state::KeyedBy<#key> for #ident #ty_generics { #through }),
+        Some(key) => {
+            quote!(impl #impl_generics #krate::state::KeyedBy<#key> for #ident #ty_generics { #through })
+        }
         None => {
             let mut any = subject.generics().clone();
             any.params.push(syn::parse_quote!(__Key));

@@ -65,7 +65,9 @@ fn key(state: &mut State, errors: &mut Diagnostics) {
 /// Two fields of one name: the second is taken out of the item, since rustc would report it again.
 fn names(state: &mut State, errors: &mut Diagnostics) {
     let ident = state.subject.ident().clone();
-    let Some(part) = state.subject.parts.first_mut().filter(|part| part.style == Style::Named) else { return };
+    let Some(part) = state.subject.parts.first_mut().filter(|part| part.style == Style::Named) else {
+        return;
+    };
     let (mut seen, mut members) = (BTreeSet::new(), BTreeSet::new());
     let mut repeated = Vec::new();
     for (place, field) in part.fields.iter().enumerate() {
@@ -81,7 +83,11 @@ fn names(state: &mut State, errors: &mut Diagnostics) {
             None => field.member.to_token_stream(),
         };
         if field.name.is_empty() {
-            errors.add(at, "the name of a field can't be empty: a snapshot finds the field by it", "give it a name");
+            errors.add(
+                at,
+                "the name of a field can't be empty: a snapshot finds the field by it",
+                "give it a name",
+            );
         } else if !seen.insert(field.name.clone()) {
             errors.add(
                 at,

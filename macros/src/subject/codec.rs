@@ -76,7 +76,9 @@ pub fn checks(subject: &Subject, krate: &Krate) -> TokenStream {
             let ty = &field.ty;
             match field.on_disk {
                 OnDisk::Described => Some(quote_spanned!(ty.span()=> #krate::__rt::carried::<#ty>();)),
-                OnDisk::Opaque if serde_is_ours => Some(quote_spanned!(ty.span()=> #krate::__rt::opaque::<#ty>();)),
+                OnDisk::Opaque if serde_is_ours => {
+                    Some(quote_spanned!(ty.span()=> #krate::__rt::opaque::<#ty>();))
+                }
                 _ => None,
             }
         })
@@ -97,7 +99,8 @@ fn missing(subject: &Subject) -> Vec<syn::Ident> {
 
 fn mirror(subject: &Subject, krate: &Krate, missing: &[syn::Ident]) -> TokenStream {
     let (serde, name) = (krate.serde(), subject.ident().to_string());
-    let own: Vec<&Attribute> = subject.item.attrs.iter().filter(|attr| attr.path().is_ident("serde")).collect();
+    let own: Vec<&Attribute> =
+        subject.item.attrs.iter().filter(|attr| attr.path().is_ident("serde")).collect();
     let rename = match serde_words(&subject.item.attrs).iter().any(|word| word == "rename") {
         true => TokenStream::new(),
         false => quote!(rename = #name,),

@@ -249,7 +249,10 @@ impl Subject {
         match &mut item.data {
             Data::Struct(data) => poison(&mut data.fields, &self.parts[0]),
             Data::Enum(data) => {
-                data.variants.iter_mut().zip(&self.parts).for_each(|(variant, part)| poison(&mut variant.fields, part));
+                data.variants
+                    .iter_mut()
+                    .zip(&self.parts)
+                    .for_each(|(variant, part)| poison(&mut variant.fields, part));
             }
             Data::Union(_) => {}
         }
@@ -329,7 +332,8 @@ fn parse_fields(
 }
 
 /// The words of `#[serde(..)]` by which a field's bytes are made elsewhere.
-const CUSTOM: [&str; 5] = ["with", "serialize_with", "deserialize_with", "skip_serializing", "skip_deserializing"];
+const CUSTOM: [&str; 5] =
+    ["with", "serialize_with", "deserialize_with", "skip_serializing", "skip_deserializing"];
 
 fn serde_attributes(attrs: &[Attribute]) -> Vec<Attribute> {
     attrs.iter().filter(|attr| attr.path().is_ident("serde")).cloned().collect()

@@ -51,22 +51,31 @@ impl Unfit {
     pub fn error(self, member: &Member, ty: &Type) -> syn::Error {
         let (field, written) = (quote!(#member), spelled(ty));
         let (why, help) = match self {
-            Unfit::Borrow => ("what it refers to is gone when it is read back", "own the data: `String`, `Vec<T>`, `Box<T>`"),
+            Unfit::Borrow => (
+                "what it refers to is gone when it is read back",
+                "own the data: `String`, `Vec<T>`, `Box<T>`",
+            ),
             Unfit::Pointer => ("an address means nothing after a restart", "keep the value itself"),
-            Unfit::Function => {
-                ("code can't be written to a snapshot", "keep an enum that says what to do, and `match` on it")
-            }
-            Unfit::Dyn => {
-                ("nothing says which type to read back", "write an enum of the types that there are, marked `#[event]`")
-            }
+            Unfit::Function => (
+                "code can't be written to a snapshot",
+                "keep an enum that says what to do, and `match` on it",
+            ),
+            Unfit::Dyn => (
+                "nothing says which type to read back",
+                "write an enum of the types that there are, marked `#[event]`",
+            ),
             Unfit::Impl => ("a field has one type, which must be named", "name the type"),
-            Unfit::Shared => ("sharing ends at a snapshot, and it can't go to another thread", "keep the value itself"),
-            Unfit::Cell => {
-                ("one subtask owns a value at a time, so there is nothing to lock", "keep the value itself: a state comes as `&mut`")
+            Unfit::Shared => {
+                ("sharing ends at a snapshot, and it can't go to another thread", "keep the value itself")
             }
-            Unfit::Clock => {
-                ("the machine's clock means nothing in a replay", "use `EventTime`, the milliseconds since the epoch")
-            }
+            Unfit::Cell => (
+                "one subtask owns a value at a time, so there is nothing to lock",
+                "keep the value itself: a state comes as `&mut`",
+            ),
+            Unfit::Clock => (
+                "the machine's clock means nothing in a replay",
+                "use `EventTime`, the milliseconds since the epoch",
+            ),
         };
         taught(ty, format!("the field `{field}` is of type `{written}`, which can't be carried: {why}"), help)
     }
@@ -94,7 +103,9 @@ pub fn in_key(ty: &Type, subject: &str) -> Option<syn::Error> {
     if let Some(float) = float(ty) {
         return Some(taught(
             ty,
-            format!("{subject} holds an `{float}`, and floats have no stable equality: NaN is not itself, 0.0 is -0.0"),
+            format!(
+                "{subject} holds an `{float}`, and floats have no stable equality: NaN is not itself, 0.0 is -0.0"
+            ),
             "key by what you would group by: a rounded integer (cents, not euros), or the float's `to_bits()`",
         ));
     }
