@@ -1,6 +1,6 @@
 //! The path by which an expansion names the `tidegate` crate.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{Path, parse_quote};
 
@@ -15,6 +15,15 @@ impl Default for Krate {
 }
 
 impl Krate {
+    /// The path with another span: rustc reports what is wrong with a type at the first token of its path.
+    pub fn at(&self, span: Span) -> TokenStream {
+        let respan = |mut token: TokenTree| {
+            token.set_span(span);
+            token
+        };
+        self.to_token_stream().into_iter().map(respan).collect()
+    }
+
     /// The path of serde in the text form that `#[serde(crate = "..")]` wants.
     pub fn serde(&self) -> String {
         let path = &self.0;

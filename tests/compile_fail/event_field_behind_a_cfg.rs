@@ -5,7 +5,7 @@ use tidegate::prelude::*;
 #[event]
 struct Visit {
     user: String,
-    #[cfg(feature = "tracing")]
+    #[cfg(debug_assertions)]
     trace: u64,
 }
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::job::RunOptions;
-use crate::job::attempt::{Attempt, Restored, Setting};
+use crate::job::attempt::{Attempt, Restored, Setting, WorkerSeed};
 use crate::job::graph::Graph;
-use crate::job::progress::{Outcome, Progress, ProgressReport, Summary, beside};
+use crate::job::progress::{Outcome, Progress, ProgressReport, Summary};
 use crate::job::restart::{Decision, Restarts};
 use crate::job::signals::StopSignal;
 use crate::record::SnapshotId;
@@ -43,7 +43,9 @@ pub fn run(graph: Graph, options: &RunOptions, stop: &StopSignal) -> Result<Summ
             restored: start.restored(),
             working_copy: Arc::new(directories.state.working_copy()?),
         };
-        let error = match run.attempt(setting, stop) {
+        // What can't be prepared (results in the way, input that is gone) does not get better by trying again.
+        let (attempt, seeds) = Attempt::prepare(setting, false)?;
+        let error = match run.attempt(attempt, seeds, options.quiet, &clock, stop) {
             Ok(ending) => {
                 return Ok(run.summary(&graph.job, ending, clock.monotonic().saturating_sub(started)));
             }
@@ -59,10 +61,8 @@ pub fn run(graph: Graph, options: &RunOptions, stop: &StopSignal) -> Result<Summ
             Decision::RestartAfter(delay) if !stop.requested() => {
                 run.restarts += 1;
                 let after = format!("in {}", humantime::format_duration(delay));
-                beside(|| {
-                    tracing::error!("{error:#}");
-                    tracing::warn!(restart = run.restarts, "the job starts again {after}, {start}");
-                });
+                tracing::error!("{error:#}");
+                tracing::warn!(restart = run.restarts, "the job starts again {after}, {start}");
                 wait(delay, &clock, stop);
             }
             Decision::RestartAfter(_) | Decision::GiveUp => return Err(start.hint(error)),
@@ -199,12 +199,17 @@ struct Run {
 }
 
 impl Run {
-    fn attempt(&mut self, setting: Setting<'_>, stop: &StopSignal) -> Result<Ending> {
-        let (clock, quiet) = (setting.clock.clone(), setting.options.quiet);
-        let (mut attempt, seeds) = Attempt::prepare(setting, false)?;
+    fn attempt(
+        &mut self,
+        mut attempt: Attempt<'_>,
+        seeds: Vec<WorkerSeed>,
+        quiet: bool,
+        clock: &Clock,
+        stop: &StopSignal,
+    ) -> Result<Ending> {
         let started = attempt.start(seeds);
         let mut progress = Progress::new(quiet, attempt.bytes_total);
-        let result = started.and_then(|()| Run::drive(&mut attempt, &mut progress, &clock, stop));
+        let result = started.and_then(|()| Run::drive(&mut attempt, &mut progress, clock, stop));
         progress.finish();
         self.records += attempt.metrics.records.load(Ordering::Relaxed);
         self.snapshots += attempt.snapshots;

@@ -1,7 +1,7 @@
 //! Runs a whole job in the calling thread, under virtual time, with an interleaving that a seed decides.
 //!
 //! The workers are the same as in a running job; only their turns are given by hand, one at a time, in an order that the
-//! seed decides. The clock advances when nobody has anything to do. One seed run twice gives the same run.
+//! seed decides. The clock advances with their turns. One seed run twice gives the same run.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -57,8 +57,8 @@ pub struct TestRun {
     pub turns: usize,
 }
 
-/// How far the clock advances when nobody has anything to do.
-const IDLE_TIME: Duration = millis(1);
+/// How far the clock advances in a round: as many turns as there are workers.
+const ROUND: Duration = millis(1);
 
 impl TestJob {
     /// A job that `wire` wires, with one worker, seed 0, a snapshot every 5 ms of virtual time, and no crash.
@@ -99,7 +99,7 @@ impl TestJob {
         self
     }
 
-    /// Virtual time between two snapshots. The clock advances by 1 ms with every round of turns.
+    /// Virtual time between two snapshots. The clock advances by 1 ms with every round: as many turns as there are workers.
     #[must_use]
     pub fn snapshot_interval(mut self, interval: Duration) -> TestJob {
         self.options.snapshot_interval = interval;
@@ -165,14 +165,16 @@ fn drive(
     random: &mut Random,
     run: &mut TestRun,
 ) -> Result<bool> {
-    for _ in 0..turns {
+    let round = workers.len().max(1);
+    for turn in 1..=turns {
         run.turns += 1;
+        if turn % round == 0 {
+            clock.set(clock.now() + ROUND);
+        }
         if !workers.is_empty() {
-            let turn = random.below(workers.len());
-            match workers[turn].step()? {
-                Step::Busy => {}
-                Step::Idle => clock.set(clock.now() + IDLE_TIME),
-                Step::Done => drop(workers.swap_remove(turn)),
+            let worker = random.below(workers.len());
+            if workers[worker].step()? == Step::Done {
+                drop(workers.swap_remove(worker));
             }
         }
         attempt.drive(Duration::ZERO)?;

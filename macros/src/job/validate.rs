@@ -76,6 +76,11 @@ fn parameters(job: &Job, errors: &mut Diagnostics) {
             );
             return;
         }
+        Some(FnArg::Typed(typed)) if is_named_job(&typed.ty) => errors.add(
+            &typed.ty,
+            format!("the job is only lent to `{name}`: it is wired there and run afterwards"),
+            "write `job: &Job`",
+        ),
         Some(FnArg::Typed(typed)) if !is_job(&typed.ty) => errors.add(
             &typed.ty,
             format!(
@@ -107,6 +112,10 @@ fn parameters(job: &Job, errors: &mut Diagnostics) {
 
 fn is_job(ty: &Type) -> bool {
     let Type::Reference(reference) = ty else { return false };
-    let Type::Path(path) = &*reference.elem else { return false };
-    reference.mutability.is_none() && path.path.segments.last().is_some_and(|segment| segment.ident == "Job")
+    reference.mutability.is_none() && is_named_job(&reference.elem)
+}
+
+fn is_named_job(ty: &Type) -> bool {
+    let Type::Path(path) = ty else { return false };
+    path.path.segments.last().is_some_and(|segment| segment.ident == "Job")
 }

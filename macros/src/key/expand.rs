@@ -109,6 +109,7 @@ fn clone(subject: &Subject, krate: &Krate) -> TokenStream {
         quote!(#pattern => #path { #(#values),* },)
     });
     quote! {
+        #[automatically_derived]
         impl ::core::clone::Clone for #ident {
             #[inline]
             fn clone(&self) -> Self {
@@ -131,6 +132,7 @@ fn partial_eq(subject: &Subject, krate: &Krate) -> TokenStream {
     });
     let otherwise = (subject.parts.len() > 1).then(|| quote!(_ => false,));
     quote! {
+        #[automatically_derived]
         impl ::core::cmp::PartialEq for #ident {
             #[inline]
             fn eq(&self, other: &Self) -> bool {
@@ -142,7 +144,7 @@ fn partial_eq(subject: &Subject, krate: &Krate) -> TokenStream {
 
 fn eq(subject: &Subject) -> TokenStream {
     let ident = subject.ident();
-    quote!(impl ::core::cmp::Eq for #ident {})
+    quote!(#[automatically_derived] impl ::core::cmp::Eq for #ident {})
 }
 
 fn debug(subject: &Subject, krate: &Krate) -> TokenStream {
@@ -163,6 +165,7 @@ fn debug(subject: &Subject, krate: &Krate) -> TokenStream {
         quote!(#pattern => #print,)
     });
     quote! {
+        #[automatically_derived]
         impl ::core::fmt::Debug for #ident {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 match self { #(#arms)* }

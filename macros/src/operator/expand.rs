@@ -12,7 +12,7 @@ use crate::krate::Krate;
 pub fn expand(operator: &Operator) -> TokenStream {
     let Operator { krate, item, form } = operator;
     let Form::Stateful(stateful) = form else { return item.clone() };
-    let Stateful { target, on_event: Some(on_event), on_timer, out, side } = stateful else {
+    let Stateful { target, on_event: Some(on_event), on_timer, out, side } = &**stateful else {
         return item.clone();
     };
     let declared = declare(target);
@@ -92,6 +92,7 @@ fn method(krate: &Krate, target: &Target, at: Span, cause: Cause, handler: Optio
     };
     // Its own token, so that it is the same `self` in the signature and in the body whatever the span.
     let this = quote!(self);
+    let krate = krate.at(at);
     quote_spanned! {at=>
         #[inline]
         fn #name(

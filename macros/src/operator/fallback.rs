@@ -11,7 +11,7 @@ use crate::diagnostics::Diagnostics;
 pub fn fallback(operator: &Operator, mut errors: Diagnostics) -> TokenStream {
     let Operator { krate, item, form } = operator;
     let Form::Stateful(stateful) = form else { return quote!(#item #errors) };
-    let Stateful { target, on_event, on_timer, out, side } = stateful;
+    let Stateful { target, on_event, on_timer, out, side } = &**stateful;
     let declared = declare(target);
     let ty = target_type(target);
     let (generics, where_clause) = match target {

@@ -25,7 +25,7 @@ pub struct Operator {
 /// The two ways to write an operator, and the function that needs nothing from us.
 pub enum Form {
     /// An `impl` block, or a function with a state.
-    Stateful(Stateful),
+    Stateful(Box<Stateful>),
     /// A function without state.
     Stateless(Box<ItemFn>),
     /// An `impl` block of some trait: it can't be extended by `Operator`, and is only refused.

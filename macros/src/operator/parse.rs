@@ -1,7 +1,6 @@
 //! From tokens to an [`Operator`].
 
-use proc_macro2::{Span, TokenStream};
-use quote::ToTokens;
+use proc_macro2::TokenStream;
 use syn::ext::IdentExt;
 use syn::{FnArg, Ident, ImplItem, ImplItemFn, Item, ItemFn, ItemImpl, Path, Type};
 
@@ -11,6 +10,7 @@ use crate::diagnostics::Diagnostics;
 use crate::krate::Krate;
 use crate::options::{self, CRATE, Known};
 use crate::subject::first_tokens;
+use crate::subject::unfit::spelled;
 use crate::suggest::nearest;
 
 const OPTIONS: [Known; 1] = [CRATE];
@@ -27,7 +27,7 @@ pub fn parse(options: TokenStream, item: TokenStream, errors: &mut Diagnostics) 
         _ => {
             errors.add(
                 first_tokens(item),
-                "`#[operator]` makes an operator of what it does, and this does nothing",
+                "`#[operator]` makes an operator of what is done with a record, and nothing is done here",
                 "put it on the `impl` block that has `fn on_event(&self, ..)`, or on a function",
             );
             return None;
@@ -41,7 +41,7 @@ fn parse_block(block: &ItemImpl, errors: &mut Diagnostics) -> Form {
         errors.add(
             path,
             "`#[operator]` stands on a block that implements a trait, but it reads the operator's own methods",
-            format!("put it on `impl {} {{ fn on_event(&self, ..) }}`", crate::subject::unfit::spelled(&block.self_ty)),
+            format!("put it on `impl {} {{ fn on_event(&self, ..) }}`", spelled(&block.self_ty)),
         );
         return Form::Foreign;
     }
@@ -57,13 +57,13 @@ fn parse_block(block: &ItemImpl, errors: &mut Diagnostics) -> Form {
     let others: Vec<&ImplItemFn> =
         methods().filter(|method| method.sig.ident != "on_event" && method.sig.ident != "on_timer").collect();
     misspelled(block, on_event.is_some(), on_timer.is_some(), &others, errors);
-    Form::Stateful(Stateful {
+    Form::Stateful(Box::new(Stateful {
         target: Target::Block { ty: block.self_ty.clone(), generics: block.generics.clone() },
         on_event,
         on_timer,
         out: None,
         side: None,
-    })
+    }))
 }
 
 /// A missing `on_event`, or a method whose name is nearly one of the two.
@@ -90,7 +90,7 @@ fn misspelled(
     if !has_event && !hinted {
         errors.add(
             &block.self_ty,
-            format!("the operator `{}` has no `on_event`", crate::subject::unfit::spelled(&block.self_ty)),
+            format!("the operator `{}` has no `on_event`", spelled(&block.self_ty)),
             "write `fn on_event(&self, visit: Visit, session: &mut Session, out: &mut impl Emit<VisitCount>)`",
         );
     }
@@ -107,7 +107,13 @@ fn parse_function(function: ItemFn, errors: &mut Diagnostics) -> Form {
         docs: function.attrs.iter().filter(|attr| attr.path().is_ident("doc")).cloned().collect(),
     };
     let handler = Handler::parse(Cause::Call, &function.sig, errors);
-    Form::Stateful(Stateful { target, on_event: Some(handler), on_timer: None, out: None, side: None })
+    Form::Stateful(Box::new(Stateful {
+        target,
+        on_event: Some(handler),
+        on_timer: None,
+        out: None,
+        side: None,
+    }))
 }
 
 /// Whether a function is meant to have a state: whether anything but its record is there that is neither the context nor
@@ -139,10 +145,5 @@ fn camel_case(function: &Ident) -> Ident {
     };
     let name: String = function.unraw().to_string().split('_').map(capital).collect();
     let name = if name.is_empty() { "Operator".to_string() } else { name };
-    Ident::new(
-        &name,
-        Span::call_site().located_at(
-            function.to_token_stream().into_iter().next().map_or_else(Span::call_site, |token| token.span()),
-        ),
-    )
+    Ident::new(&name, function.span())
 }

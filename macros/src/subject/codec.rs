@@ -106,7 +106,7 @@ fn mirror(subject: &Subject, krate: &Krate, missing: &[syn::Ident]) -> TokenStre
         false => quote!(rename = #name,),
     };
     let bound = bound(subject, krate);
-    let parts = subject.parts.iter().map(|part| mirror_part(part));
+    let parts = subject.parts.iter().map(mirror_part);
     let body = match subject.is_enum() {
         true => quote!(enum __Codec { #(#parts),* }),
         false => quote!(struct __Codec #(#parts)*),

@@ -62,6 +62,7 @@ const _: () = {
         }
     }
     impl ::tidegate::state::Data for Party {}
+    #[automatically_derived]
     impl ::core::cmp::PartialEq for Party {
         #[inline]
         fn eq(&self, other: &Self) -> bool {
@@ -81,6 +82,7 @@ const _: () = {
             }
         }
     }
+    #[automatically_derived]
     impl ::core::cmp::Eq for Party {}
     impl ::tidegate::key::Key for Party {
         fn encode(&self, bytes: &mut ::std::vec::Vec<u8>) {

@@ -48,6 +48,7 @@ const _: () = {
         }
     }
     impl ::tidegate::state::Data for Link {}
+    #[automatically_derived]
     impl ::core::clone::Clone for Link {
         #[inline]
         fn clone(&self) -> Self {
@@ -61,6 +62,7 @@ const _: () = {
             }
         }
     }
+    #[automatically_derived]
     impl ::core::cmp::PartialEq for Link {
         #[inline]
         fn eq(&self, other: &Self) -> bool {
@@ -75,7 +77,9 @@ const _: () = {
             }
         }
     }
+    #[automatically_derived]
     impl ::core::cmp::Eq for Link {}
+    #[automatically_derived]
     impl ::core::fmt::Debug for Link {
         fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
             match self {

@@ -27,7 +27,12 @@ const _: () = {
     where
         for<'__> Self: ::core::marker::Send + 'static,
     {}
-    impl<__Key> ::tidegate::state::KeyedBy<__Key> for Session {}
+    impl<__Key> ::tidegate::state::KeyedBy<__Key> for Session {
+        type Through<H> = H;
+        fn through<H>(head: H) -> H {
+            head
+        }
+    }
     impl ::tidegate::state::State for Session
     where
         for<'__> Self: ::core::marker::Send + 'static,

@@ -67,7 +67,12 @@ const _: () = {
             }
         }
     }
-    impl ::tidegate::state::KeyedBy<String> for Session {}
+    impl ::tidegate::state::KeyedBy<String> for Session {
+        type Through<H> = H;
+        fn through<H>(head: H) -> H {
+            head
+        }
+    }
     const _: fn() = || {
         ::tidegate::__rt::carried::<u64>();
         ::tidegate::__rt::carried::<Option<EventTime>>();

@@ -56,7 +56,12 @@ const _: () = {
             }
         }
     }
-    impl tg::state::KeyedBy<(u32, u16)> for Load {}
+    impl tg::state::KeyedBy<(u32, u16)> for Load {
+        type Through<H> = H;
+        fn through<H>(head: H) -> H {
+            head
+        }
+    }
     const _: fn() = || {
         tg::__rt::carried::<u64>();
     };

@@ -78,7 +78,8 @@ pub fn is_guest(visit: &Visit) -> bool {
 /// Counts visits under another name.
 #[job(crate = tg)]
 pub fn renamed(job: &Job) -> Result<()> {
-    let (all, guests) = job.source("visits", Memory::of(visits())).watermarks(Watermarks::bounded(secs(0))).tee();
+    let (all, guests) =
+        job.source("visits", Memory::of(visits())).watermarks(Watermarks::bounded(secs(0))).tee();
     all.key_by(|visit| visit.user.clone()).process("count-visits", CountVisits).discard();
     guests.filter(is_guest).key_by_ref(|visit| &visit.user).process("number-visits", NumberVisits).discard();
     Ok(())

@@ -1,0 +1,85 @@
+//! A job that fails when told to: it counts words, and panics at one of them, always or once.
+//!
+//! With `--wider-state` it declares the same state with another field type, as a later version of it might.
+
+use std::fs::File;
+use std::path::PathBuf;
+
+use tidegate::prelude::*;
+
+/// Counts words, and fails when told to
+#[job]
+fn faulty(job: &Job, args: Args) -> Result<()> {
+    let words = job.source("words", Lines::open(args.input)).map(|line| line.text_lossy().into_owned());
+    let keyed =
+        words.event_time(|_| EventTime::MIN, Watermarks::monotonous()).key_by_ref(|word: &String| word);
+    if args.wider_state {
+        keyed.process("count", CountWidely).sink("counts", JsonLines::write(args.output));
+    } else {
+        let operator = Count { panic_at: args.panic_at, panicked: args.panicked };
+        keyed.process("count", operator).sink("counts", JsonLines::write(args.output));
+    }
+    Ok(())
+}
+
+#[derive(clap::Args)]
+struct Args {
+    /// Files with a word a line
+    #[arg(long, num_args = 1.., required = true)]
+    input: Vec<PathBuf>,
+    /// Directory for the counts
+    #[arg(long)]
+    output: PathBuf,
+    /// The word to panic at
+    #[arg(long)]
+    panic_at: Option<String>,
+    /// File that is left by the first panic, and keeps the job from panicking again
+    #[arg(long)]
+    panicked: Option<PathBuf>,
+    /// Declare the state as a later version might
+    #[arg(long)]
+    wider_state: bool,
+}
+
+#[state(key = String)]
+#[derive(Default)]
+struct Seen {
+    times: u32,
+}
+
+#[state(key = String, name = "Seen")]
+#[derive(Default)]
+struct SeenWidely {
+    times: u64,
+}
+
+struct Count {
+    panic_at: Option<String>,
+    panicked: Option<PathBuf>,
+}
+
+#[operator]
+impl Count {
+    fn on_event(&self, word: String, seen: &mut Seen) -> (String, u32) {
+        seen.times += 1;
+        if self.panic_at.as_ref() == Some(&word) {
+            self.panic(&word);
+        }
+        (word, seen.times)
+    }
+}
+
+impl Count {
+    fn panic(&self, word: &str) {
+        if self.panicked.as_ref().is_some_and(|file| File::create_new(file).is_err()) {
+            return;
+        }
+        panic!("can't stand {word}");
+    }
+}
+
+#[operator]
+fn count_widely(word: String, seen: &mut SeenWidely) -> (String, u64) {
+    seen.times += 1;
+    (word, seen.times)
+}

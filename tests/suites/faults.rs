@@ -1,0 +1,529 @@
+//! A job that can't do what it is asked for says so, by name and with an exit code; and whatever goes wrong, what it had
+//! achieved is still there.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use crate::support::{Outcome, Program, Running, reader, skip};
+
+/// Words to count, and room for what a job makes of them.
+struct Scene {
+    dir: tempfile::TempDir,
+}
+
+const WORDS: [&str; 7] = ["ebb", "flood", "neap", "spring", "slack", "surge", "swell"];
+const LINES: usize = 5_000;
+
+impl Scene {
+    fn new() -> Scene {
+        let dir = tempfile::tempdir().unwrap();
+        let words: String = (0..LINES).map(|line| format!("{}\n", WORDS[line * line % 7])).collect();
+        // The last line is a word of its own: what happens at it happens late.
+        fs::write(dir.path().join("words.txt"), words + "seiche\n").unwrap();
+        Scene { dir }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn snapshots(&self) -> PathBuf {
+        self.path("snapshots")
+    }
+
+    /// The job that counts the words.
+    fn job(&self) -> Program {
+        Program::faulty()
+            .path("--input", &self.path("words.txt"))
+            .path("--output", &self.path("out"))
+            .args("--parallelism 2")
+    }
+
+    /// The same with snapshots.
+    fn safe_job(&self) -> Program {
+        self.job().path("--snapshot-dir", &self.snapshots()).args("--snapshot-interval 20ms")
+    }
+
+    /// Has the job take `count` snapshots, and kills it in the midst of its work.
+    fn interrupted(count: usize) -> Scene {
+        let scene = Scene::new();
+        let mut running = scene.slow_job();
+        running.until("enough snapshots", || scene.complete_snapshots().len() >= count);
+        running.kill();
+        scene
+    }
+
+    /// A job that will be at work for long.
+    fn slow_job(&self) -> Running {
+        self.safe_job().args("--max-rate 1000").spawn()
+    }
+
+    /// The complete snapshots, oldest first.
+    fn complete_snapshots(&self) -> Vec<PathBuf> {
+        let Ok(entries) = self.snapshots().read_dir() else { return Vec::new() };
+        let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+        paths.retain(|path| path.extension().is_none() && path.is_dir());
+        paths.sort();
+        paths
+    }
+
+    fn latest(&self) -> PathBuf {
+        self.complete_snapshots().pop().expect("there is a snapshot")
+    }
+
+    /// A file of the latest snapshot that holds state.
+    fn state_file(&self) -> PathBuf {
+        let mut files: Vec<_> =
+            self.latest().read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.retain(|path| path.extension().is_some_and(|extension| extension == "state"));
+        files.sort_by_key(|path| path.metadata().unwrap().len());
+        files.pop().unwrap()
+    }
+
+    /// Every word was counted once, and the counts show every number once.
+    fn assert_exact(&self) {
+        let results = reader::results(&self.path("out"));
+        assert_eq!(results.len(), LINES + 1);
+        for word in WORDS.iter().chain(&["seiche"]) {
+            let counts = results.iter().filter(|result| result[0] == *word);
+            let mut counts: Vec<_> = counts.map(|result| result[1].as_u64().unwrap()).collect();
+            counts.sort_unstable();
+            assert!(counts.iter().copied().eq(1..=counts.len() as u64), "{word}: {counts:?}");
+        }
+    }
+
+    /// Nothing is lost: from the latest snapshot the job comes to its exact end.
+    fn assert_restorable(&self) {
+        self.safe_job().args("--restore latest").run().success();
+        self.assert_exact();
+    }
+}
+
+/// What `flags` come to for a job that was interrupted.
+fn refused(scene: &Scene, flags: &str, code: i32, names: &[&str]) -> Outcome {
+    scene.safe_job().args(flags).run().refused(code, names)
+}
+
+fn shown(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+fn flip_a_bit(path: &Path) {
+    let mut bytes = fs::read(path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 4;
+    fs::write(path, bytes).unwrap();
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in from.read_dir().unwrap().map(Result::unwrap) {
+        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+mod panics {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_reported_with_operator_key_group_and_source_position() {
+        let scene = Scene::interrupted(2);
+        let job = scene.safe_job().args("--restore latest --restart none --panic-at seiche --max-rate 20000");
+        let input = scene.path("words.txt");
+        let names = [
+            "operator \"count\"",
+            "key group ",
+            "source \"words\"",
+            shown(&input),
+            "record",
+            "can't stand seiche",
+            "jobs/faulty.rs:",
+            "is intact",
+        ];
+        let outcome = job.run().refused(1, &names);
+        // The key group is a number, and the position that of a line: the last one, or the batch that ends there.
+        let position = outcome.stderr.split("key group ").nth(1).unwrap();
+        assert!(position.starts_with(|character: char| character.is_ascii_digit()), "{outcome}");
+        assert!(position.contains(&format!("{}", LINES + 1)), "{outcome}");
+        scene.assert_restorable();
+    }
+
+    #[test]
+    fn a_job_without_snapshots_ends_at_the_first_panic_and_shows_nothing() {
+        let scene = Scene::new();
+        scene.job().args("--panic-at surge").run().refused(1, &["operator \"count\"", "can't stand surge"]);
+        assert_eq!(reader::results(&scene.path("out")), [""; 0]);
+        // What it left behind is in nobody's way.
+        scene.job().run().success();
+        scene.assert_exact();
+    }
+
+    #[test]
+    fn a_job_that_panics_once_starts_again_from_the_last_snapshot_and_is_exact() {
+        for strategy in ["fixed:3,10ms", "exponential:10ms,50ms"] {
+            let scene = Scene::new();
+            let panicked = scene.path("panicked");
+            let outcome = scene
+                .safe_job()
+                .args(&format!("--restart {strategy} --panic-at seiche --max-rate 20000"))
+                .path("--panicked", &panicked)
+                .run()
+                .success();
+            assert!(panicked.exists(), "{outcome}");
+            for name in ["operator \"count\"", "can't stand seiche", "starts again in 10ms, from snapshot"] {
+                assert!(outcome.stderr.contains(name), "{name}: {outcome}");
+            }
+            assert!(!outcome.stderr.contains("panicked at"), "{outcome}");
+            scene.assert_exact();
+        }
+    }
+
+    #[test]
+    fn a_job_that_panics_again_and_again_gives_up_after_the_restarts_it_has() {
+        let scene = Scene::interrupted(1);
+        let flags = "--restore latest --restart fixed:2,10ms --panic-at seiche --max-rate 20000";
+        let outcome = refused(&scene, flags, 1, &["operator \"count\"", "can't stand seiche"]);
+        assert_eq!(outcome.stderr.matches("starts again").count(), 2, "{outcome}");
+        scene.assert_restorable();
+    }
+
+    #[test]
+    fn an_exponential_delay_doubles_up_to_its_maximum() {
+        let scene = Scene::interrupted(1);
+        let flags = "--restore latest --restart exponential:10ms,40ms --panic-at seiche --max-rate 50000";
+        let mut running = scene.safe_job().args(flags).spawn();
+        running.until_said("in 40ms");
+        let outcome = running.kill();
+        assert!(outcome.stderr.contains("in 10ms") && outcome.stderr.contains("in 20ms"), "{outcome}");
+        scene.assert_restorable();
+    }
+}
+
+mod input {
+    use super::*;
+
+    #[test]
+    fn input_that_can_not_be_read_is_refused_by_its_name() {
+        let scene = Scene::new();
+        let dir = scene.path("folder");
+        fs::create_dir(&dir).unwrap();
+        fs::write(scene.path("plain.gz"), "not compressed\n").unwrap();
+        for (input, code, reason) in [
+            (scene.path("missing.txt"), 2, "there is no such file"),
+            (scene.path("missing*.txt"), 2, "no file matches"),
+            (dir, 2, "it is a directory"),
+            (scene.path("plain.gz"), 1, "not compressed by gzip"),
+        ] {
+            for snapshots in ["", "--restart none"] {
+                let job = Program::faulty().path("--input", &input).path("--output", &scene.path("out"));
+                let job = match snapshots {
+                    "" => job,
+                    flags => job.args(flags).path("--snapshot-dir", &scene.snapshots()),
+                };
+                job.run().refused(code, &[shown(&input), reason, "hint: "]);
+            }
+        }
+        assert_eq!(reader::results(&scene.path("out")), [""; 0]);
+    }
+
+    #[test]
+    fn a_file_or_directory_that_may_not_be_read_is_refused_by_its_name() {
+        const NOBODY: &str = "exec setpriv --reuid 65534 --clear-groups -- \"$@\"";
+        let scene = Scene::new();
+        let closed = scene.path("closed");
+        fs::create_dir(&closed).unwrap();
+        fs::write(closed.join("words.txt"), "ebb\n").unwrap();
+        let locked = scene.path("locked.txt");
+        fs::write(&locked, "ebb\n").unwrap();
+        for (path, mode) in [(&closed, 0o000), (&locked, 0o000), (&scene.dir.path().to_path_buf(), 0o777)] {
+            fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+        }
+        // Nothing is closed to the superuser, who can become somebody else.
+        let is_superuser = File::open(&locked).is_ok();
+        let as_nobody = |program: Program| if is_superuser { program.within(NOBODY) } else { program };
+        if !as_nobody(Program::faulty().arg("--version")).run().succeeded() {
+            return skip("the superuser may read everything, and can't become somebody else here");
+        }
+        for (input, named) in
+            [(locked.clone(), &locked), (closed.join("words.txt"), &closed), (closed.join("*.txt"), &closed)]
+        {
+            let job = Program::faulty().path("--input", &input).path("--output", &scene.path("out"));
+            as_nobody(job).run().refused(1, &[shown(named)]);
+        }
+        let job = Program::faulty().path("--input", &scene.path("words.txt"));
+        as_nobody(job.path("--output", &closed.join("out"))).run().refused(1, &[shown(&closed)]);
+        fs::set_permissions(&closed, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    }
+
+    #[test]
+    fn input_that_breaks_off_fails_the_job_and_what_came_before_is_not_lost() {
+        let scene = Scene::new();
+        let input = scene.path("words.txt.gz");
+        let gzip = |lines: usize| {
+            let text: String = (0..lines).map(|line| format!("{}\n", WORDS[line % 7])).collect();
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
+            std::io::Write::write_all(&mut encoder, text.as_bytes()).unwrap();
+            encoder.finish().unwrap()
+        };
+        let whole = gzip(LINES);
+        fs::write(&input, &whole[..whole.len() / 2]).unwrap();
+        let job = || {
+            let job = Program::faulty().path("--input", &input).path("--output", &scene.path("out"));
+            job.path("--snapshot-dir", &scene.snapshots()).args("--snapshot-interval 20ms --restart none")
+        };
+        job().args("--max-rate 20000").run().refused(1, &[shown(&input), "beyond line"]);
+        fs::write(&input, whole).unwrap();
+        job().args("--restore latest").run().success();
+        assert_eq!(reader::results(&scene.path("out")).len(), LINES);
+    }
+
+    #[test]
+    fn a_file_that_is_not_what_it_was_is_not_gone_on_with() {
+        let scene = Scene::interrupted(2);
+        let words = fs::read(scene.path("words.txt")).unwrap();
+        fs::write(scene.path("words.txt"), "ebb\n").unwrap();
+        refused(&scene, "--restore latest --restart none", 1, &[shown(&scene.path("words.txt")), "shorter"]);
+        fs::remove_file(scene.path("words.txt")).unwrap();
+        refused(
+            &scene,
+            "--restore latest --restart none",
+            2,
+            &[shown(&scene.path("words.txt")), "no such file"],
+        );
+        fs::write(scene.path("words.txt"), words).unwrap();
+        scene.assert_restorable();
+    }
+}
+
+mod promises {
+    use super::*;
+
+    #[test]
+    fn a_promise_of_exactly_once_is_not_given_for_the_standard_input() {
+        let scene = Scene::new();
+        let words = File::open(scene.path("words.txt")).unwrap();
+        let job = Program::faulty().args("--input -").path("--output", &scene.path("out"));
+        let job = job.path("--snapshot-dir", &scene.snapshots()).stdin(words);
+        job.run().refused(2, &["\"words\"", "the standard input", "hint: "]);
+        // Without the promise it can be read.
+        let words = File::open(scene.path("words.txt")).unwrap();
+        let job = Program::faulty().args("--input -").path("--output", &scene.path("out"));
+        job.stdin(words).run().success();
+        scene.assert_exact();
+    }
+
+    #[test]
+    fn a_promise_of_exactly_once_is_not_given_for_the_standard_output() {
+        let dir = tempfile::tempdir().unwrap();
+        let job = Program::example("web_visits").path("--snapshot-dir", dir.path());
+        let outcome = job.run().refused(2, &["the standard output", "hint: "]);
+        assert_eq!(outcome.stdout, "");
+    }
+
+    #[test]
+    fn results_that_a_reader_has_seen_are_not_shown_again() {
+        let scene = Scene::new();
+        scene.job().run().success();
+        scene.job().run().refused(1, &[shown(&scene.path("out")), "\"counts\"", "hint: "]);
+        scene.assert_exact();
+    }
+
+    #[test]
+    fn a_job_that_is_asked_to_stop_takes_a_snapshot_and_can_go_on() {
+        let scene = Scene::new();
+        let mut running =
+            scene.job().path("--snapshot-dir", &scene.snapshots()).args("--max-rate 2000").spawn();
+        running.until("some work", || scene.path("out").exists());
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        let outcome = running.terminate().success();
+        assert!(outcome.stderr.contains("stopped"), "{outcome}");
+        assert_eq!(scene.complete_snapshots().len(), 1, "it has not been time for another one");
+        assert!(!reader::results(&scene.path("out")).is_empty(), "what the snapshot holds is committed");
+        scene.assert_restorable();
+    }
+}
+
+mod directories {
+    use super::*;
+
+    #[test]
+    fn two_processes_do_not_work_in_one_directory() {
+        let scene = Scene::new();
+        let mut running =
+            scene.safe_job().path("--state-dir", &scene.path("state")).args("--max-rate 500").spawn();
+        running.until("a snapshot", || !scene.complete_snapshots().is_empty());
+        let other = |out: &str| {
+            let job = Program::faulty().path("--input", &scene.path("words.txt"));
+            job.path("--output", &scene.path(out))
+        };
+        let state = scene.path("state");
+        other("other").path("--state-dir", &state).run().refused(1, &[shown(&state), "in use", "hint: "]);
+        let snapshots = scene.snapshots();
+        other("other")
+            .path("--snapshot-dir", &snapshots)
+            .run()
+            .refused(1, &[shown(&snapshots), "in use", "hint: "]);
+        let out = scene.path("out");
+        other("out").run().refused(1, &[shown(&out), "hint: "]);
+        assert!(running.is_running(), "the first one does not notice");
+        running.kill();
+        // A killed process holds nothing.
+        scene.safe_job().path("--state-dir", &state).args("--restore latest").run().success();
+        scene.assert_exact();
+    }
+
+    #[test]
+    fn a_directory_that_holds_what_is_not_ours_or_is_none_is_refused() {
+        let scene = Scene::new();
+        let theirs = scene.path("theirs");
+        fs::create_dir(&theirs).unwrap();
+        fs::write(theirs.join("thesis.tex"), "everything").unwrap();
+        scene.job().path("--state-dir", &theirs).run().refused(2, &[shown(&theirs), "hint: "]);
+        assert_eq!(fs::read_to_string(theirs.join("thesis.tex")).unwrap(), "everything");
+        let file = scene.path("words.txt");
+        scene.job().path("--state-dir", &file).run().refused(1, &[shown(&file)]);
+        scene.job().path("--snapshot-dir", &file).run().refused(1, &[shown(&file)]);
+        let job = Program::faulty().path("--input", &file).path("--output", &file);
+        job.run().refused(2, &[shown(&file), "not a directory"]);
+    }
+
+    /// The disk is a small one in memory, which only the job and the script around it see.
+    #[test]
+    fn on_a_full_disk_the_job_ends_and_its_last_snapshot_is_intact() {
+        let scene = Scene::interrupted(2);
+        let disk = scene.path("disk");
+        fs::create_dir(&disk).unwrap();
+        let within = |script: &str| {
+            let script = format!("mount -t tmpfs -o size=1m tmpfs {} && {script}", shown(&disk));
+            Program::at(Path::new("unshare")).args("--map-root-user --mount sh -c").arg(script).arg("sh")
+        };
+        if !Program::at(Path::new("unshare")).args("--map-root-user --mount true").run().succeeded()
+            || !within("true").run().succeeded()
+        {
+            return skip("a small file system can't be mounted here");
+        }
+        // The interrupted job's snapshots move onto the disk, which is filled; the job fails; there is room again.
+        let script = "cp -r \"$1\"/. \"$2\" && ls \"$2\" >&2 && shift
+            disk=$1 && shift
+            head -c 2M /dev/zero >\"$disk/filler\" 2>/dev/null
+            \"$@\" --restart none --max-rate 20000
+            code=$?
+            rm \"$disk/filler\"
+            [ $code = 1 ] || exit 99
+            exec \"$@\"";
+        let job = within(script).arg(scene.snapshots()).arg(&disk).arg(env!("CARGO_BIN_EXE_faulty"));
+        let outcome = job
+            .path("--input", &scene.path("words.txt"))
+            .path("--output", &scene.path("out"))
+            .path("--snapshot-dir", &disk)
+            .args("--snapshot-interval 20ms --restore latest")
+            .run()
+            .success();
+        for name in ["No space left on device", shown(&disk), "intact"] {
+            assert!(outcome.stderr.contains(name), "{name}: {outcome}");
+        }
+        assert!(!outcome.stderr.contains("panicked at"), "{outcome}");
+        scene.assert_exact();
+    }
+}
+
+mod snapshots {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_that_is_not_there_is_refused_with_those_that_are() {
+        let scene = Scene::interrupted(2);
+        let latest = scene.latest();
+        let number = shown(&latest).rsplit('-').next().unwrap().trim_start_matches('0').to_string();
+        refused(&scene, "--restore 999999", 2, &["no snapshot 999999", &number]);
+        let missing = scene.path("nowhere");
+        refused(&scene, &format!("--restore {}", shown(&missing)), 2, &[shown(&missing)]);
+        let empty = scene.path("empty");
+        fs::create_dir(&empty).unwrap();
+        refused(&scene, &format!("--restore {}", shown(&empty)), 2, &[shown(&empty), "is no snapshot"]);
+        scene.job().args("--restore latest").run().refused(2, &["--restore latest", "--snapshot-dir"]);
+        scene.assert_restorable();
+    }
+
+    #[test]
+    fn a_half_written_snapshot_is_never_restored_from() {
+        let scene = Scene::interrupted(2);
+        let pending = scene.path("backup/snapshot-0000000099.pending");
+        copy(&scene.latest(), &pending);
+        refused(&scene, &format!("--restore {}", shown(&pending)), 2, &[shown(&pending), "never completed"]);
+        // In the snapshot directory it is rubbish, whatever it holds.
+        let pending = scene.snapshots().join("snapshot-0000000099.pending");
+        copy(&scene.latest(), &pending);
+        scene.assert_restorable();
+        assert!(!pending.exists());
+    }
+
+    #[test]
+    fn a_snapshot_that_lacks_a_file_or_a_part_of_one_is_refused_by_name_and_an_older_one_is_offered() {
+        let scene = Scene::interrupted(2);
+        let file = scene.state_file();
+        let bytes = fs::read(&file).unwrap();
+        let name = file.file_name().unwrap().to_str().unwrap();
+        let offer = ["hint: ", "--restore "];
+        fs::write(&file, &bytes[..bytes.len() - 10]).unwrap();
+        refused(
+            &scene,
+            "--restore latest",
+            1,
+            &[shown(&file), &format!("{} bytes", bytes.len() - 10), offer[0], offer[1]],
+        );
+        fs::remove_file(&file).unwrap();
+        refused(&scene, "--restore latest", 1, &[shown(&scene.latest()), name, "missing", offer[1]]);
+        fs::write(&file, &bytes).unwrap();
+        let manifest = scene.latest().join("manifest.json");
+        let text = fs::read(&manifest).unwrap();
+        fs::write(&manifest, &text[..text.len() / 2]).unwrap();
+        refused(&scene, "--restore latest", 1, &[shown(&manifest), offer[1]]);
+        fs::write(&manifest, text).unwrap();
+        scene.assert_restorable();
+    }
+
+    #[test]
+    fn a_snapshot_with_a_flipped_bit_is_refused_by_name() {
+        let scene = Scene::interrupted(2);
+        for file in [scene.state_file(), scene.latest().join("manifest.json")] {
+            let intact = fs::read(&file).unwrap();
+            flip_a_bit(&file);
+            refused(&scene, "--restore latest", 1, &[shown(&file), "broken"]);
+            let latest = scene.latest();
+            refused(&scene, &format!("--restore {}", shown(&latest)), 1, &[shown(&file), "broken"]);
+            fs::write(file, intact).unwrap();
+        }
+        scene.assert_restorable();
+    }
+
+    #[test]
+    fn a_snapshot_of_another_job_is_refused_with_both_names() {
+        let scene = Scene::interrupted(1);
+        let job = Program::example("fraud").path("--output", &scene.path("alerts"));
+        let job = job.path("--rejects", &scene.path("rejects")).path("--snapshot-dir", &scene.snapshots());
+        job.args("--restore latest").run().refused(2, &["\"faulty\"", "\"fraud\"", "hint: "]);
+        scene.assert_restorable();
+    }
+
+    #[test]
+    fn a_snapshot_of_another_schema_is_refused_with_what_has_changed() {
+        let scene = Scene::interrupted(1);
+        let names = ["state \"Seen\"", "operator \"count\"", "times", "u32", "u64", "hint: "];
+        refused(&scene, "--restore latest --wider-state", 2, &names);
+        scene.assert_restorable();
+    }
+
+    #[test]
+    fn check_says_what_a_run_would_say_and_changes_nothing() {
+        let scene = Scene::interrupted(2);
+        let outcome = scene.safe_job().args("--restore latest --check").run().success();
+        assert!(outcome.stdout.contains("operator \"count\""), "{}", outcome.stdout);
+        let file = scene.state_file();
+        let intact = fs::read(&file).unwrap();
+        flip_a_bit(&file);
+        refused(&scene, "--restore latest --check", 1, &[shown(&file), "broken"]);
+        fs::write(file, intact).unwrap();
+        scene.assert_restorable();
+    }
+}

@@ -1,0 +1,14 @@
+//! What whole jobs must do, seen from outside: real executables, killed, starved and misused.
+//!
+//! With the environment variable `TIDEGATE_SHARED` set to a directory that holds `data/access.log.gz` and the sessions in it,
+//! the suites work on that log, and on a synthetic one otherwise.
+
+// All of it is tests, though clippy only knows those that are marked: what fails panics, and what is printed is shown then.
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
+
+mod examples;
+mod faults;
+mod simulation;
+mod support;
+mod threads;
+mod torture;
