@@ -400,3 +400,97 @@ fn a_stop_ends_the_wait_for_a_restart() {
     });
     assert!(error.unwrap_err().to_string().contains("no "));
 }
+
+/// What comes of a number: at once, and 10 ms of event time later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Echo {
+    AtOnce,
+    Later,
+    Late,
+}
+
+struct EchoTwice;
+
+#[operator]
+impl EchoTwice {
+    fn on_event(
+        &self,
+        number: Number,
+        _: &mut Total,
+        cx: &mut Context<Self>,
+        out: &mut impl Emit<(u64, Echo)>,
+    ) {
+        out.emit((number.n, if cx.is_late() { Echo::Late } else { Echo::AtOnce }));
+        cx.set_timer(cx.event_time() + millis(10), number.n);
+    }
+
+    fn on_timer(&self, n: u64, _: &mut Total, out: &mut impl Emit<(u64, Echo)>) {
+        out.emit((n, Echo::Later));
+    }
+}
+
+fn echoes(
+    source: &str,
+    dir: &Path,
+    workers: u32,
+    numbers: &[Vec<Number>],
+    sink: &Collect<(u64, Echo)>,
+) -> Result<Summary> {
+    run_in_time(kept_in(dir, workers), &StopSignal::by_hand(), |job| {
+        job.source(source, crate::simulation::Dribble::of(numbers.to_vec(), 7))
+            .event_time(|number| EventTime::from_millis(number.n as i64), Watermarks::bounded(millis(5)))
+            .key_by(|number| number.key)
+            .process("echo", EchoTwice)
+            .sink("echoes", sink.clone());
+        Ok(())
+    })
+}
+
+#[test]
+fn a_job_that_had_come_to_its_end_goes_on_when_its_source_has_more() {
+    // The end of the input is the end of event time. Kept in the snapshot, it made whatever came later late.
+    let numbers = |range: std::ops::Range<u64>| range.map(|n| Number { key: n % 9, n }).collect::<Vec<_>>();
+    let splits = [numbers(0..500), numbers(500..1_000), numbers(1_000..1_500)];
+    let (sink, directory) = (Collect::new(), tempfile::tempdir().unwrap());
+    for (count, workers) in [(1, 2), (2, 1), (2, 3), (3, 2)] {
+        echoes("numbers", directory.path(), workers, &splits[..count], &sink).unwrap();
+        let expected = (0..500 * count as u64).flat_map(|n| [(n, Echo::AtOnce), (n, Echo::Later)]);
+        assert_same(sink.committed(), expected.collect());
+    }
+}
+
+#[test]
+fn a_source_that_was_renamed_is_not_read_again_in_silence() {
+    // A snapshot knows a source by its name. Under another one all of it was read once more, into state that had it.
+    let numbers: Vec<Number> = (0..2_000).map(|n| Number { key: n % 9, n }).collect();
+    let (sink, directory) = (Collect::new(), tempfile::tempdir().unwrap());
+    let stop = StopSignal::by_hand();
+    let asked = stop.clone();
+    let stopped = run_in_time(kept_in(directory.path(), 2), &stop, |job| {
+        job.source("numbers", crate::simulation::Dribble::of(vec![numbers.clone()], 7))
+            .map(move |number| {
+                if number.n == 100 {
+                    asked.request();
+                }
+                number
+            })
+            .filter(|_| {
+                thread::sleep(Duration::from_micros(200));
+                true
+            })
+            .event_time(|number| EventTime::from_millis(number.n as i64), Watermarks::monotonous())
+            .key_by(|number| number.key)
+            .process("echo", EchoTwice)
+            .sink("echoes", sink.clone());
+        Ok(())
+    });
+    assert_eq!(stopped.unwrap().outcome, Outcome::Stopped);
+    let error = echoes("figures", directory.path(), 2, std::slice::from_ref(&numbers), &sink).unwrap_err();
+    assert!(
+        error.to_string().contains("of source \"numbers\", and this program has no such source"),
+        "{error}"
+    );
+    echoes("numbers", directory.path(), 2, std::slice::from_ref(&numbers), &sink).unwrap();
+    let expected = (0..2_000).flat_map(|n| [(n, Echo::AtOnce), (n, Echo::Later)]);
+    assert_same(sink.committed(), expected.collect());
+}

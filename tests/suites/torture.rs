@@ -94,6 +94,7 @@ fn a_job_killed_at_thirty_random_moments_shows_every_session_once() {
         let outcome = running.kill();
         assert_eq!(outcome.signal(), Some(SIGKILL), "it ended before kill {kill}: {outcome}");
         scene.look(&format!("kill {kill}"));
+        eprintln!("DEBUG kill {kill}: {} sessions, snapshot {:?}", scene.seen, std::fs::read_dir(scene.path("snapshots")).unwrap().map(|e| e.unwrap().file_name()).max());
     }
     assert!(scene.has_snapshot() && scene.seen > 0, "the job never came far enough to show anything");
     scene.finish(1 + random.below(3));

@@ -12,24 +12,21 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
-use crate::exchange::channel::{self, Doorbell};
-use crate::exchange::input_gate::InputGate;
-use crate::exchange::output_gate::OutputGate;
+use crate::exchange::channel::Doorbell;
 use crate::job::RunOptions;
-use crate::job::graph::{Graph, StageRole};
-use crate::job::plan::Ship;
-use crate::key::SubtaskIndex;
-use crate::record::{Barrier, EdgeIndex, Element, Outbox, SnapshotId};
+use crate::job::graph::Graph;
+use crate::job::input::{Input, describe};
+use crate::job::seed::{Rings, WorkerSeed};
+use crate::record::{Barrier, BarrierKind, SnapshotId};
 use crate::sink::{Pending, SettleContext};
 use crate::snapshot::coordinator::{Action, Coordinator, CoordinatorConfig, Ending};
 use crate::snapshot::manifest::{FORMAT, Manifest, OperatorState};
 use crate::snapshot::{PendingSnapshot, Snapshot, SnapshotDirectory};
-use crate::source::stage::deal_splits;
-use crate::source::{AssignedSplit, SplitId, Throttle};
+use crate::source::Throttle;
 use crate::state::fjall::WorkingCopy;
 use crate::task::metrics::{SourceMetrics, WatermarkMetrics};
-use crate::task::stage::{Entry, RestoredState, StageContext, Whereabouts};
-use crate::task::worker::{Command, Describe, Report, SnapshotPart, Task, TaskId, TaskState, Worker};
+use crate::task::stage::{Entry, RestoredState};
+use crate::task::worker::{Command, Report, SnapshotPart, TaskId};
 use crate::time::Clock;
 
 /// What an attempt starts from and works with.
@@ -83,28 +80,6 @@ struct WorkerHandle {
     commands: Sender<Command>,
     doorbell: Doorbell,
     thread: Option<JoinHandle<()>>,
-}
-
-/// What a worker is made from, in the thread in which it will run.
-pub(crate) struct WorkerSeed {
-    subtask: SubtaskIndex,
-    graph: Arc<Graph>,
-    options: RunOptions,
-    restored: Option<Arc<Restored>>,
-    working_copy: Arc<WorkingCopy>,
-    splits: BTreeMap<usize, Vec<AssignedSplit>>,
-    throttle: Arc<Throttle>,
-    metrics: Arc<SourceMetrics>,
-    clock: Clock,
-    senders: BTreeMap<EdgeIndex, Vec<Option<rtrb::Producer<Element>>>>,
-    receivers: BTreeMap<EdgeIndex, Vec<Option<rtrb::Consumer<Element>>>>,
-    doorbells: Vec<Doorbell>,
-    commands: Receiver<Command>,
-    reports: Sender<Report>,
-    cancelled: Arc<AtomicBool>,
-    watermarks: Arc<WatermarkMetrics>,
-    describe: Describe,
-    writes_inline: bool,
 }
 
 impl<'a> Attempt<'a> {
@@ -333,7 +308,7 @@ impl<'a> Attempt<'a> {
             operators.extend(part.operators);
         }
         entries.sort_by(|a: &Entry, b: &Entry| (&a.owner, &a.item).cmp(&(&b.owner, &b.item)));
-        let kind = self.barrier.map_or(crate::record::BarrierKind::Periodic, |barrier| barrier.kind);
+        let kind = self.barrier.map_or(BarrierKind::Periodic, |barrier| barrier.kind);
         pending.complete(&Manifest {
             format: FORMAT,
             job: self.setting.graph.job.clone(),
@@ -382,231 +357,3 @@ fn settle_sinks(setting: &Setting<'_>) -> Result<()> {
     }
     Ok(())
 }
-
-/// The splits of all sources, dealt to the subtasks.
-struct Input {
-    dealt: BTreeMap<usize, Vec<Vec<AssignedSplit>>>,
-    /// The source and the id of every split, by its number.
-    names: Vec<(String, SplitId)>,
-    bytes: Option<u64>,
-}
-
-impl Input {
-    fn deal(setting: &Setting<'_>) -> Result<Input> {
-        let subtasks = setting.options.parallelism.get() as usize;
-        let mut input = Input { dealt: BTreeMap::new(), names: Vec::new(), bytes: Some(0) };
-        for (stage, name, source) in setting.graph.sources() {
-            let splits = source.splits()?;
-            let mut positions = BTreeMap::new();
-            if let Some(restored) = &setting.restored {
-                for entry in restored.state.entries(&crate::source::stage::owner(name)) {
-                    positions
-                        .insert(SplitId(entry.item.clone()), serde_json::from_value(entry.value.clone())?);
-                }
-            }
-            let dealt = deal_splits(name, splits, positions, input.names.len() as u32, subtasks)?;
-            let mut splits: Vec<&AssignedSplit> = dealt.iter().flatten().collect();
-            splits.sort_by_key(|split| split.number.0);
-            for split in splits {
-                input.names.push((name.to_string(), split.split.id.clone()));
-                input.bytes = input.bytes.zip(split.split.bytes).map(|(sum, bytes)| sum + bytes);
-            }
-            input.dealt.insert(stage, dealt);
-        }
-        input.bytes = input.bytes.filter(|bytes| *bytes > 0);
-        Ok(input)
-    }
-}
-
-/// Says in words where in the job something happened.
-fn describe(graph: Arc<Graph>, splits: Vec<(String, SplitId)>) -> Describe {
-    Arc::new(move |stage, whereabouts: Whereabouts| {
-        let stage = &graph.stages[stage];
-        let mut place = match stage.role {
-            StageRole::Source(_) => format!("a step behind source {:?}", stage.name),
-            StageRole::Keyed(_) => format!("operator {:?}", stage.name),
-            StageRole::Local => format!("a step of {:?}", stage.name),
-        };
-        let mut at = Vec::new();
-        if let Some(group) = whereabouts.group {
-            at.push(format!("key group {group}"));
-        }
-        let origin = whereabouts.origin;
-        if let Some((source, split)) = origin.split.and_then(|split| splits.get(split.0 as usize)) {
-            let records = if matches!(stage.role, StageRole::Source(_)) || origin.first >= origin.last {
-                format!("record {}", origin.last)
-            } else {
-                format!("records {} to {}", origin.first, origin.last)
-            };
-            at.push(format!("source {source:?}, {}, {records}", split.0));
-        }
-        if !at.is_empty() {
-            place.push_str(&format!(" ({})", at.join("; ")));
-        }
-        place
-    })
-}
-
-/// The rings between every two workers, for every edge on which records change workers.
-struct Rings {
-    senders: BTreeMap<EdgeIndex, Vec<Vec<Option<rtrb::Producer<Element>>>>>,
-    receivers: BTreeMap<EdgeIndex, Vec<Vec<Option<rtrb::Consumer<Element>>>>>,
-}
-
-impl Rings {
-    fn between(graph: &Graph, workers: usize) -> Rings {
-        let mut rings = Rings { senders: BTreeMap::new(), receivers: BTreeMap::new() };
-        for (edge, node) in (0..).map(EdgeIndex).zip(&graph.edges) {
-            if node.ship != Ship::Hash {
-                continue;
-            }
-            let mut senders: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();
-            let mut receivers: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();
-            for (from, row) in senders.iter_mut().enumerate() {
-                for (to, column) in receivers.iter_mut().enumerate() {
-                    let (sender, receiver) = if from == to {
-                        (None, None)
-                    } else {
-                        let (sender, receiver) = channel::remote();
-                        (Some(sender), Some(receiver))
-                    };
-                    row.push(sender);
-                    column.push(receiver);
-                }
-            }
-            rings.senders.insert(edge, senders);
-            rings.receivers.insert(edge, receivers);
-        }
-        rings
-    }
-
-    fn take_senders(
-        &mut self,
-        from: SubtaskIndex,
-    ) -> BTreeMap<EdgeIndex, Vec<Option<rtrb::Producer<Element>>>> {
-        self.senders.iter_mut().map(|(edge, rows)| (*edge, std::mem::take(&mut rows[from.index()]))).collect()
-    }
-
-    fn take_receivers(
-        &mut self,
-        to: SubtaskIndex,
-    ) -> BTreeMap<EdgeIndex, Vec<Option<rtrb::Consumer<Element>>>> {
-        self.receivers
-            .iter_mut()
-            .map(|(edge, columns)| (*edge, std::mem::take(&mut columns[to.index()])))
-            .collect()
-    }
-}
-
-impl WorkerSeed {
-    /// Becomes a worker and works until the job is over.
-    pub fn run(self) {
-        let reports = self.reports.clone();
-        match crate::task::panic::catch(|| self.grow()) {
-            Ok(Ok(worker)) => worker.run(),
-            // The coordinator is gone only if the job is over.
-            Ok(Err(error)) => drop(reports.send(Report::Failed(error))),
-            Err(panic) => {
-                drop(reports.send(Report::Failed(Error::failure(format!("a stage panicked: {panic}")))))
-            }
-        }
-    }
-
-    /// Builds the stages, joins them by their gates, opens and restores them.
-    ///
-    /// # Errors
-    /// If a stage can't open or restore.
-    pub fn grow(mut self) -> Result<Worker> {
-        let graph = Arc::clone(&self.graph);
-        let mut local = BTreeMap::new();
-        let mut tasks = Vec::with_capacity(graph.stages.len());
-        for (index, node) in graph.stages.iter().enumerate() {
-            let build = node.build.as_ref().expect("a graph is validated before it runs");
-            let mut stage = build();
-            stage.open(self.context(index, &node.name))?;
-            if let Some(restored) = &self.restored {
-                stage.restore(&*restored.state)?;
-            }
-            // Edges lead from earlier stages to later ones: the sender's end of a local channel is made first.
-            let output =
-                graph.edges_from(index).map(|(edge, node)| (edge, self.senders(edge, node.ship, &mut local)));
-            let output = OutputGate::new(output.collect());
-            let state = match node.role {
-                StageRole::Source(_) => TaskState::Reading,
-                StageRole::Keyed(_) | StageRole::Local => {
-                    let edges = graph.edges_to(index).map(|(edge, _)| edge);
-                    let receivers = edges.flat_map(|edge| self.receivers(edge, &mut local)).collect();
-                    TaskState::Receiving(InputGate::new(receivers))
-                }
-            };
-            let id = TaskId { stage: index, subtask: self.subtask };
-            tasks.push(Task {
-                id,
-                stage,
-                state,
-                output,
-                outbox: Outbox::default(),
-                flushed_at: Duration::ZERO,
-            });
-        }
-        Ok(Worker {
-            tasks,
-            commands: self.commands,
-            reports: self.reports,
-            cancelled: self.cancelled,
-            clock: self.clock,
-            doorbell: self.doorbells[self.subtask.index()].clone(),
-            watermarks: self.watermarks,
-            describe: self.describe,
-            snapshot_path: None,
-            writes_inline: self.writes_inline,
-        })
-    }
-
-    fn context(&mut self, stage: usize, name: &str) -> StageContext {
-        let options = &self.options;
-        StageContext {
-            job: self.graph.job.clone(),
-            stage: name.to_string(),
-            subtask: self.subtask,
-            parallelism: options.parallelism,
-            max_parallelism: options.max_parallelism,
-            groups: self.subtask.groups(options.parallelism, options.max_parallelism),
-            state: Arc::clone(&self.working_copy),
-            restored: self.restored.as_ref().map(|restored| restored.id),
-            splits: self.splits.remove(&stage).unwrap_or_default(),
-            throttle: Arc::clone(&self.throttle),
-            source_metrics: Arc::clone(&self.metrics),
-            clock: self.clock.clone(),
-        }
-    }
-
-    fn senders(&mut self, edge: EdgeIndex, ship: Ship, local: &mut LocalEnds) -> Vec<channel::Sender> {
-        let (own, own_end) = channel::local();
-        local.insert(edge, own_end);
-        let mut own = Some(own);
-        match ship {
-            Ship::Local => own.into_iter().collect(),
-            Ship::Hash => {
-                let rings = self.senders.remove(&edge).unwrap_or_default();
-                let lanes = rings.into_iter().zip(&self.doorbells).map(|(ring, doorbell)| match ring {
-                    Some(ring) => channel::Sender::Remote(ring, doorbell.clone()),
-                    None => own.take().expect("a worker is its own neighbour once"),
-                });
-                lanes.collect()
-            }
-        }
-    }
-
-    fn receivers(&mut self, edge: EdgeIndex, local: &mut LocalEnds) -> Vec<channel::Receiver> {
-        let mut own = local.remove(&edge);
-        let Some(rings) = self.receivers.remove(&edge) else { return own.into_iter().collect() };
-        let lanes = rings.into_iter().zip(&self.doorbells).map(|(ring, doorbell)| match ring {
-            Some(ring) => channel::Receiver::Remote(ring, doorbell.clone()),
-            None => own.take().expect("a worker is its own neighbour once"),
-        });
-        lanes.collect()
-    }
-}
-
-type LocalEnds = BTreeMap<EdgeIndex, channel::Receiver>;

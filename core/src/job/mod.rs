@@ -1,18 +1,21 @@
 //! A job: wired by the user's `#[job]` function, run by the executable that the macro makes of it.
 //!
 //! [`builder`] is what the user writes with; it records a [`graph`] of stages. [`main`](main()) reads the [`flags`] and either shows the
-//! [`plan`] or [`run`]s the graph: one [`attempt`] after another, until the job is done or may not [`restart`] any more.
+//! [`plan`] or [`run`]s the graph: one [`attempt`] after another, until the job is done or may not [`restart`] any more. An attempt
+//! deals its [`input`] and grows its workers from [`seed`]s.
 
 pub(crate) mod attempt;
 pub mod builder;
 pub mod flags;
 pub(crate) mod graph;
+pub(crate) mod input;
 pub(crate) mod logging;
 mod main;
 pub mod plan;
 pub mod progress;
 pub mod restart;
 pub mod run;
+pub(crate) mod seed;
 pub mod signals;
 
 pub use builder::{Job, KeyedStream, Stream};

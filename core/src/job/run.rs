@@ -7,14 +7,16 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::job::RunOptions;
-use crate::job::attempt::{Attempt, Restored, Setting, WorkerSeed};
+use crate::job::attempt::{Attempt, Restored, Setting};
 use crate::job::graph::Graph;
 use crate::job::progress::{Outcome, Progress, ProgressReport, Summary};
 use crate::job::restart::{Decision, Restarts};
+use crate::job::seed::WorkerSeed;
 use crate::job::signals::StopSignal;
 use crate::record::SnapshotId;
 use crate::snapshot::coordinator::Ending;
 use crate::snapshot::{RestoreTarget, Snapshot, SnapshotDirectory};
+use crate::source::{self, SplitPosition};
 use crate::state::fjall::StateDirectory;
 use crate::time::Clock;
 
@@ -124,6 +126,7 @@ impl Directories {
             return Ok(Start::Beginning);
         };
         snapshot.check(&graph.job, &graph.operators())?;
+        check_sources(graph, &snapshot)?;
         let (taken, asked) = (snapshot.manifest().max_parallelism, options.max_parallelism);
         if taken != asked {
             let (taken, asked) = (taken.get(), asked.get());
@@ -143,6 +146,28 @@ impl Directories {
         let after_last = SnapshotId(last.map_or(1, |id| id.0 + 1));
         self.snapshots.as_ref().map_or(after_last, |snapshots| snapshots.next_id().max(after_last))
     }
+}
+
+/// A source that the program does not have must have been read to its end. One that was only renamed would otherwise be read
+/// again from its beginning, into state that has it already.
+fn check_sources(graph: &Graph, snapshot: &Snapshot) -> Result<()> {
+    let owners: Vec<String> = graph.sources().map(|(_, name, _)| source::stage::owner(name)).collect();
+    for entry in &snapshot.manifest().entries {
+        let Some(name) = entry.owner.strip_prefix(&source::stage::owner("")) else { continue };
+        if owners.contains(&entry.owner) {
+            continue;
+        }
+        if let SplitPosition::At(offset) = serde_json::from_value(entry.value.clone())? {
+            return Err(Error::failure(format!(
+                "snapshot {} has read {} records of {} of source {name:?}, and this program has no such source",
+                snapshot.id(),
+                offset.records,
+                entry.item
+            ))
+            .hint("a source is known by its name: call it what it was called, or start without --restore"));
+        }
+    }
+    Ok(())
 }
 
 /// Where an attempt starts.

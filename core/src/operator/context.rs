@@ -32,9 +32,9 @@ impl<O: Operator> Context<'_, O> {
         self.watermark
     }
 
-    /// Whether the record is late: older than the watermark.
+    /// Whether the record is late: older than the watermark. One that was given no event time is not.
     pub fn is_late(&self) -> bool {
-        self.at <= self.watermark
+        EventTime::MIN < self.at && self.at <= self.watermark
     }
 
     /// The time of the clock on the wall. A result that depends on it is not the same after a restore.

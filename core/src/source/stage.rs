@@ -140,7 +140,7 @@ impl<S: Source, N: Step<S::Item>> Stage for SourceStage<S, N> {
                 .read_split(&mut open, granted, out)
                 .map_err(|error| error.within(format_args!("source {:?}", self.name)))?;
             if let Some(throttle) = &throttle {
-                throttle.take_back(granted - records);
+                throttle.take_back(granted.saturating_sub(records));
             }
             self.report(&mut open, records);
             match status {

@@ -207,6 +207,41 @@ fn the_slowest_of_several_splits_and_sources_holds_the_windows_open() {
     });
 }
 
+#[test]
+fn a_split_with_nothing_more_to_give_holds_event_time_where_it_was_also_after_a_restore() {
+    under_seeds("a_split_with_nothing_more_to_give", 16, |random, scenario| {
+        // The first split gives one record, of a time that the second never reaches, and then keeps silent. If a restore
+        // forgot that time, the silent split would hold event time back, and what is late would be counted.
+        let silent = Click { user: 99, at: EventTime::from_millis(1_000_000) };
+        let (mut clicks, mut on_time, mut late) = (Vec::new(), vec![silent.clone()], Vec::new());
+        for place in 0..1_500 + random.below(1_000) {
+            if place > 1_000 && random.below(6) == 0 {
+                let far = place - 800 - random.below(100);
+                late.push(click(random, far, 20));
+                clicks.extend(late.last().cloned());
+            } else {
+                on_time.push(click(random, place, 20));
+                clicks.extend(on_time.last().cloned());
+            }
+        }
+        let (counted, too_late) = (Collect::new(), Collect::new());
+        let run = scenario.run(|job| {
+            let splits = Dribble::of(vec![vec![silent.clone()], clicks.clone()], scenario.seed);
+            let (counts, late) = job
+                .source("clicks", splits.idle_at_end(600))
+                .watermarks(Watermarks::bounded(millis(BOUND_MS as u64)))
+                .key_by(|click| click.user)
+                .process_with_side("count-clicks", CountClicks);
+            counts.sink("counts", counted.clone());
+            late.sink("late", too_late.clone());
+            Ok(())
+        });
+        assert_same(too_late.take(), late);
+        assert_same(counted.take(), counts(on_time));
+        run
+    });
+}
+
 #[event]
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Session {

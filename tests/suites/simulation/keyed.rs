@@ -55,6 +55,7 @@ struct SumUp;
 impl SumUp {
     fn on_event(&self, entry: Entry, running: &mut Running, cx: &mut Context<Self>) -> Sum {
         assert_eq!(*cx.key(), entry.key);
+        assert!(!cx.is_late(), "a record without an event time is not late");
         assert_eq!(entry.place, running.place + 1, "the records of key {} keep their order", entry.key);
         running.place = entry.place;
         running.sum += entry.amount;

@@ -1,0 +1,214 @@
+//! What a worker is made from: everything that can be sent to its thread, and how it grows there.
+//!
+//! Stages and the queues within a worker never leave its thread, so they are made in it. What joins two workers, the rings,
+//! is made before, all at once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::{Receiver, Sender};
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::exchange::channel::{self, Doorbell};
+use crate::exchange::input_gate::InputGate;
+use crate::exchange::output_gate::OutputGate;
+use crate::job::RunOptions;
+use crate::job::attempt::Restored;
+use crate::job::graph::{Graph, StageRole};
+use crate::job::plan::Ship;
+use crate::key::SubtaskIndex;
+use crate::record::{EdgeIndex, Element, Outbox};
+use crate::source::{AssignedSplit, Throttle};
+use crate::state::fjall::WorkingCopy;
+use crate::task::metrics::{SourceMetrics, WatermarkMetrics};
+use crate::task::stage::StageContext;
+use crate::task::worker::{Command, Describe, Report, Task, TaskId, TaskState, Worker};
+use crate::time::Clock;
+
+/// What a worker is made from, in the thread in which it will run.
+pub(crate) struct WorkerSeed {
+    pub subtask: SubtaskIndex,
+    pub graph: Arc<Graph>,
+    pub options: RunOptions,
+    pub restored: Option<Arc<Restored>>,
+    pub working_copy: Arc<WorkingCopy>,
+    pub splits: BTreeMap<usize, Vec<AssignedSplit>>,
+    pub throttle: Arc<Throttle>,
+    pub metrics: Arc<SourceMetrics>,
+    pub clock: Clock,
+    pub senders: BTreeMap<EdgeIndex, Vec<Option<rtrb::Producer<Element>>>>,
+    pub receivers: BTreeMap<EdgeIndex, Vec<Option<rtrb::Consumer<Element>>>>,
+    pub doorbells: Vec<Doorbell>,
+    pub commands: Receiver<Command>,
+    pub reports: Sender<Report>,
+    pub cancelled: Arc<AtomicBool>,
+    pub watermarks: Arc<WatermarkMetrics>,
+    pub describe: Describe,
+    pub writes_inline: bool,
+}
+
+impl WorkerSeed {
+    /// Becomes a worker and works until the job is over.
+    pub fn run(self) {
+        let reports = self.reports.clone();
+        match crate::task::panic::catch(|| self.grow()) {
+            Ok(Ok(worker)) => worker.run(),
+            // The coordinator is gone only if the job is over.
+            Ok(Err(error)) => drop(reports.send(Report::Failed(error))),
+            Err(panic) => {
+                drop(reports.send(Report::Failed(Error::failure(format!("a stage panicked: {panic}")))))
+            }
+        }
+    }
+
+    /// Builds the stages, joins them by their gates, opens and restores them.
+    ///
+    /// # Errors
+    /// If a stage can't open or restore.
+    pub fn grow(mut self) -> Result<Worker> {
+        let graph = Arc::clone(&self.graph);
+        let mut local = BTreeMap::new();
+        let mut tasks = Vec::with_capacity(graph.stages.len());
+        for (index, node) in graph.stages.iter().enumerate() {
+            let build = node.build.as_ref().expect("a graph is validated before it runs");
+            let mut stage = build();
+            stage.open(self.context(index, &node.name))?;
+            if let Some(restored) = &self.restored {
+                stage.restore(&*restored.state)?;
+            }
+            // Edges lead from earlier stages to later ones: the sender's end of a local channel is made first.
+            let output =
+                graph.edges_from(index).map(|(edge, node)| (edge, self.senders(edge, node.ship, &mut local)));
+            let output = OutputGate::new(output.collect());
+            let state = match node.role {
+                StageRole::Source(_) => TaskState::Reading,
+                StageRole::Keyed(_) | StageRole::Local => {
+                    let edges = graph.edges_to(index).map(|(edge, _)| edge);
+                    let receivers = edges.flat_map(|edge| self.receivers(edge, &mut local)).collect();
+                    TaskState::Receiving(InputGate::new(receivers))
+                }
+            };
+            let id = TaskId { stage: index, subtask: self.subtask };
+            tasks.push(Task {
+                id,
+                stage,
+                state,
+                output,
+                outbox: Outbox::default(),
+                flushed_at: Duration::ZERO,
+            });
+        }
+        Ok(Worker {
+            tasks,
+            commands: self.commands,
+            reports: self.reports,
+            cancelled: self.cancelled,
+            clock: self.clock,
+            doorbell: self.doorbells[self.subtask.index()].clone(),
+            watermarks: self.watermarks,
+            describe: self.describe,
+            snapshot_path: None,
+            writes_inline: self.writes_inline,
+        })
+    }
+
+    fn context(&mut self, stage: usize, name: &str) -> StageContext {
+        let options = &self.options;
+        StageContext {
+            job: self.graph.job.clone(),
+            stage: name.to_string(),
+            subtask: self.subtask,
+            parallelism: options.parallelism,
+            max_parallelism: options.max_parallelism,
+            groups: self.subtask.groups(options.parallelism, options.max_parallelism),
+            state: Arc::clone(&self.working_copy),
+            restored: self.restored.as_ref().map(|restored| restored.id),
+            splits: self.splits.remove(&stage).unwrap_or_default(),
+            throttle: Arc::clone(&self.throttle),
+            source_metrics: Arc::clone(&self.metrics),
+            clock: self.clock.clone(),
+        }
+    }
+
+    fn senders(&mut self, edge: EdgeIndex, ship: Ship, local: &mut LocalEnds) -> Vec<channel::Sender> {
+        let (own, own_end) = channel::local();
+        local.insert(edge, own_end);
+        let mut own = Some(own);
+        match ship {
+            Ship::Local => own.into_iter().collect(),
+            Ship::Hash => {
+                let rings = self.senders.remove(&edge).unwrap_or_default();
+                let lanes = rings.into_iter().zip(&self.doorbells).map(|(ring, doorbell)| match ring {
+                    Some(ring) => channel::Sender::Remote(ring, doorbell.clone()),
+                    None => own.take().expect("a worker is its own neighbour once"),
+                });
+                lanes.collect()
+            }
+        }
+    }
+
+    fn receivers(&mut self, edge: EdgeIndex, local: &mut LocalEnds) -> Vec<channel::Receiver> {
+        let mut own = local.remove(&edge);
+        let Some(rings) = self.receivers.remove(&edge) else { return own.into_iter().collect() };
+        let lanes = rings.into_iter().zip(&self.doorbells).map(|(ring, doorbell)| match ring {
+            Some(ring) => channel::Receiver::Remote(ring, doorbell.clone()),
+            None => own.take().expect("a worker is its own neighbour once"),
+        });
+        lanes.collect()
+    }
+}
+
+/// The receiving ends of the channels within the worker, until the stages they lead to are built.
+type LocalEnds = BTreeMap<EdgeIndex, channel::Receiver>;
+
+/// The rings between every two workers, for every edge on which records change workers.
+pub(crate) struct Rings {
+    senders: BTreeMap<EdgeIndex, Vec<Vec<Option<rtrb::Producer<Element>>>>>,
+    receivers: BTreeMap<EdgeIndex, Vec<Vec<Option<rtrb::Consumer<Element>>>>>,
+}
+
+impl Rings {
+    pub fn between(graph: &Graph, workers: usize) -> Rings {
+        let mut rings = Rings { senders: BTreeMap::new(), receivers: BTreeMap::new() };
+        for (edge, node) in (0..).map(EdgeIndex).zip(&graph.edges) {
+            if node.ship != Ship::Hash {
+                continue;
+            }
+            let mut senders: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();
+            let mut receivers: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();
+            for (from, row) in senders.iter_mut().enumerate() {
+                for (to, column) in receivers.iter_mut().enumerate() {
+                    let (sender, receiver) = if from == to {
+                        (None, None)
+                    } else {
+                        let (sender, receiver) = channel::remote();
+                        (Some(sender), Some(receiver))
+                    };
+                    row.push(sender);
+                    column.push(receiver);
+                }
+            }
+            rings.senders.insert(edge, senders);
+            rings.receivers.insert(edge, receivers);
+        }
+        rings
+    }
+
+    pub fn take_senders(
+        &mut self,
+        from: SubtaskIndex,
+    ) -> BTreeMap<EdgeIndex, Vec<Option<rtrb::Producer<Element>>>> {
+        self.senders.iter_mut().map(|(edge, rows)| (*edge, std::mem::take(&mut rows[from.index()]))).collect()
+    }
+
+    pub fn take_receivers(
+        &mut self,
+        to: SubtaskIndex,
+    ) -> BTreeMap<EdgeIndex, Vec<Option<rtrb::Consumer<Element>>>> {
+        self.receivers
+            .iter_mut()
+            .map(|(edge, columns)| (*edge, std::mem::take(&mut columns[to.index()])))
+            .collect()
+    }
+}
