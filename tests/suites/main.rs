@@ -8,6 +8,7 @@
 
 mod examples;
 mod faults;
+mod restarts;
 mod simulation;
 mod support;
 mod threads;

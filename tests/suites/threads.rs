@@ -1,22 +1,18 @@
-//! Jobs on real threads, inside of this process: back-pressure, stopping, failing and starting again.
+//! Jobs on real threads, inside of this process: back-pressure, stopping and going on.
 //!
-//! Where a thread is when it is stopped or when something panics is left to chance; the results may not depend on it.
+//! Where a thread is when it is stopped is left to chance; the results may not depend on it.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
 use tidegate::job::progress::{Outcome, Summary};
-use tidegate::job::restart::RestartStrategy;
 use tidegate::job::run::run;
 use tidegate::job::signals::StopSignal;
 use tidegate::job::{Job, RunOptions};
 use tidegate::key::{MaxParallelism, Parallelism};
 use tidegate::prelude::*;
-use tidegate::sink::{Delivery, Pending, Settle, SettleContext, Sink, SinkContext, SinkWriter};
 use tidegate::snapshot::RestoreTarget;
 
 use crate::simulation::assert_same;
@@ -25,12 +21,12 @@ use crate::support::Random;
 /// Far longer than anything here takes: who waits this long waits for ever.
 const FOREVER: Duration = secs(120);
 
-fn options(workers: u32) -> RunOptions {
+pub fn options(workers: u32) -> RunOptions {
     let parallelism = Parallelism::new(workers, MaxParallelism::DEFAULT).unwrap();
     RunOptions { parallelism, snapshot_interval: millis(20), ..RunOptions::default() }
 }
 
-fn kept_in(dir: &Path, workers: u32) -> RunOptions {
+pub fn kept_in(dir: &Path, workers: u32) -> RunOptions {
     RunOptions {
         snapshot_dir: Some(dir.to_path_buf()),
         restore: Some(RestoreTarget::Latest),
@@ -39,7 +35,7 @@ fn kept_in(dir: &Path, workers: u32) -> RunOptions {
 }
 
 /// Runs a job, and panics if it does not come to an end.
-fn run_in_time(
+pub fn run_in_time(
     options: RunOptions,
     stop: &StopSignal,
     wire: impl FnOnce(&Job) -> Result<()>,
@@ -57,24 +53,24 @@ fn run_in_time(
 
 #[event]
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Number {
-    key: u64,
-    n: u64,
+pub struct Number {
+    pub key: u64,
+    pub n: u64,
 }
 
 /// A key, how many numbers it has had, and their sum.
-type Sum = (u64, u64, u64);
+pub type Sum = (u64, u64, u64);
 
 #[state(key = u64)]
 #[derive(Default)]
-struct Total {
-    count: u64,
-    sum: u64,
+pub struct Total {
+    pub count: u64,
+    pub sum: u64,
 }
 
 /// Adds up the numbers of a key. Every so often it takes its time.
-struct AddUp {
-    slow_every: u64,
+pub struct AddUp {
+    pub slow_every: u64,
 }
 
 #[operator]
@@ -124,12 +120,12 @@ fn a_slow_last_stage_behind_a_flood_holds_everything_up_and_nothing_is_lost() {
     }
 }
 
-fn numbers(count: u64) -> Generate<impl Fn(u64) -> Number> {
+pub fn numbers(count: u64) -> Generate<impl Fn(u64) -> Number> {
     Generate::new(count, |n| Number { key: n % 4 + 4 * (n / 4 % 5), n }).splits(4)
 }
 
 /// What [`AddUp`] makes of [`numbers`]: all of a key are in one split, in order.
-fn sums(count: u64) -> Vec<Sum> {
+pub fn sums(count: u64) -> Vec<Sum> {
     let mut totals = [(0, 0); 20];
     let sum = |n: u64| {
         let key = n % 4 + 4 * (n / 4 % 5);
@@ -184,221 +180,6 @@ fn a_job_that_is_stopped_again_and_again_gives_exactly_the_rest_each_time() {
         }
         assert_same(results.take(), sums(COUNT));
     }
-}
-
-/// Panics the `n`-th time it is stepped on, over all threads and attempts; then never again.
-#[derive(Clone)]
-struct Trap(Arc<AtomicI64>);
-
-impl Trap {
-    fn after(steps: u64) -> Trap {
-        Trap(Arc::new(AtomicI64::new(steps as i64)))
-    }
-
-    fn step(&self) {
-        assert!(self.0.fetch_sub(1, Ordering::SeqCst) != 1, "the trap has sprung");
-    }
-}
-
-struct Trapped {
-    trap: Trap,
-    timers: Trap,
-}
-
-#[operator]
-impl Trapped {
-    fn on_event(&self, number: Number, total: &mut Total, cx: &mut Context<Self>) -> Sum {
-        self.trap.step();
-        total.count += 1;
-        total.sum += number.n;
-        cx.set_processing_timer(cx.processing_time(), number.n);
-        (number.key, total.count, total.sum)
-    }
-
-    fn on_timer(&self, _: u64, _: &mut Total, _: &mut Context<Self>) -> Option<Sum> {
-        self.timers.step();
-        None
-    }
-}
-
-/// A sink whose writer has traps.
-#[derive(Clone)]
-struct TrappedSink {
-    collect: Collect<Sum>,
-    traps: Traps,
-}
-
-impl Settle for TrappedSink {
-    fn describe(&self) -> String {
-        self.collect.describe()
-    }
-    fn delivery(&self) -> Delivery {
-        self.collect.delivery()
-    }
-    fn settle(&self, cx: &SettleContext<'_>) -> Result<()> {
-        self.collect.settle(cx)
-    }
-}
-
-impl Sink<Sum> for TrappedSink {
-    type Writer = TrappedWriter;
-
-    fn open(&self, cx: &SinkContext) -> Result<TrappedWriter> {
-        Ok(TrappedWriter { writer: self.collect.open(cx)?, traps: self.traps.clone() })
-    }
-}
-
-struct TrappedWriter {
-    writer: <Collect<Sum> as Sink<Sum>>::Writer,
-    traps: Traps,
-}
-
-impl SinkWriter<Sum> for TrappedWriter {
-    fn write(&mut self, record: Sum) -> Result<()> {
-        self.traps.step("write");
-        self.writer.write(record)
-    }
-    fn flush(&mut self) -> Result<()> {
-        self.traps.step("flush");
-        self.writer.flush()
-    }
-    fn pre_commit(&mut self, snapshot: tidegate::record::SnapshotId) -> Result<Option<Pending>> {
-        self.traps.step("pre-commit");
-        let pending = self.writer.pre_commit(snapshot);
-        self.traps.step("pre-commit, behind it");
-        pending
-    }
-    fn commit(&mut self, pending: &Pending) -> Result<()> {
-        self.traps.step("commit");
-        self.writer.commit(pending)?;
-        self.traps.step("commit, behind it");
-        Ok(())
-    }
-}
-
-/// One trap at one of many places.
-#[derive(Clone)]
-struct Traps {
-    place: &'static str,
-    trap: Trap,
-}
-
-impl Traps {
-    fn step(&self, place: &str) {
-        if place == self.place {
-            self.trap.step();
-        }
-    }
-
-    fn at(&self, place: &str) -> Trap {
-        if place == self.place { self.trap.clone() } else { Trap::after(0) }
-    }
-}
-
-#[test]
-fn a_panic_anywhere_in_the_users_code_restarts_the_job_and_the_results_are_exact() {
-    const COUNT: u64 = 12_000;
-    let mut random = Random::of_test("a_panic_anywhere_in_the_users_code");
-    let places = [
-        ("generate", COUNT),
-        ("map", COUNT),
-        ("key", COUNT),
-        ("operator", COUNT),
-        ("timer", COUNT / 2),
-        ("write", COUNT),
-        ("flush", 20),
-        ("pre-commit", 5),
-        ("pre-commit, behind it", 5),
-        ("commit", 3),
-        ("commit, behind it", 3),
-    ];
-    for (place, steps) in places {
-        for with_snapshots in [true, false] {
-            let traps = Traps { place, trap: Trap::after(1 + random.below(steps)) };
-            let sink = TrappedSink { collect: Collect::new(), traps: traps.clone() };
-            let directory = tempfile::tempdir().unwrap();
-            let workers = 1 + random.below(3) as u32;
-            let options = RunOptions {
-                restart: RestartStrategy::Fixed { attempts: 1, delay: Duration::ZERO },
-                max_rate: std::num::NonZeroU64::new(60_000),
-                ..if with_snapshots { kept_in(directory.path(), workers) } else { options(workers) }
-            };
-            let what = format!("{place}, after {:?}, {workers} workers, {with_snapshots}", traps.trap.0);
-            let summary = run_in_time(options, &StopSignal::by_hand(), |job| {
-                let traps = traps.clone();
-                let (generate, map, key) = (traps.at("generate"), traps.at("map"), traps.at("key"));
-                let generated = Generate::new(COUNT, move |n| {
-                    generate.step();
-                    Number { key: n % 4 + 4 * (n / 4 % 5), n }
-                });
-                job.source("numbers", generated.splits(4))
-                    .map(move |number| {
-                        map.step();
-                        number
-                    })
-                    .key_by(move |number: &Number| {
-                        key.step();
-                        number.key
-                    })
-                    .process("add-up", Trapped { trap: traps.at("operator"), timers: traps.at("timer") })
-                    .sink("sums", sink.clone());
-                Ok(())
-            });
-            let summary = summary.unwrap_or_else(|error| panic!("{what}: {error:#}"));
-            assert_eq!((summary.outcome, summary.restarts), (Outcome::Finished, 1), "{what}");
-            println!("{what}");
-            assert_same(sink.collect.take(), sums(COUNT));
-        }
-    }
-}
-
-#[test]
-fn a_job_that_always_fails_is_given_up_says_where_it_failed_and_leaves_no_thread_behind() {
-    for (restart, attempts) in
-        [(RestartStrategy::None, 1), (RestartStrategy::Fixed { attempts: 3, delay: millis(5) }, 4)]
-    {
-        // Every stage holds one; who is left behind would still have it.
-        let opened = Arc::new(AtomicU32::new(0));
-        let witness = Arc::clone(&opened);
-        let error = run_in_time(RunOptions { restart, ..options(3) }, &StopSignal::by_hand(), move |job| {
-            let sink = Collect::new();
-            job.source("numbers", numbers(50_000))
-                .map(move |number| {
-                    if number.n == 4_321 {
-                        witness.fetch_add(1, Ordering::SeqCst);
-                        panic!("4321 is an unlucky number");
-                    }
-                    number
-                })
-                .key_by(|number| number.key)
-                .process("add-up", AddUp { slow_every: u64::MAX })
-                .sink("sums", sink);
-            Ok(())
-        });
-        let error = error.unwrap_err();
-        let text = format!("{error:#}");
-        assert!(text.contains("source \"numbers\", 1 of 4, record 1081"), "{text}");
-        assert!(text.contains("4321 is an unlucky number") && text.contains("threads.rs:"), "{text}");
-        assert_eq!(error.exit_code(), 1);
-        assert_eq!(opened.load(Ordering::SeqCst), attempts, "{restart}");
-        assert_eq!(Arc::strong_count(&opened), 1, "nothing of the job is left");
-    }
-}
-
-#[test]
-fn a_stop_ends_the_wait_for_a_restart() {
-    let stop = StopSignal::by_hand();
-    let restart = RestartStrategy::Fixed { attempts: 9, delay: secs(3600) };
-    let asked = stop.clone();
-    let error = run_in_time(RunOptions { restart, ..options(2) }, &stop, move |job| {
-        let failing = move |number: Number| -> Number {
-            asked.request();
-            panic!("no {}", number.n)
-        };
-        job.source("numbers", numbers(10)).map(failing).discard();
-        Ok(())
-    });
-    assert!(error.unwrap_err().to_string().contains("no "));
 }
 
 /// What comes of a number: at once, and 10 ms of event time later.

@@ -86,15 +86,15 @@ fn a_job_killed_at_thirty_random_moments_shows_every_session_once() {
     let mut scene = Scene::new(&log);
     for kill in 1..=30 {
         let parallelism = 1 + random.below(3);
-        // At this rate it can't come to its end in 30 times the longest life.
-        let rate = log.lines.len() * 2 / 30;
+        // In no life can it come further than a thirtieth, so that there is work left to be killed at.
+        let life = random.millis(40, 500);
+        let rate = (log.lines.len() as f64 / 30.0 / life.as_secs_f64()) as usize;
         let job = scene.job(parallelism).args(&format!("--max-rate {rate} --snapshot-interval 60ms"));
         let running = job.spawn();
-        sleep(random.millis(40, 500));
+        sleep(life);
         let outcome = running.kill();
         assert_eq!(outcome.signal(), Some(SIGKILL), "it ended before kill {kill}: {outcome}");
         scene.look(&format!("kill {kill}"));
-        eprintln!("DEBUG kill {kill}: {} sessions, snapshot {:?}", scene.seen, std::fs::read_dir(scene.path("snapshots")).unwrap().map(|e| e.unwrap().file_name()).max());
     }
     assert!(scene.has_snapshot() && scene.seen > 0, "the job never came far enough to show anything");
     scene.finish(1 + random.below(3));
