@@ -128,7 +128,7 @@ mod panics {
     #[test]
     fn a_panic_is_reported_with_operator_key_group_and_source_position() {
         let scene = Scene::interrupted(2);
-        let job = scene.safe_job().args("--restore latest --restart none --panic-at seiche --max-rate 20000");
+        let job = scene.safe_job().args("--restore latest --restart none --panic-at seiche --max-rate 5000");
         let input = scene.path("words.txt");
         let names = [
             "operator \"count\"",
@@ -165,7 +165,7 @@ mod panics {
             let panicked = scene.path("panicked");
             let outcome = scene
                 .safe_job()
-                .args(&format!("--restart {strategy} --panic-at seiche --max-rate 20000"))
+                .args(&format!("--restart {strategy} --panic-at seiche --max-rate 5000"))
                 .path("--panicked", &panicked)
                 .run()
                 .success();
@@ -181,7 +181,7 @@ mod panics {
     #[test]
     fn a_job_that_panics_again_and_again_gives_up_after_the_restarts_it_has() {
         let scene = Scene::interrupted(1);
-        let flags = "--restore latest --restart fixed:2,10ms --panic-at seiche --max-rate 20000";
+        let flags = "--restore latest --restart fixed:2,10ms --panic-at seiche --max-rate 5000";
         let outcome = refused(&scene, flags, 1, &["operator \"count\"", "can't stand seiche"]);
         assert_eq!(outcome.stderr.matches("starts again").count(), 2, "{outcome}");
         scene.assert_restorable();
@@ -190,7 +190,7 @@ mod panics {
     #[test]
     fn an_exponential_delay_doubles_up_to_its_maximum() {
         let scene = Scene::interrupted(1);
-        let flags = "--restore latest --restart exponential:10ms,40ms --panic-at seiche --max-rate 50000";
+        let flags = "--restore latest --restart exponential:10ms,40ms --panic-at seiche --max-rate 20000";
         let mut running = scene.safe_job().args(flags).spawn();
         running.until_said("in 40ms");
         let outcome = running.kill();
@@ -271,7 +271,7 @@ mod input {
             let job = Program::faulty().path("--input", &input).path("--output", &scene.path("out"));
             job.path("--snapshot-dir", &scene.snapshots()).args("--snapshot-interval 20ms --restart none")
         };
-        job().args("--max-rate 20000").run().refused(1, &[shown(&input), "beyond line"]);
+        job().args("--max-rate 5000").run().refused(1, &[shown(&input), "beyond line"]);
         fs::write(&input, whole).unwrap();
         job().args("--restore latest").run().success();
         assert_eq!(reader::results(&scene.path("out")).len(), LINES);
@@ -334,9 +334,9 @@ mod promises {
     fn a_job_that_is_asked_to_stop_takes_a_snapshot_and_can_go_on() {
         let scene = Scene::new();
         let mut running =
-            scene.job().path("--snapshot-dir", &scene.snapshots()).args("--max-rate 2000").spawn();
+            scene.job().path("--snapshot-dir", &scene.snapshots()).args("--max-rate 1000").spawn();
         running.until("some work", || scene.path("out").exists());
-        std::thread::sleep(std::time::Duration::from_millis(300));
+        std::thread::sleep(std::time::Duration::from_secs(1));
         let outcome = running.terminate().success();
         assert!(outcome.stderr.contains("stopped"), "{outcome}");
         assert_eq!(scene.complete_snapshots().len(), 1, "it has not been time for another one");
@@ -408,7 +408,7 @@ mod directories {
         let script = "cp -r \"$1\"/. \"$2\" && ls \"$2\" >&2 && shift
             disk=$1 && shift
             head -c 2M /dev/zero >\"$disk/filler\" 2>/dev/null
-            \"$@\" --restart none --max-rate 20000
+            \"$@\" --restart none --max-rate 5000
             code=$?
             rm \"$disk/filler\"
             [ $code = 1 ] || exit 99

@@ -29,6 +29,8 @@ pub struct Scenario {
     /// After how many turns the job is killed, each time anew.
     pub crashes: Vec<usize>,
     pub interval_ms: u64,
+    /// How often it is killed after that, each time just when a snapshot is complete.
+    pub at_snapshots: usize,
 }
 
 impl Scenario {
@@ -41,7 +43,8 @@ impl Scenario {
             })
             .collect();
         let workers = (0..=crashes.len()).map(|_| 1 + random.below(4) as u32).collect();
-        Scenario { seed, workers, crashes, interval_ms: 3 + random.below(20) }
+        let interval_ms = 3 + random.below(20);
+        Scenario { seed, workers, crashes, interval_ms, at_snapshots: random.below(3) as usize }
     }
 
     /// Runs the job that `wire` wires.
@@ -50,6 +53,7 @@ impl Scenario {
         job.seed(self.seed)
             .parallelism(self.workers.iter().copied())
             .crash_after(self.crashes.iter().copied())
+            .crash_at_snapshots(self.at_snapshots)
             .snapshot_interval(millis(self.interval_ms))
             .run()
             .unwrap()

@@ -86,9 +86,9 @@ fn a_job_killed_at_thirty_random_moments_shows_every_session_once() {
     let mut scene = Scene::new(&log);
     for kill in 1..=30 {
         let parallelism = 1 + random.below(3);
-        // In no life can it come further than a thirtieth, so that there is work left to be killed at.
+        // In no life can it come further than a fortieth, so that there is work left to be killed at.
         let life = random.millis(40, 500);
-        let rate = (log.lines.len() as f64 / 30.0 / life.as_secs_f64()) as usize;
+        let rate = (log.lines.len() as f64 / 40.0 / life.as_secs_f64()) as usize;
         let job = scene.job(parallelism).args(&format!("--max-rate {rate} --snapshot-interval 60ms"));
         let running = job.spawn();
         sleep(life);
@@ -103,7 +103,7 @@ fn a_job_killed_at_thirty_random_moments_shows_every_session_once() {
 /// Dies at `point`, going on from where it was; dies there again if it comes there again; and then goes on to the end.
 fn crash_at(log: &Log, point: &str, random: &mut Random) {
     let mut scene = Scene::new(log);
-    let pace = format!("--max-rate {} --snapshot-interval 25ms", log.lines.len());
+    let pace = format!("--max-rate {} --snapshot-interval 25ms", log.lines.len() / 2);
     if point.starts_with(crash::DURING_RESTORE) {
         let mut running = scene.job(2).args(&pace).spawn();
         running.until("a complete snapshot", || scene.has_snapshot());

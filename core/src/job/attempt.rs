@@ -324,7 +324,10 @@ impl<'a> Attempt<'a> {
         self.last_snapshot = Some((snapshot, self.setting.clock.monotonic()));
         self.snapshots += 1;
         if let Some(directory) = self.setting.snapshots {
-            directory.retain(self.setting.options.retain)?;
+            // Too many snapshots are no reason to fail; the next one tries again.
+            if let Err(error) = directory.retain(self.setting.options.retain) {
+                tracing::warn!(%error, "older snapshots can't be removed");
+            }
         }
         Ok(())
     }

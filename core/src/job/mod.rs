@@ -17,6 +17,7 @@ pub mod restart;
 pub mod run;
 pub(crate) mod seed;
 pub mod signals;
+pub(crate) mod start;
 
 pub use builder::{Job, KeyedStream, Stream};
 pub use flags::{JobFlags, RunOptions};

@@ -1,23 +1,20 @@
 //! Runs a job: from the snapshot it is to start from, attempt after attempt, until it is done or may not restart any more.
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::job::RunOptions;
-use crate::job::attempt::{Attempt, Restored, Setting};
+use crate::job::attempt::{Attempt, Setting};
 use crate::job::graph::Graph;
 use crate::job::progress::{Outcome, Progress, ProgressReport, Summary};
 use crate::job::restart::{Decision, Restarts};
 use crate::job::seed::WorkerSeed;
 use crate::job::signals::StopSignal;
+use crate::job::start::Directories;
 use crate::record::SnapshotId;
 use crate::snapshot::coordinator::Ending;
-use crate::snapshot::{RestoreTarget, Snapshot, SnapshotDirectory};
-use crate::source::{self, SplitPosition};
-use crate::state::fjall::StateDirectory;
 use crate::time::Clock;
 
 /// How long the coordinator waits for a report before it looks at the time, the signals and the progress.
@@ -33,6 +30,7 @@ pub fn run(graph: Graph, options: &RunOptions, stop: &StopSignal) -> Result<Summ
     let started = clock.monotonic();
     let directories = Directories::open(&graph, options)?;
     let mut start = directories.start(&graph, options)?;
+    let first_snapshot = directories.next_snapshot(start.id());
     let mut restarts = Restarts::new(options.restart);
     let mut run = Run { records: 0, snapshots: 0, last_snapshot: start.id(), restarts: 0 };
     loop {
@@ -53,12 +51,7 @@ pub fn run(graph: Graph, options: &RunOptions, stop: &StopSignal) -> Result<Summ
             }
             Err(error) => error,
         };
-        start = match (run.last_snapshot, &directories.snapshots) {
-            (Some(id), Some(snapshots)) if run.snapshots > 0 => {
-                Start::Snapshot(Arc::new(Restored::from(Snapshot::open(&snapshots.snapshot_path(id))?)))
-            }
-            _ => start,
-        };
+        start = directories.latest_since(first_snapshot)?.unwrap_or(start);
         match restarts.on_failure(clock.monotonic()) {
             Decision::RestartAfter(delay) if !stop.requested() => {
                 run.restarts += 1;
@@ -92,127 +85,6 @@ pub fn check(graph: &Graph, options: &RunOptions) -> Result<String> {
     let directories = Directories::open(graph, options)?;
     lines.push(format!("starts {}", directories.start(graph, options)?));
     Ok(lines.join("\n"))
-}
-
-/// The directories that a process works with, locked against others.
-struct Directories {
-    state: StateDirectory,
-    snapshots: Option<SnapshotDirectory>,
-}
-
-impl Directories {
-    fn open(graph: &Graph, options: &RunOptions) -> Result<Directories> {
-        if options.snapshot_dir.is_some() {
-            graph.check_exactly_once()?;
-        }
-        let snapshots = options.snapshot_dir.as_deref().map(SnapshotDirectory::open).transpose()?;
-        let state = match &options.state_dir {
-            Some(path) => StateDirectory::open(path)?,
-            None => StateDirectory::temporary()?,
-        };
-        Ok(Directories { state, snapshots })
-    }
-
-    /// Where the flags say that the job starts; a snapshot fits the program.
-    fn start(&self, graph: &Graph, options: &RunOptions) -> Result<Start> {
-        let Some(target) = &options.restore else { return Ok(Start::Beginning) };
-        let snapshot = match (&self.snapshots, target) {
-            (Some(snapshots), target) => snapshots.resolve(target)?,
-            (None, RestoreTarget::Path(path)) => Some(Snapshot::open(path)?),
-            (None, RestoreTarget::Latest | RestoreTarget::Id(_)) => None,
-        };
-        let Some(snapshot) = snapshot else {
-            tracing::warn!("there is no snapshot to restore yet: the job starts from the beginning");
-            return Ok(Start::Beginning);
-        };
-        snapshot.check(&graph.job, &graph.operators())?;
-        check_sources(graph, &snapshot)?;
-        let (taken, asked) = (snapshot.manifest().max_parallelism, options.max_parallelism);
-        if taken != asked {
-            let (taken, asked) = (taken.get(), asked.get());
-            return Err(Error::usage(format!(
-                "snapshot {} was taken with --max-parallelism {taken}, and the job is started with {asked}",
-                snapshot.id()
-            ))
-            .hint(format!(
-                "the number of key groups can't change: start it with --max-parallelism {taken}"
-            )));
-        }
-        Ok(Start::Snapshot(Arc::new(Restored::from(snapshot))))
-    }
-
-    /// The number of the next snapshot: above all that are in the directory, and above the one that is restored.
-    fn next_snapshot(&self, last: Option<SnapshotId>) -> SnapshotId {
-        let after_last = SnapshotId(last.map_or(1, |id| id.0 + 1));
-        self.snapshots.as_ref().map_or(after_last, |snapshots| snapshots.next_id().max(after_last))
-    }
-}
-
-/// A source that the program does not have must have been read to its end. One that was only renamed would otherwise be read
-/// again from its beginning, into state that has it already.
-fn check_sources(graph: &Graph, snapshot: &Snapshot) -> Result<()> {
-    let owners: Vec<String> = graph.sources().map(|(_, name, _)| source::stage::owner(name)).collect();
-    for entry in &snapshot.manifest().entries {
-        let Some(name) = entry.owner.strip_prefix(&source::stage::owner("")) else { continue };
-        if owners.contains(&entry.owner) {
-            continue;
-        }
-        if let SplitPosition::At(offset) = serde_json::from_value(entry.value.clone())? {
-            return Err(Error::failure(format!(
-                "snapshot {} has read {} records of {} of source {name:?}, and this program has no such source",
-                snapshot.id(),
-                offset.records,
-                entry.item
-            ))
-            .hint("a source is known by its name: call it what it was called, or start without --restore"));
-        }
-    }
-    Ok(())
-}
-
-/// Where an attempt starts.
-enum Start {
-    Beginning,
-    Snapshot(Arc<Restored>),
-}
-
-impl Start {
-    fn id(&self) -> Option<SnapshotId> {
-        match self {
-            Start::Beginning => None,
-            Start::Snapshot(restored) => Some(restored.id),
-        }
-    }
-
-    fn restored(&self) -> Option<Arc<Restored>> {
-        match self {
-            Start::Beginning => None,
-            Start::Snapshot(restored) => Some(Arc::clone(restored)),
-        }
-    }
-
-    /// Adds to a failure how to go on, if there is something to go on from.
-    fn hint(&self, error: Error) -> Error {
-        match self {
-            Start::Beginning => error,
-            Start::Snapshot(restored) => error.hint_if_none(format!(
-                "snapshot {} is intact: when the cause is mended, go on with --restore {}",
-                restored.id,
-                restored.path.display()
-            )),
-        }
-    }
-}
-
-impl fmt::Display for Start {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Start::Beginning => f.write_str("from the beginning"),
-            Start::Snapshot(restored) => {
-                write!(f, "from snapshot {} ({})", restored.id, restored.path.display())
-            }
-        }
-    }
 }
 
 /// What is counted over all attempts.

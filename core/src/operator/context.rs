@@ -43,7 +43,9 @@ impl<O: Operator> Context<'_, O> {
     }
 
     /// Sets a timer of this key in event time: it fires when the watermark reaches `at`; if it has already, then with
-    /// the next watermark.
+    /// the next watermark. When a bounded input ends event time is at its end, and every timer is due: an operator that
+    /// sets another one whenever one fires must stop at [`watermark`](Context::watermark) `== EventTime::MAX`, or the
+    /// job never ends (as in Flink).
     pub fn set_timer(&mut self, at: EventTime, payload: O::Timer) -> TimerId {
         self.set(TimeDomain::Event, at, payload)
     }

@@ -40,9 +40,12 @@ pub struct TestJob {
     options: RunOptions,
     seed: u64,
     crashes: Vec<usize>,
+    crashes_at_snapshots: usize,
     parallelisms: Vec<Parallelism>,
-    steps_max: usize,
 }
+
+/// A job that has not ended after so many turns of its workers never will.
+const TURNS_MAX: usize = 10_000_000;
 
 /// What a test run did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -74,8 +77,8 @@ impl TestJob {
             options,
             seed: 0,
             crashes: Vec::new(),
+            crashes_at_snapshots: 0,
             parallelisms: vec![Parallelism::ONE],
-            steps_max: 10_000_000,
         })
     }
 
@@ -113,6 +116,14 @@ impl TestJob {
         self
     }
 
+    /// After the crashes of [`crash_after`](TestJob::crash_after), kills the job so many times just when a snapshot is
+    /// complete and no sink has committed, and restores it from that snapshot.
+    #[must_use]
+    pub fn crash_at_snapshots(mut self, times: usize) -> TestJob {
+        self.crashes_at_snapshots = times;
+        self
+    }
+
     /// Runs the job to the end of its input.
     ///
     /// # Errors
@@ -142,31 +153,53 @@ impl TestJob {
             };
             let (mut attempt, seeds) = Attempt::prepare(setting, true)?;
             let workers = seeds.into_iter().map(|seed| seed.grow()).collect::<Result<Vec<_>>>()?;
-            let turns = crashes.next();
-            let ended =
-                drive(&mut attempt, workers, turns.unwrap_or(self.steps_max), &clock, &mut random, &mut run);
+            let crash = match crashes.next() {
+                Some(turns) => Crash::AfterTurns(turns),
+                None if self.crashes_at_snapshots > 0 => {
+                    self.crashes_at_snapshots -= 1;
+                    Crash::AtSnapshot
+                }
+                None => Crash::Never,
+            };
+            let ended = drive(&mut attempt, workers, crash, &clock, &mut random, &mut run);
             run.snapshots += attempt.snapshots;
             attempt.end();
-            match (ended?, turns) {
-                (true, _) => return Ok(run),
-                (false, Some(_)) => run.crashes += 1,
-                (false, None) => return Err(Error::failure("the job has not come to an end")),
+            match ended? {
+                Ended::Finished => return Ok(run),
+                Ended::Crashed => run.crashes += 1,
             }
         }
     }
 }
 
-/// Gives turns until the job has ended, or `turns` have been given. Whether it has ended.
+/// When an attempt is killed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Crash {
+    /// It may run to its end.
+    Never,
+    /// After so many turns.
+    AfterTurns(usize),
+    /// When a snapshot is complete, unless it is the last: behind that one there is nothing to lose.
+    AtSnapshot,
+}
+
+/// How an attempt ended.
+enum Ended {
+    Finished,
+    Crashed,
+}
+
+/// Gives turns until the job has ended or is to be killed.
 fn drive(
     attempt: &mut Attempt<'_>,
     mut workers: Vec<Worker>,
-    turns: usize,
+    crash: Crash,
     clock: &Clock,
     random: &mut Random,
     run: &mut TestRun,
-) -> Result<bool> {
+) -> Result<Ended> {
     let round = workers.len().max(1);
-    for turn in 1..=turns {
+    for turn in 1..=TURNS_MAX {
         run.turns += 1;
         if turn % round == 0 {
             clock.set(clock.now() + ROUND);
@@ -179,10 +212,18 @@ fn drive(
         }
         attempt.drive(Duration::ZERO)?;
         if attempt.is_finished() && workers.is_empty() {
-            return Ok(true);
+            return Ok(Ended::Finished);
+        }
+        let crashes = match crash {
+            Crash::Never => false,
+            Crash::AfterTurns(turns) => turn >= turns,
+            Crash::AtSnapshot => attempt.snapshots > 0 && attempt.ending().is_none(),
+        };
+        if crashes {
+            return Ok(Ended::Crashed);
         }
     }
-    Ok(false)
+    Err(Error::failure(format!("the job has not come to an end after {TURNS_MAX} turns")))
 }
 
 /// SplitMix64: a generator that a seed decides.
