@@ -6,7 +6,7 @@
 use std::any::Any;
 use std::marker::PhantomData;
 
-use super::{Fill, Head, Signal, Step};
+use super::{Fill, Gather, Head, Signal, Step};
 use crate::error::Result;
 use crate::record::{
     BATCH_SIZE, Barrier, Batch, EdgeIndex, Element, Origin, Outbox, SnapshotId, Target, Timed,
@@ -27,7 +27,11 @@ impl<T> LocalEdge<T> {
     }
 }
 
-impl<T: Send + 'static> LocalEdge<T> {
+impl<T: Send + 'static> Gather for LocalEdge<T> {
+    fn edge(&self) -> EdgeIndex {
+        self.edge
+    }
+
     fn hand_on(&mut self, fill: Fill, out: &mut Outbox) {
         self.origin = self.origin.merge(out.origin);
         if self.gathered.is_empty() || (fill == Fill::Full && self.gathered.len() < BATCH_SIZE) {
@@ -50,22 +54,7 @@ impl<T: Send + 'static> Step<T> for LocalEdge<T> {
     }
 
     fn signal(&mut self, signal: &mut Signal<'_>, out: &mut Outbox) -> Result<()> {
-        match signal {
-            Signal::Flush(fill) => self.hand_on(*fill, out),
-            Signal::Watermark(watermark) => {
-                self.hand_on(Fill::Any, out);
-                out.put(self.edge, Target::Everywhere, Element::Watermark(*watermark));
-            }
-            Signal::Barrier(barrier, _) => {
-                self.hand_on(Fill::Any, out);
-                out.put(self.edge, Target::Everywhere, Element::Barrier(*barrier));
-            }
-            Signal::Open(_)
-            | Signal::Restore(_)
-            | Signal::Split(_)
-            | Signal::SplitEnd(_)
-            | Signal::Commit(_) => {}
-        }
+        self.pass_on(signal, out);
         Ok(())
     }
 }
@@ -116,10 +105,6 @@ impl<T: Send + 'static, N: Step<T>> Stage for LocalStage<T, N> {
 
     fn advance_watermark(&mut self, watermark: EventTime, out: &mut Outbox) -> Result<()> {
         self.next.signal(&mut Signal::Watermark(watermark), out)
-    }
-
-    fn advance_processing_time(&mut self, _now: EventTime, _out: &mut Outbox) -> Result<()> {
-        Ok(())
     }
 
     fn flush(&mut self, fill: Fill, out: &mut Outbox) -> Result<()> {

@@ -6,7 +6,7 @@
 
 use std::marker::PhantomData;
 
-use crate::chain::{Fill, Signal, Step};
+use crate::chain::{Fill, Gather, Signal, Step};
 use crate::error::Result;
 use crate::key::{Key, KeyGroup, KeyHash, MaxParallelism};
 use crate::record::{BATCH_SIZE, Batch, EdgeIndex, Element, Origin, Outbox, Routed, Target};
@@ -97,6 +97,12 @@ impl<A: KeyAccess<T>, T: Send + 'static> Partition<A, T> {
             self.owners = cx.max_parallelism.all().iter().map(owner).collect();
         }
     }
+}
+
+impl<A: KeyAccess<T>, T: Send + 'static> Gather for Partition<A, T> {
+    fn edge(&self) -> EdgeIndex {
+        self.edge
+    }
 
     fn hand_on(&mut self, fill: Fill, out: &mut Outbox) {
         self.origin = self.origin.merge(out.origin);
@@ -127,19 +133,10 @@ impl<A: KeyAccess<T>, T: Send + 'static> Step<T> for Partition<A, T> {
     }
 
     fn signal(&mut self, signal: &mut Signal<'_>, out: &mut Outbox) -> Result<()> {
-        match signal {
-            Signal::Open(cx) => self.open(cx),
-            Signal::Flush(fill) => self.hand_on(*fill, out),
-            Signal::Watermark(watermark) => {
-                self.hand_on(Fill::Any, out);
-                out.put(self.edge, Target::Everywhere, Element::Watermark(*watermark));
-            }
-            Signal::Barrier(barrier, _) => {
-                self.hand_on(Fill::Any, out);
-                out.put(self.edge, Target::Everywhere, Element::Barrier(*barrier));
-            }
-            Signal::Restore(_) | Signal::Split(_) | Signal::SplitEnd(_) | Signal::Commit(_) => {}
+        if let Signal::Open(cx) = signal {
+            self.open(cx);
         }
+        self.pass_on(signal, out);
         Ok(())
     }
 }

@@ -169,11 +169,11 @@ impl<'j, T: 'static, H: Head<Out = T>> Stream<'j, T, H> {
     }
 
     /// [`event_time`](Stream::event_time) for records that say themselves when they happened: `#[event(time = field)]`.
-    pub fn watermarks(self, watermarks: Watermarks) -> Stream<'j, T, EventTimeHead<H, TimeOf<T>>>
+    pub fn watermarks(self, watermarks: Watermarks) -> Stream<'j, T, impl Head<Out = T>>
     where
         T: Event,
     {
-        self.event_time(T::event_time as TimeOf<T>, watermarks)
+        self.event_time(|record: &T| record.event_time(), watermarks)
     }
 
     /// Brings the records of each key together: what follows sees all records of a key in one place and in order. The
@@ -243,9 +243,6 @@ impl<'j, T: 'static, H: Head<Out = T>> Stream<'j, T, H> {
 
 /// What [`Stream::try_map`] lets pass.
 pub type TryMapped<'j, H, F, U, E> = Stream<'j, U, TryMapHead<H, F, U, E>>;
-
-/// Reads the event time of a record.
-type TimeOf<T> = fn(&T) -> EventTime;
 
 /// What only a keyed stream is: never implemented for a [`Stream`], so that the compiler can say what is missing.
 #[diagnostic::on_unimplemented(

@@ -167,10 +167,6 @@ impl<S: Source, N: Step<S::Item>> Stage for SourceStage<S, N> {
         self.next.signal(&mut Signal::Watermark(watermark), out)
     }
 
-    fn advance_processing_time(&mut self, _now: EventTime, _out: &mut Outbox) -> Result<()> {
-        Ok(())
-    }
-
     fn flush(&mut self, fill: Fill, out: &mut Outbox) -> Result<()> {
         out.origin = self.current;
         self.next.signal(&mut Signal::Flush(fill), out)
