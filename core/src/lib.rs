@@ -21,6 +21,7 @@ pub mod record;
 pub mod sink;
 pub mod snapshot;
 pub mod source;
+pub(crate) mod spares;
 pub mod state;
 pub mod task;
 pub mod testing;

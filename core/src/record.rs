@@ -8,6 +8,7 @@ use std::any::Any;
 use serde::{Deserialize, Serialize};
 
 use crate::key::{KeyHash, SubtaskIndex};
+use crate::spares::Spares;
 use crate::time::EventTime;
 
 /// What a channel carries.
@@ -137,6 +138,8 @@ pub enum Target {
 pub struct Outbox {
     /// Which source records the batches that are put out were made from.
     pub origin: Origin,
+    /// Vectors for the batches that are put out.
+    pub(crate) spares: Spares,
     elements: Vec<(EdgeIndex, Target, Element)>,
 }
 

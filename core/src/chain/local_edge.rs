@@ -37,7 +37,7 @@ impl<T: Send + 'static> Gather for LocalEdge<T> {
         if self.gathered.is_empty() || (fill == Fill::Full && self.gathered.len() < BATCH_SIZE) {
             return;
         }
-        let records = std::mem::take(&mut self.gathered);
+        let records = std::mem::replace(&mut self.gathered, out.spares.take());
         let batch = Batch {
             len: records.len(),
             records: Box::new(records),
@@ -97,9 +97,11 @@ impl<T: Send + 'static, N: Step<T>> Stage for LocalStage<T, N> {
     fn process(&mut self, batch: Batch, out: &mut Outbox) -> Result<()> {
         self.origin = batch.origin;
         out.origin = batch.origin;
-        for record in downcast::<Timed<T>>(batch.records) {
-            self.next.push(record.value, record.at);
+        let mut records = downcast::<Timed<T>>(batch.records);
+        for Timed { value, at } in records.drain(..) {
+            self.next.push(value, at);
         }
+        out.spares.put(records);
         Ok(())
     }
 

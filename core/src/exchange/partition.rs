@@ -110,7 +110,7 @@ impl<A: KeyAccess<T>, T: Send + 'static> Gather for Partition<A, T> {
             if gathered.is_empty() || (fill == Fill::Full && gathered.len() < BATCH_SIZE) {
                 continue;
             }
-            let records = std::mem::replace(gathered, Vec::with_capacity(BATCH_SIZE));
+            let records = std::mem::replace(gathered, out.spares.take());
             let batch = Batch { len: records.len(), records: Box::new(records), origin: self.origin };
             out.put(self.edge, Target::Subtask(crate::key::SubtaskIndex(subtask)), Element::Batch(batch));
         }

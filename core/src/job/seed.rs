@@ -90,16 +90,10 @@ impl WorkerSeed {
                 }
             };
             let id = TaskId { stage: index, subtask: self.subtask };
-            tasks.push(Task {
-                id,
-                stage,
-                state,
-                output,
-                outbox: Outbox::default(),
-                flushed_at: Duration::ZERO,
-            });
+            tasks.push(Task { id, stage, state, output, flushed_at: Duration::ZERO });
         }
         Ok(Worker {
+            outbox: Outbox::default(),
             tasks,
             commands: self.commands,
             reports: self.reports,

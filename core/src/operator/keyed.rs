@@ -219,14 +219,15 @@ where
         let working = self.working.as_mut().expect(OPEN);
         (working.origin, out.origin) = (batch.origin, batch.origin);
         let operator = &*self.operator;
-        for record in downcast::<Routed<A::Carried, O::In>>(batch.records) {
-            let Routed { hash, carried, value, at } = record;
+        let mut records = downcast::<Routed<A::Carried, O::In>>(batch.records);
+        for Routed { hash, carried, value, at } in records.drain(..) {
             working.current = Some(hash);
             let row = working.table.row(hash, self.access.key(&value, &carried))?;
             working.time.visit(row, at, (&mut self.next, &mut self.side), |state, cx, out, side| {
                 operator.on_event(value, state, cx, out, side);
             });
         }
+        out.spares.put(records);
         working.table.settle()
     }
 

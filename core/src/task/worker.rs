@@ -80,7 +80,6 @@ pub(crate) struct Task {
     pub stage: Box<dyn Stage>,
     pub state: TaskState,
     pub output: OutputGate,
-    pub outbox: Outbox,
     /// When gathered records were last handed on.
     pub flushed_at: Duration,
 }
@@ -108,6 +107,8 @@ enum Turn {
 
 /// One thread's share of a job.
 pub(crate) struct Worker {
+    /// What the task that is being driven puts out; empty between two tasks.
+    pub outbox: Outbox,
     pub tasks: Vec<Task>,
     pub commands: Receiver<Command>,
     pub reports: Sender<Report>,
@@ -196,7 +197,7 @@ impl Worker {
     fn commit(&mut self, snapshot: SnapshotId) -> Result<()> {
         for index in 0..self.tasks.len() {
             self.drive(index, |stage, out| stage.commit(snapshot, out))?;
-            self.tasks[index].send(&self.watermarks);
+            self.send(index);
             let _ = self.reports.send(Report::Committed(self.tasks[index].id, snapshot));
         }
         Ok(())
@@ -206,8 +207,8 @@ impl Worker {
     fn snapshot(&mut self, index: usize, barrier: Barrier) -> Result<()> {
         let part = StageSnapshot::new(self.snapshot_path.is_some());
         let part = self.drive(index, |stage, out| stage.snapshot(barrier, part, out))?;
+        self.send(index);
         let task = &mut self.tasks[index];
-        task.send(&self.watermarks);
         if barrier.kind == BarrierKind::Last {
             task.state = TaskState::Drained;
         }
@@ -252,7 +253,7 @@ impl Worker {
             };
             self.drive(index, |stage, out| stage.flush(fill, out))?;
         }
-        self.tasks[index].send(&self.watermarks);
+        self.send(index);
         Ok(if fired == Turn::Busy { fired } else { turn })
     }
 
@@ -291,35 +292,34 @@ impl Worker {
         Ok(Turn::Busy)
     }
 
+    /// Sends what a task has put out.
+    fn send(&mut self, index: usize) {
+        if self.outbox.is_empty() {
+            return;
+        }
+        let task = &mut self.tasks[index];
+        if matches!(task.state, TaskState::Reading | TaskState::Exhausted)
+            && let Some(watermark) = self.outbox.last_watermark()
+        {
+            self.watermarks.advance(task.id.subtask, watermark);
+        }
+        task.output.send(&mut self.outbox);
+    }
+
     /// Calls a stage. Its panic is an error that says where it happened.
     fn drive<T>(
         &mut self,
         index: usize,
         call: impl FnOnce(&mut dyn Stage, &mut Outbox) -> Result<T>,
     ) -> Result<T> {
-        let Task { id, stage, outbox, .. } = &mut self.tasks[index];
-        match panic::catch(|| call(&mut **stage, outbox)) {
+        let Task { id, stage, .. } = &mut self.tasks[index];
+        match panic::catch(|| call(&mut **stage, &mut self.outbox)) {
             Ok(result) => result,
             Err(panic) => {
                 let place = (self.describe)(id.stage, stage.whereabouts());
                 Err(Error::failure(format!("{place} panicked: {panic}")))
             }
         }
-    }
-}
-
-impl Task {
-    /// Sends what the stage put out.
-    fn send(&mut self, watermarks: &WatermarkMetrics) {
-        if self.outbox.is_empty() {
-            return;
-        }
-        if matches!(self.state, TaskState::Reading | TaskState::Exhausted)
-            && let Some(watermark) = self.outbox.last_watermark()
-        {
-            watermarks.advance(self.id.subtask, watermark);
-        }
-        self.output.send(&mut self.outbox);
     }
 }
 
