@@ -15,7 +15,7 @@ use crate::operator::emit::Emitter;
 use crate::operator::timers::{FrozenTimer, TimeDomain, Timer, Timers};
 use crate::operator::{KeyOf, Operator};
 use crate::record::{Barrier, Batch, EdgeIndex, Origin, Outbox, Routed, SnapshotId};
-use crate::state::fjall::FrozenStore;
+use crate::state::frozen::FrozenTable;
 use crate::state::table::{Row, StateTable};
 use crate::state::{Describe, State};
 use crate::task::stage::{
@@ -271,7 +271,7 @@ where
         snapshot.put(&owner, "next timer", working.time.timers.next_number())?;
         if snapshot.with_state {
             let rows = FrozenOperator {
-                store: working.table.freeze()?,
+                table: working.table.freeze()?,
                 timers: working.time.timers.freeze(working.cx.max_parallelism)?,
             };
             snapshot.keyed.push(FrozenState {
@@ -300,14 +300,14 @@ where
 
 /// The frozen rows and timers of an operator.
 struct FrozenOperator {
-    store: FrozenStore,
+    table: FrozenTable,
     timers: Vec<FrozenTimer>,
 }
 
 impl FrozenRows for FrozenOperator {
     fn visit(&self, each: &mut dyn FnMut(StateRow<'_>) -> Result<()>) -> Result<()> {
         let mut timers = self.timers.iter().map(FrozenTimer::row).peekable();
-        self.store.visit(&mut |group, key, value| {
+        self.table.visit(&mut |group, key, value| {
             while let Some(timer) = timers.next_if(|timer| timer.group < group) {
                 each(timer)?;
             }

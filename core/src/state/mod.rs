@@ -5,6 +5,7 @@
 //! The [`schema`] is what a snapshot says of it, so that a restore can tell precisely what changed.
 
 pub mod fjall;
+pub(crate) mod frozen;
 pub mod schema;
 pub(crate) mod table;
 

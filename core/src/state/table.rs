@@ -2,8 +2,9 @@
 //!
 //! A record finds the row of its key by one probe of a hash table, with the hash that came with it. A row that is not in
 //! memory is read from the store, if the store can have it at all; a new key starts from `Default`. Changed rows are
-//! written to the store at a barrier, or when the table is full and they have not been used for a while. So a job whose
-//! keys fit in memory works at the speed of memory, and one whose keys do not still works.
+//! encoded at a barrier and written to the store by whoever writes the snapshot ([`frozen`](super::frozen)), or written here
+//! when the table is full and they have not been used for a while. So a job whose keys fit in memory works at the speed of
+//! memory, and one whose keys do not still works.
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
@@ -11,7 +12,8 @@ use hashbrown::hash_table::Entry;
 use crate::error::{Error, Result};
 use crate::key::{Key, KeyHash, MaxParallelism};
 use crate::state::State;
-use crate::state::fjall::{FrozenStore, Ingest, RowStore, WriteBatch};
+use crate::state::fjall::{Ingest, RowStore};
+use crate::state::frozen::{Changes, FrozenTable, InFlight};
 
 /// How many rows an operator keeps in memory per subtask before it lets go of those that were not used lately.
 const ROWS_IN_MEMORY: usize = 1 << 20;
@@ -26,6 +28,8 @@ pub(crate) struct StateTable<S: State> {
     store_has_more: bool,
     max_parallelism: MaxParallelism,
     scratch: Vec<u8>,
+    /// Whether what was frozen at the last barrier is still on its way into the store.
+    in_flight: InFlight,
 }
 
 /// The state of one key.
@@ -46,6 +50,8 @@ enum Status {
     Changed,
     /// Cleared; the store may still have a state, which must go.
     Cleared,
+    /// Cleared, and the store has been told, or will be by what is in flight: the row stands here only until then.
+    Gone,
 }
 
 impl<S: State> Row<S> {
@@ -89,6 +95,7 @@ impl<S: State> StateTable<S> {
             store_has_more: false,
             max_parallelism,
             scratch: Vec::new(),
+            in_flight: InFlight::default(),
         }
     }
 
@@ -135,7 +142,12 @@ impl<S: State> StateTable<S> {
     /// Second chance (Corbató 1968): a row used since the last time stays; if all were, half of them go anyway.
     #[cold]
     fn evict(&mut self) -> Result<()> {
-        self.write_back()?;
+        if self.in_flight.is_set() {
+            // A row that left now could not be found again: the store does not have it yet.
+            return Ok(());
+        }
+        self.changes()?.write(&self.store)?;
+        self.rows.retain(|row| row.status != Status::Gone);
         let rows_max = self.rows_max;
         self.rows.retain(|row| std::mem::replace(&mut row.used, false));
         let mut spare = self.rows.len().saturating_sub(rows_max / 2);
@@ -150,28 +162,34 @@ impl<S: State> StateTable<S> {
         Ok(())
     }
 
-    /// Brings the store up to date with the rows in memory, and drops cleared rows.
-    fn write_back(&mut self) -> Result<()> {
-        let mut batch = self.store.batch();
-        for row in self.rows.iter_mut().filter(|row| row.status != Status::Clean) {
-            write(row, &mut batch, self.max_parallelism, &mut self.scratch)?;
+    /// Encodes what differs from the store; from here on it counts as written.
+    fn changes(&mut self) -> Result<Changes> {
+        self.rows.retain(|row| row.status != Status::Gone);
+        let mut changes = Changes::default();
+        for row in &mut self.rows {
+            let (state, becomes) = match row.status {
+                Status::Clean | Status::Gone => continue,
+                Status::Changed => (Some(&row.state), Status::Clean),
+                Status::Cleared => (None, Status::Gone),
+            };
+            changes.add(row.hash.group(self.max_parallelism), &row.key, state)?;
+            row.status = becomes;
         }
-        batch.commit()?;
-        self.rows.retain(|row| {
-            let cleared = row.status == Status::Cleared;
-            row.status = Status::Clean;
-            !cleared
-        });
-        Ok(())
+        Ok(changes)
     }
 
-    /// The rows as they are now, readable from another thread.
+    /// The rows as they are now, readable from another thread. It must have been read before the next time.
     ///
     /// # Errors
-    /// If changed rows can't be written to the store.
-    pub fn freeze(&mut self) -> Result<FrozenStore> {
-        self.write_back()?;
-        Ok(self.store.freeze())
+    /// If a state can't be encoded, or what was frozen last was never read.
+    pub fn freeze(&mut self) -> Result<FrozenTable> {
+        if self.in_flight.set() {
+            return Err(Error::failure(format!(
+                "what operator {:?} froze for the snapshot before was never written",
+                self.operator
+            )));
+        }
+        Ok(FrozenTable::new(self.store.clone(), self.changes()?, self.in_flight.clone()))
     }
 
     /// Begins to fill the empty store with the rows of a snapshot; they are decoded when their key's next record comes.
@@ -182,27 +200,6 @@ impl<S: State> StateTable<S> {
         self.store_has_more = true;
         self.store.ingest()
     }
-}
-
-fn write<S: State>(
-    row: &Row<S>,
-    batch: &mut WriteBatch<'_>,
-    max_parallelism: MaxParallelism,
-    scratch: &mut Vec<u8>,
-) -> Result<()> {
-    let group = row.hash.group(max_parallelism);
-    scratch.clear();
-    row.key.encode(scratch);
-    if row.status == Status::Cleared {
-        batch.remove(group, scratch);
-        return Ok(());
-    }
-    let key_length = scratch.len();
-    let mut bytes = postcard::to_extend(&row.state, std::mem::take(scratch))?;
-    let (key, state) = bytes.split_at(key_length);
-    batch.put(group, key, state);
-    std::mem::swap(scratch, &mut bytes);
-    Ok(())
 }
 
 #[cold]
@@ -290,7 +287,7 @@ mod tests {
         fn begin_anew(&mut self, rows_max: usize) {
             let keys: Vec<u64> = self.model.keys().copied().collect();
             keys.into_iter().for_each(|key| self.clear(key));
-            self.table.write_back().unwrap();
+            self.table.changes().unwrap().write(&self.table.store).unwrap();
             self.table.rows.clear();
             self.table.store_has_more = false;
             (self.rows_max, self.table.rows_max) = (rows_max, rows_max);
@@ -399,5 +396,24 @@ mod tests {
         pair.table.settle().unwrap();
         assert_eq!(pair.table.rows.len(), 7);
         assert!(pair.table.rows.iter().any(|row| row.key == kept[0]));
+    }
+
+    #[test]
+    fn as_long_as_frozen_rows_are_not_written_none_leaves_memory_and_a_cleared_one_stays_cleared() {
+        let mut pair = Pair::new(2);
+        pair.add(1, 5);
+        pair.check_frozen();
+        pair.clear(1);
+        (2..8).for_each(|key| pair.add(key, key));
+        let frozen = pair.table.freeze().unwrap();
+        pair.table.settle().unwrap();
+        assert_eq!(pair.table.rows.len(), 8, "keys 0 to 7");
+        // The store still has key 1; a record of it must not find that.
+        pair.add(1, 1);
+        assert!(pair.table.freeze().is_err(), "a snapshot that would miss rows is not begun");
+        frozen.visit(&mut |_, _, _| Ok(())).unwrap();
+        pair.table.settle().unwrap();
+        assert!(pair.table.rows.len() <= 2);
+        pair.check_frozen();
     }
 }

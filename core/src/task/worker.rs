@@ -205,8 +205,11 @@ impl Worker {
 
     /// Takes a task's part of the snapshot and hands the barrier on.
     fn snapshot(&mut self, index: usize, barrier: Barrier) -> Result<()> {
+        let began = self.clock.monotonic();
         let part = StageSnapshot::new(self.snapshot_path.is_some());
         let part = self.drive(index, |stage, out| stage.snapshot(barrier, part, out))?;
+        let pause = self.clock.monotonic().saturating_sub(began);
+        tracing::debug!(task = ?self.tasks[index].id, snapshot = barrier.snapshot.0, ?pause, "frozen");
         self.send(index);
         let task = &mut self.tasks[index];
         if barrier.kind == BarrierKind::Last {

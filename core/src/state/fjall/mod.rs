@@ -83,7 +83,8 @@ impl std::fmt::Debug for WorkingCopy {
     }
 }
 
-/// The rows of one operator in one subtask.
+/// The rows of one operator in one subtask. Clones are the same store.
+#[derive(Clone)]
 pub struct RowStore {
     keyspace: fjall::Keyspace,
     working_copy: WorkingCopy,
