@@ -10,7 +10,7 @@ use std::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::state::Describe;
+use crate::state::schema::Describe;
 
 /// What a stream can be keyed by. Equal keys have equal canonical bytes and different keys different ones.
 ///

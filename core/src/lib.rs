@@ -1,21 +1,25 @@
 //! Stateful stream processing, compiled.
 //!
 //! The modules, in the way of a record: a [`source`] reads it, a [`chain`] of steps transforms it, an [`exchange`] takes it
-//! to the worker that owns its [`key`](mod@key), an [`operator`](mod@operator) updates its [`state`](mod@state), a [`sink`] writes it. The way of a barrier:
-//! the coordinator in [`snapshot`] has it injected at the sources; it is aligned in [`exchange`]; every stage freezes its
-//! part; `snapshot` writes the parts and completes them; the sinks commit. [`task`] drives stages; [`job`](mod@job) puts it together.
+//! to the worker that owns its [`key`](mod@key), an [`operator`](mod@operator) updates its [`state`](mod@state), a
+//! [`sink`] writes it. The way of a barrier: the coordinator in [`snapshot`] has it injected at the sources; it is aligned
+//! in [`exchange`]; every stage freezes its part; `snapshot` writes the parts and completes them; the sinks commit.
+//! [`task`] drives stages; [`job`](mod@job) puts it all together.
 //!
-//! Who depends on whom: `time`, `key`, `error`, `record` on nothing above them; `chain` and `exchange` on those; `source`,
-//! `operator`, `sink` on `chain`; `task` on all of these; nobody imports `job` but `testing` and the generated `main`.
+//! Who depends on whom: `time`, `key`, `error`, `record`, `outbox` and `files` on nothing above them; `chain` and `exchange`
+//! on those; `source`, `operator` and `sink` on `chain`; `task` on all of these; nobody imports `job` but `testing` and the
+//! generated `main`.
 
 #[doc(hidden)]
 pub mod __rt;
 pub mod chain;
 pub mod error;
 pub(crate) mod exchange;
+pub(crate) mod files;
 pub mod job;
 pub mod key;
 pub mod operator;
+pub mod outbox;
 pub mod prelude;
 pub mod record;
 pub mod sink;

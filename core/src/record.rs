@@ -7,8 +7,7 @@ use std::any::Any;
 
 use serde::{Deserialize, Serialize};
 
-use crate::key::{KeyHash, SubtaskIndex};
-use crate::spares::Spares;
+use crate::key::KeyHash;
 use crate::time::EventTime;
 
 /// What a channel carries.
@@ -43,6 +42,15 @@ pub const BATCH_SIZE: usize = 1024;
 pub trait Event {
     /// When it happened.
     fn event_time(&self) -> EventTime;
+}
+
+/// How full a gathered batch must be for its stage to hand it on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fill {
+    /// Only full ones: more input is waiting.
+    Full,
+    /// Any: the input is idle, or has been kept waiting long enough.
+    Any,
 }
 
 /// A record and the event time it carries; [`EventTime::MIN`] if it has not been given one.
@@ -119,48 +127,3 @@ impl Origin {
 /// A split among all splits of the job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SplitNumber(pub u32);
-
-/// An edge of the job's graph, from an output of one stage to an input of another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EdgeIndex(pub u32);
-
-/// Where an element that a stage put out is to go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// To one subtask of the stage at the end of the edge.
-    Subtask(SubtaskIndex),
-    /// To all of them: watermarks and barriers.
-    Everywhere,
-}
-
-/// What a stage has put out and its driver has not yet sent: in order.
-#[derive(Default)]
-pub struct Outbox {
-    /// Which source records the batches that are put out were made from.
-    pub origin: Origin,
-    /// Vectors for the batches that are put out.
-    pub(crate) spares: Spares,
-    elements: Vec<(EdgeIndex, Target, Element)>,
-}
-
-impl Outbox {
-    /// Adds an element behind those that are there.
-    pub fn put(&mut self, edge: EdgeIndex, target: Target, element: Element) {
-        self.elements.push((edge, target, element));
-    }
-
-    /// Takes everything, in order.
-    pub fn drain(&mut self) -> impl Iterator<Item = (EdgeIndex, Target, Element)> + '_ {
-        self.elements.drain(..)
-    }
-
-    /// What is to be sent, in order.
-    pub fn elements(&self) -> impl DoubleEndedIterator<Item = &Element> {
-        self.elements.iter().map(|(_, _, element)| element)
-    }
-
-    /// Whether there is nothing to send.
-    pub fn is_empty(&self) -> bool {
-        self.elements.is_empty()
-    }
-}

@@ -2,7 +2,7 @@
 
 use super::{Signal, Step};
 use crate::error::Result;
-use crate::record::Outbox;
+use crate::outbox::Outbox;
 use crate::time::EventTime;
 
 /// Drops every record.

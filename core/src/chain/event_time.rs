@@ -5,7 +5,7 @@
 
 use super::{Head, Signal, Step};
 use crate::error::Result;
-use crate::record::Outbox;
+use crate::outbox::Outbox;
 use crate::source::{SplitId, SplitWatermarks, Watermarks};
 use crate::task::stage::Stage;
 use crate::time::EventTime;

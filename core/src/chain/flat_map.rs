@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use super::{Head, Signal, Step};
 use crate::error::Result;
-use crate::record::Outbox;
+use crate::outbox::Outbox;
 use crate::task::stage::Stage;
 use crate::time::EventTime;
 

@@ -1,7 +1,9 @@
 //! The ends of a chain that lead to another stage: records are gathered, and whatever is rarer goes behind them.
 
-use super::{Fill, Signal};
-use crate::record::{EdgeIndex, Element, Outbox, Target};
+use super::Signal;
+use crate::outbox::{EdgeIndex, Outbox, Target};
+use crate::record::Element;
+use crate::record::Fill;
 
 /// A step that gathers records for the stage at the other end of an edge.
 pub(crate) trait Gather {

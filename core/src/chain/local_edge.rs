@@ -6,12 +6,13 @@
 use std::any::Any;
 use std::marker::PhantomData;
 
-use super::{Fill, Gather, Head, Signal, Step};
+use super::{Gather, Head, Signal, Step};
 use crate::error::Result;
-use crate::record::{
-    BATCH_SIZE, Barrier, Batch, EdgeIndex, Element, Origin, Outbox, SnapshotId, Target, Timed,
-};
-use crate::task::stage::{RestoredState, Stage, StageContext, StageSnapshot, Whereabouts};
+use crate::outbox::{EdgeIndex, Outbox, Target};
+use crate::record::Fill;
+use crate::record::{BATCH_SIZE, Barrier, Batch, Element, Origin, SnapshotId, Timed};
+use crate::snapshot::part::{RestoredState, StageSnapshot};
+use crate::task::stage::{Stage, StageContext, Whereabouts};
 use crate::time::EventTime;
 
 /// Gathers records for the stage at the other end of a local edge.

@@ -27,9 +27,11 @@ pub(crate) use tee::TeeHead;
 pub(crate) use try_map::TryMapHead;
 
 use crate::error::Result;
-use crate::record::{Barrier, Outbox, SnapshotId};
+use crate::outbox::Outbox;
+use crate::record::{Barrier, Fill, SnapshotId};
+use crate::snapshot::part::{RestoredState, StageSnapshot};
 use crate::source::SplitId;
-use crate::task::stage::{RestoredState, Stage, StageContext, StageSnapshot};
+use crate::task::stage::{Stage, StageContext};
 use crate::time::EventTime;
 
 /// One step of a chain: takes records of type `T`.
@@ -62,15 +64,6 @@ pub enum Signal<'a> {
     Barrier(Barrier, &'a mut StageSnapshot),
     /// The snapshot is complete: what was pre-committed for it may be seen.
     Commit(SnapshotId),
-}
-
-/// How full a gathered batch must be for its stage to hand it on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fill {
-    /// Only full ones: more input is waiting.
-    Full,
-    /// Any: the input is idle, or has been kept waiting long enough.
-    Any,
 }
 
 /// The recipe of a chain up to some point. Given the rest, it builds the stage.

@@ -2,7 +2,7 @@
 
 use super::{Head, LocalEdge, Signal, Step};
 use crate::error::Result;
-use crate::record::{EdgeIndex, Outbox};
+use crate::outbox::{EdgeIndex, Outbox};
 use crate::task::stage::Stage;
 use crate::time::EventTime;
 

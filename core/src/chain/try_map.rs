@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use super::{Head, LocalEdge, Signal, Step};
 use crate::error::Result;
-use crate::record::{EdgeIndex, Outbox};
+use crate::outbox::{EdgeIndex, Outbox};
 use crate::task::stage::Stage;
 use crate::time::EventTime;
 

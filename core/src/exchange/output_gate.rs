@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 
 use crate::exchange::channel::Sender;
-use crate::record::{EdgeIndex, Element, Outbox, Target};
+use crate::outbox::{EdgeIndex, Outbox, Target};
+use crate::record::Element;
 
 /// The sending ends of every edge that leaves a stage, in one subtask.
 pub(crate) struct OutputGate {

@@ -6,10 +6,11 @@
 
 use std::marker::PhantomData;
 
-use crate::chain::{Fill, Gather, Signal, Step};
+use crate::chain::{Gather, Signal, Step};
 use crate::error::Result;
 use crate::key::{Key, KeyGroup, KeyHash, MaxParallelism};
-use crate::record::{BATCH_SIZE, Batch, EdgeIndex, Element, Origin, Outbox, Routed, Target};
+use crate::outbox::{EdgeIndex, Outbox, Target};
+use crate::record::{BATCH_SIZE, Batch, Element, Fill, Origin, Routed};
 use crate::task::stage::StageContext;
 use crate::time::EventTime;
 

@@ -21,11 +21,11 @@ use crate::record::{Barrier, BarrierKind, SnapshotId};
 use crate::sink::{Pending, SettleContext};
 use crate::snapshot::coordinator::{Action, Coordinator, CoordinatorConfig, Ending};
 use crate::snapshot::manifest::{FORMAT, Manifest, OperatorState};
+use crate::snapshot::part::{Entry, RestoredState};
 use crate::snapshot::{PendingSnapshot, Snapshot, SnapshotDirectory};
 use crate::source::Throttle;
 use crate::state::fjall::WorkingCopy;
 use crate::task::metrics::{SourceMetrics, WatermarkMetrics};
-use crate::task::stage::{Entry, RestoredState};
 use crate::task::worker::{Command, Report, SnapshotPart, TaskId};
 use crate::time::Clock;
 

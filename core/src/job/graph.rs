@@ -6,10 +6,11 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::job::RunOptions;
 use crate::job::plan::{Plan, PlanEdge, PlanStage, PlanStep, Ship, StageKind};
-use crate::record::EdgeIndex;
+use crate::outbox::EdgeIndex;
 use crate::sink::{Delivery, Settle};
+use crate::snapshot::part::OperatorSchema;
 use crate::source::{Replay, Source, Split};
-use crate::task::stage::{OperatorSchema, Stage};
+use crate::task::stage::Stage;
 
 /// A wired job.
 pub struct Graph {

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::chain::{Fill, Head, LocalEdge, Signal, Step, downcast};
+use crate::chain::{Head, LocalEdge, Signal, Step, downcast};
 use crate::error::Result;
 use crate::exchange::partition::KeyAccess;
 use crate::key::KeyHash;
@@ -14,14 +14,15 @@ use crate::operator::context::Context;
 use crate::operator::emit::Emitter;
 use crate::operator::timers::{FrozenTimer, TimeDomain, Timer, Timers};
 use crate::operator::{KeyOf, Operator};
-use crate::record::{Barrier, Batch, EdgeIndex, Origin, Outbox, Routed, SnapshotId};
+use crate::outbox::{EdgeIndex, Outbox};
+use crate::record::{Barrier, Batch, Fill, Origin, Routed, SnapshotId};
+use crate::snapshot::part::{
+    FrozenRows, FrozenState, OperatorSchema, RestoredState, Section, StageSnapshot, StateRow,
+};
 use crate::state::frozen::FrozenTable;
 use crate::state::table::{Row, StateTable};
 use crate::state::{Describe, State};
-use crate::task::stage::{
-    FrozenRows, FrozenState, OperatorSchema, RestoredState, Section, Stage, StageContext, StageSnapshot,
-    StateRow, Whereabouts,
-};
+use crate::task::stage::{Stage, StageContext, Whereabouts};
 use crate::testing::crash;
 use crate::time::{Clock, EventTime};
 

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::key::{Key, KeyGroup, KeyHash, MaxParallelism};
+use crate::snapshot::part::{Section, StateRow};
 use crate::state::{Data, Describe, Field, Schema};
-use crate::task::stage::{Section, StateRow};
 use crate::time::EventTime;
 
 /// Names a timer that was set, so that it can be cancelled. It can be kept in state.

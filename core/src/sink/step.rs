@@ -10,8 +10,10 @@ use std::sync::Arc;
 use super::{Pending, Sink, SinkContext, SinkWriter};
 use crate::chain::{Signal, Step};
 use crate::error::{Error, Result};
-use crate::record::{Outbox, SnapshotId};
-use crate::task::stage::{StageContext, StageSnapshot};
+use crate::outbox::Outbox;
+use crate::record::SnapshotId;
+use crate::snapshot::part::StageSnapshot;
+use crate::task::stage::StageContext;
 use crate::time::EventTime;
 
 /// The owner of a sink's entries in a snapshot: its [`Pending`] transactions.

@@ -5,8 +5,8 @@
 
 use std::fmt;
 
+use crate::snapshot::part::OperatorSchema;
 use crate::state::{Field, Schema};
-use crate::task::stage::OperatorSchema;
 
 /// One thing that is not as it was. Its `Display` goes on from "state .. of operator .. in snapshot ..".
 #[derive(Clone, Debug, PartialEq, Eq)]

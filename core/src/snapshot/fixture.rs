@@ -6,8 +6,8 @@ use super::write::write_state;
 use crate::error::Result;
 use crate::key::{KeyGroup, KeyGroupRange, MaxParallelism, Parallelism, SubtaskIndex};
 use crate::record::SnapshotId;
+use crate::snapshot::part::{Entry, FrozenRows, FrozenState, OperatorSchema, Section, StateRow};
 use crate::state::{Describe, Field, StateSchema};
-use crate::task::stage::{Entry, FrozenRows, FrozenState, OperatorSchema, Section, StateRow};
 use crate::time::EventTime;
 
 /// A row that stands on its own.

@@ -18,12 +18,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use xxhash_rust::xxh3::xxh3_64;
-
 use super::fault::cannot;
-use super::lock::DirectoryLock;
 use super::manifest::Manifest;
 use crate::error::{Error, Result};
+use crate::files::{DirectoryLock, portable_name};
 use crate::key::SubtaskIndex;
 use crate::record::SnapshotId;
 use crate::testing::crash;
@@ -241,26 +239,6 @@ pub(super) fn state_file_name(operator: &str, subtask: SubtaskIndex) -> String {
     format!("{}.{subtask}.state", portable_name(operator))
 }
 
-/// A name that every file system takes, and that is another one for every other `name`.
-///
-/// Names of small letters, digits, `-` and `_` stand for themselves. Others keep what they can, for people, and are told
-/// apart by a hash; it follows a dot, which the former never have.
-pub(crate) fn portable_name(name: &str) -> String {
-    let portable = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
-    if (1..=PLAIN_NAME_BYTES_MAX).contains(&name.len()) && name.chars().all(portable) {
-        return name.to_string();
-    }
-    let readable: String = name
-        .chars()
-        .take(40)
-        .map(|c| c.to_ascii_lowercase())
-        .map(|c| if portable(c) { c } else { '-' })
-        .collect();
-    format!("x-{readable}.{:016x}", xxh3_64(name.as_bytes()))
-}
-
-const PLAIN_NAME_BYTES_MAX: usize = 64;
-
 /// Makes the entries of a directory durable: the names of new files, and renames.
 fn sync_directory(path: &Path) -> Result<()> {
     if cfg!(unix) {
@@ -276,8 +254,8 @@ mod tests {
 
     use super::*;
     use crate::snapshot::fixture::{self, Rows, row};
+    use crate::snapshot::part::Section;
     use crate::snapshot::restore::Snapshot;
-    use crate::task::stage::Section;
 
     fn complete(directory: &SnapshotDirectory) -> SnapshotId {
         let id = directory.next_id();
@@ -383,18 +361,6 @@ mod tests {
         let id = complete(&directory);
         let error = directory.begin(id).unwrap().complete(&fixture::manifest(id)).unwrap_err();
         assert!(error.to_string().contains("can't complete"), "{error}");
-    }
-
-    #[test]
-    fn names_are_portable_and_stay_different() {
-        assert_eq!(portable_name("count-visits"), "count-visits");
-        let long = "x".repeat(300);
-        let names = ["Count", "count", "", "../etc", "--\u{e4}tc", "a.b", "a-b", "a b", long.as_str()]
-            .map(portable_name);
-        for (i, name) in names.iter().enumerate() {
-            assert!(!names[..i].contains(name), "{name} twice");
-            assert!(name.len() <= 64 && !name.contains(['/', '\\', ' ']) && !name.starts_with('.'), "{name}");
-        }
     }
 
     /// Dies at every step of the protocol, in a process of its own, and looks at what is left.

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::key::{KeyGroupRange, MaxParallelism, Parallelism};
 use crate::record::{BarrierKind, SnapshotId};
-use crate::task::stage::{Entry, OperatorSchema};
+use crate::snapshot::part::{Entry, OperatorSchema};
 use crate::time::EventTime;
 
 /// The version of the format that this program writes, and the only one that it reads.

@@ -15,8 +15,8 @@ pub mod file;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod layout;
-pub(crate) mod lock;
 pub mod manifest;
+pub mod part;
 pub mod restore;
 pub mod write;
 

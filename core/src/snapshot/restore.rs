@@ -21,7 +21,7 @@ use super::manifest::{Manifest, OperatorState, StateFile, checksum_text};
 use crate::error::{Error, Result};
 use crate::key::KeyGroupRange;
 use crate::record::SnapshotId;
-use crate::task::stage::{Entry, OperatorSchema, RestoredState, StateRow};
+use crate::snapshot::part::{Entry, OperatorSchema, RestoredState, StateRow};
 
 /// What `--restore` asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -275,8 +275,8 @@ mod tests {
     use crate::error::ErrorKind::Failure;
     use crate::key::KeyGroup;
     use crate::snapshot::fixture::{self, OwnedRow, Rows, groups, row, schema};
+    use crate::snapshot::part::Section::{EventTimer, ProcessingTimer, State};
     use crate::state::{Describe, Field};
-    use crate::task::stage::Section::{EventTimer, ProcessingTimer, State};
 
     struct Scene {
         _temporary: tempfile::TempDir,

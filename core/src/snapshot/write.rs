@@ -9,7 +9,7 @@ use super::layout;
 use super::manifest::{StateFile, checksum_text};
 use crate::error::Result;
 use crate::key::SubtaskIndex;
-use crate::task::stage::FrozenState;
+use crate::snapshot::part::FrozenState;
 use crate::testing::crash;
 
 /// Writes what `subtask` froze of an operator's state into `directory`, that of a pending snapshot; durable on return.

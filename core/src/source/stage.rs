@@ -8,11 +8,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::chain::{Fill, Head, Signal, Step};
+use crate::chain::{Head, Signal, Step};
 use crate::error::{Error, Result};
-use crate::record::{BATCH_SIZE, Barrier, Batch, Origin, Outbox, SnapshotId, SplitNumber};
+use crate::outbox::Outbox;
+use crate::record::{BATCH_SIZE, Barrier, Batch, Fill, Origin, SnapshotId, SplitNumber};
+use crate::snapshot::part::{RestoredState, StageSnapshot};
 use crate::source::{AssignedSplit, Offset, ReadStatus, Source, SplitId, SplitPosition, SplitReader};
-use crate::task::stage::{Polled, RestoredState, Stage, StageContext, StageSnapshot, Whereabouts};
+use crate::task::stage::{Polled, Stage, StageContext, Whereabouts};
 use crate::time::EventTime;
 
 /// How many splits a subtask reads side by side.

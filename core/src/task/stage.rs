@@ -6,14 +6,12 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
-use crate::chain::Fill;
 use crate::error::Result;
 use crate::key::{KeyGroup, KeyGroupRange, MaxParallelism, Parallelism, SubtaskIndex};
-use crate::record::{Barrier, Batch, Origin, Outbox, SnapshotId};
+use crate::outbox::Outbox;
+use crate::record::{Barrier, Batch, Fill, Origin, SnapshotId};
+use crate::snapshot::part::{RestoredState, StageSnapshot};
 use crate::source::{AssignedSplit, Throttle};
-use crate::state::StateSchema;
 use crate::state::fjall::WorkingCopy;
 use crate::task::metrics::SourceMetrics;
 use crate::time::{Clock, EventTime};
@@ -141,126 +139,4 @@ pub struct Whereabouts {
     pub group: Option<KeyGroup>,
     /// Which source records it was working on.
     pub origin: Origin,
-}
-
-/// One subtask's part of a snapshot: given empty, filled by the stage.
-pub struct StageSnapshot {
-    /// Whether keyed state is wanted. It is not in a job without a snapshot directory, whose barriers only make sinks commit.
-    pub with_state: bool,
-    /// Small things: offsets, watermarks, pending transactions. They go into the manifest, where people can read them.
-    pub entries: Vec<Entry>,
-    /// Keyed state, frozen.
-    pub keyed: Vec<FrozenState>,
-}
-
-impl StageSnapshot {
-    /// An empty part.
-    pub fn new(with_state: bool) -> StageSnapshot {
-        StageSnapshot { with_state, entries: Vec::new(), keyed: Vec::new() }
-    }
-
-    /// Adds an entry of `owner`.
-    ///
-    /// # Errors
-    /// If `value` can't be written as JSON.
-    pub fn put(&mut self, owner: &str, item: &str, value: impl Serialize) -> Result<()> {
-        let value = serde_json::to_value(value)?;
-        self.entries.push(Entry { owner: owner.to_string(), item: item.to_string(), value });
-        Ok(())
-    }
-}
-
-/// A small thing that a snapshot keeps for some part of a job, outside of keyed state.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Entry {
-    /// Whose it is: `source access-log`, `watermarks access-log`, `sink sessions`, ...
-    pub owner: String,
-    /// Which of the owner's it is: a split, a pending file, ...
-    pub item: String,
-    /// What is kept.
-    pub value: serde_json::Value,
-}
-
-/// Keyed state of one operator in one subtask, frozen at a barrier.
-pub struct FrozenState {
-    /// The operator's name.
-    pub operator: String,
-    /// The schema of the state and, if the operator sets timers, of what they carry.
-    pub schema: OperatorSchema,
-    /// The key groups it covers.
-    pub groups: KeyGroupRange,
-    /// The rows.
-    pub rows: Box<dyn FrozenRows>,
-}
-
-/// What the manifest records of an operator's keyed state.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OperatorSchema {
-    /// The state.
-    pub state: StateSchema,
-    /// What its timers carry.
-    pub timer: crate::state::Schema,
-}
-
-/// Frozen rows: can be read from another thread while the operator goes on.
-pub trait FrozenRows: Send {
-    /// Gives every row to `each`, in ascending order of (key group, section, key).
-    ///
-    /// # Errors
-    /// If the rows can't be read, or `each` fails.
-    fn visit(&self, each: &mut dyn FnMut(StateRow<'_>) -> Result<()>) -> Result<()>;
-}
-
-/// One row of keyed state, as bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StateRow<'a> {
-    /// The key group.
-    pub group: KeyGroup,
-    /// What the row is.
-    pub section: Section,
-    /// The key: for state the encoded key, for timers a time, a number and the encoded key.
-    pub key: &'a [u8],
-    /// The encoded state, or what the timer carries.
-    pub value: &'a [u8],
-}
-
-/// The kinds of rows that an operator keeps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Section {
-    /// The state of a key.
-    State = 0,
-    /// An event-time timer.
-    EventTimer = 1,
-    /// A processing-time timer.
-    ProcessingTimer = 2,
-}
-
-impl Section {
-    /// The section that `byte` stands for.
-    pub fn from_byte(byte: u8) -> Option<Section> {
-        match byte {
-            0 => Some(Section::State),
-            1 => Some(Section::EventTimer),
-            2 => Some(Section::ProcessingTimer),
-            _ => None,
-        }
-    }
-}
-
-/// A snapshot as a stage sees it when it restores.
-pub trait RestoredState {
-    /// The entries of `owner`, from all subtasks.
-    fn entries(&self, owner: &str) -> Vec<&Entry>;
-
-    /// Gives every row of `operator` in `groups` to `each`, in ascending order of (key group, section, key).
-    ///
-    /// # Errors
-    /// If the snapshot can't be read, or `each` fails.
-    fn rows(
-        &self,
-        operator: &str,
-        groups: KeyGroupRange,
-        each: &mut dyn FnMut(StateRow<'_>) -> Result<()>,
-    ) -> Result<()>;
 }

@@ -13,18 +13,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
 
-use crate::chain::Fill;
 use crate::error::{Error, Result};
 use crate::exchange::channel::Doorbell;
 use crate::exchange::input_gate::{Input, InputGate};
 use crate::exchange::output_gate::OutputGate;
 use crate::key::SubtaskIndex;
-use crate::record::{Barrier, BarrierKind, Element, Outbox, SnapshotId};
+use crate::outbox::Outbox;
+use crate::record::{Barrier, BarrierKind, Element, Fill, SnapshotId};
 use crate::snapshot::manifest::StateFile;
+use crate::snapshot::part::{Entry, OperatorSchema, StageSnapshot};
 use crate::snapshot::write::write_state;
 use crate::task::metrics::WatermarkMetrics;
 use crate::task::panic;
-use crate::task::stage::{Entry, OperatorSchema, Polled, Stage, StageSnapshot, Whereabouts};
+use crate::task::stage::{Polled, Stage, Whereabouts};
 use crate::time::{Clock, EventTime};
 
 /// How long gathered records wait in a busy stage before they are handed on.

@@ -5,19 +5,19 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::chain::{Fill, Head, Signal, Step};
+use crate::chain::{Head, Signal, Step};
 use crate::error::Result;
 use crate::exchange::partition::{Computed, KeyAccess};
 use crate::key::{KeyGroupRange, MaxParallelism, Parallelism, SubtaskIndex};
 use crate::operator::keyed::KeyedHead;
 use crate::operator::{KeyOf, Operator};
-use crate::record::{
-    Barrier, BarrierKind, Batch, EdgeIndex, Element, Origin, Outbox, Routed, SnapshotId, Timed,
-};
+use crate::outbox::{EdgeIndex, Outbox};
+use crate::record::{Barrier, BarrierKind, Batch, Element, Fill, Origin, Routed, SnapshotId, Timed};
+use crate::snapshot::part::{Entry, RestoredState, Section, StageSnapshot, StateRow};
 use crate::source::Throttle;
 use crate::state::fjall::StateDirectory;
 use crate::task::metrics::SourceMetrics;
-use crate::task::stage::{Entry, RestoredState, Section, Stage, StageContext, StageSnapshot, StateRow};
+use crate::task::stage::{Stage, StageContext};
 use crate::time::{Clock, EventTime};
 
 /// A test bench for one operator: push records, move the time, look at what comes out.

@@ -36,7 +36,7 @@
 //! A row never crosses blocks. A block is closed by the row with which it reaches 64 KiB.
 
 use crate::key::{KeyGroup, KeyGroupRange};
-use crate::task::stage::{Section, StateRow};
+use crate::snapshot::part::{Section, StateRow};
 
 const MAGIC: [u8; 8] = *b"tidestat";
 const MAGIC_AT_END: [u8; 8] = *b"tatsedit";

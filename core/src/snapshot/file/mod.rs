@@ -23,7 +23,7 @@ mod tests {
     use crate::error::{Error, Result};
     use crate::key::{KeyGroup, KeyGroupRange};
     use crate::snapshot::fixture::{OwnedRow, groups, row};
-    use crate::task::stage::Section::{self, EventTimer, ProcessingTimer, State};
+    use crate::snapshot::part::Section::{self, EventTimer, ProcessingTimer, State};
 
     const ALL: KeyGroupRange = KeyGroupRange { first: KeyGroup(0), last: KeyGroup(127) };
 

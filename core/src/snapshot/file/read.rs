@@ -10,7 +10,7 @@ use super::format::{
 use crate::error::Result;
 use crate::key::KeyGroupRange;
 use crate::snapshot::fault::{broken, cannot};
-use crate::task::stage::StateRow;
+use crate::snapshot::part::StateRow;
 
 /// Reads a state file. Holds its index; opens the file anew for each visit.
 #[derive(Debug)]

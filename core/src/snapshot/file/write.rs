@@ -11,7 +11,7 @@ use super::format::{
 use crate::error::{Error, Result};
 use crate::key::{KeyGroup, KeyGroupRange};
 use crate::snapshot::fault::cannot;
-use crate::task::stage::{Section, StateRow};
+use crate::snapshot::part::{Section, StateRow};
 use crate::testing::crash;
 
 /// What a finished state file holds.

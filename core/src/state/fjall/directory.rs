@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::{WorkingCopy, cannot};
 use crate::error::{Error, Result};
-use crate::snapshot::lock::DirectoryLock;
+use crate::files::DirectoryLock;
 
 const MARKER_FILE: &str = "tidegate.state";
 const ATTEMPT_PREFIX: &str = "attempt-";

@@ -23,8 +23,8 @@ pub use directory::StateDirectory;
 
 use self::directory::Directory;
 use crate::error::{Error, Result};
+use crate::files::portable_name;
 use crate::key::{KeyGroup, SubtaskIndex};
-use crate::snapshot::layout::portable_name;
 
 /// fjall's bound of 65,535 bytes, less the key group.
 const KEY_BYTES_MAX: usize = 65_533;
