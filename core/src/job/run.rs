@@ -31,6 +31,8 @@ pub fn run(graph: Graph, options: &RunOptions, stop: &StopSignal) -> Result<Summ
     let directories = Directories::open(&graph, options)?;
     let mut start = directories.start(&graph, options)?;
     let first_snapshot = directories.next_snapshot(start.id());
+    // A display beside results on the same terminal would tear them.
+    let quiet = options.quiet || graph.sinks().any(|node| node.sink.prints_on_terminal());
     let mut restarts = Restarts::new(options.restart);
     let mut run = Run { records: 0, snapshots: 0, last_snapshot: start.id(), restarts: 0 };
     loop {
@@ -45,7 +47,7 @@ pub fn run(graph: Graph, options: &RunOptions, stop: &StopSignal) -> Result<Summ
         };
         // What can't be prepared (results in the way, input that is gone) does not get better by trying again.
         let (attempt, seeds) = Attempt::prepare(setting, false)?;
-        let error = match run.attempt(attempt, seeds, options.quiet, &clock, stop) {
+        let error = match run.attempt(attempt, seeds, quiet, &clock, stop) {
             Ok(ending) => {
                 return Ok(run.summary(&graph.job, ending, clock.monotonic().saturating_sub(started)));
             }

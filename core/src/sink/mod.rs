@@ -43,6 +43,11 @@ pub trait Settle: Send + Sync {
     /// What a reader can rely on.
     fn delivery(&self) -> Delivery;
 
+    /// Whether it writes where a person looks, who then needs no other display.
+    fn prints_on_terminal(&self) -> bool {
+        false
+    }
+
     /// Told once, before any writer opens: commits what the snapshot that is being restored has pending, again if it was
     /// committed before, and rolls back whatever else an earlier run left unfinished.
     ///

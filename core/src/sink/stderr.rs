@@ -1,5 +1,6 @@
 //! Results on the standard error: rejects and alerts that a person should see, beside results on the standard output.
 
+use std::io::IsTerminal;
 use std::marker::PhantomData;
 
 use super::stdout::{Format, Json, Printer, Text};
@@ -33,6 +34,10 @@ impl<F: Send + Sync> Settle for Stderr<F> {
 
     fn delivery(&self) -> Delivery {
         Delivery::AtLeastOnce
+    }
+
+    fn prints_on_terminal(&self) -> bool {
+        std::io::stderr().is_terminal()
     }
 
     fn settle(&self, _: &SettleContext<'_>) -> Result<()> {

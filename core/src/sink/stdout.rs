@@ -1,7 +1,7 @@
 //! Results on the standard output, for people and for pipes. What has been printed can't be taken back.
 
 use std::fmt::Display;
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::marker::PhantomData;
 
 use serde::Serialize;
@@ -73,6 +73,10 @@ impl<F: Send + Sync> Settle for Stdout<F> {
 
     fn delivery(&self) -> Delivery {
         Delivery::AtLeastOnce
+    }
+
+    fn prints_on_terminal(&self) -> bool {
+        std::io::stdout().is_terminal()
     }
 
     fn settle(&self, _: &SettleContext<'_>) -> Result<()> {
