@@ -141,8 +141,11 @@ mod tests {
         EventTime::from_millis(millis)
     }
 
+    /// When ten seconds began, and the bytes in them.
+    type Sums = Vec<(i64, u64)>;
+
     /// What comes of transfers of one link, `(millisecond, bytes)`, and a last watermark: sums and alerts.
-    fn run(transfers: &[(i64, u64)], watermark: EventTime) -> (Vec<(i64, u64)>, Vec<(i64, u64)>) {
+    fn run(transfers: &[(i64, u64)], watermark: EventTime) -> (Sums, Sums) {
         let operator = SumBytes { threshold: 100 };
         let mut harness = Harness::new(operator, |transfer: &Transfer| transfer.link.clone()).unwrap();
         for &(millis, bytes) in transfers {

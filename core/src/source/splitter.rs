@@ -3,7 +3,6 @@
 //! Always: the offset is that of the first byte that has not been given; a chunk whose lines are all gone is filled again
 //! instead of a new one. Absent: files, threads, and where the bytes come from.
 
-use std::io::BufRead;
 use std::sync::Arc;
 
 use super::Offset;
@@ -52,12 +51,11 @@ impl LineSplitter {
     pub fn take(&mut self, max: usize, each: &mut impl FnMut(Line)) -> usize {
         let bytes = &self.chunk.bytes[..];
         for given in 0..max {
-            let mut rest = &bytes[self.scanned..];
-            // std's fast search for a byte; it is only to be had on a reader, which a slice is.
-            self.scanned += rest.skip_until(b'\n').expect("a slice can be read");
-            if self.scanned == self.next || bytes[self.scanned - 1] != b'\n' {
+            let Some(line_end) = memchr::memchr(b'\n', &bytes[self.scanned..]) else {
+                self.scanned = bytes.len();
                 return given;
-            }
+            };
+            self.scanned += line_end + 1;
             let mut end = self.scanned - 1;
             if end > self.next && bytes[end - 1] == b'\r' {
                 end -= 1;
