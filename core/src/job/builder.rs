@@ -170,7 +170,7 @@ impl<'j, T: 'static, H: Head<Out = T>> Stream<'j, T, H> {
     }
 
     /// [`event_time`](Stream::event_time) for records that say themselves when they happened: `#[event(time = field)]`.
-    /// The field is read through a function pointer, 1 ns a record; `.event_time(|record| record.at, ..)` is not.
+    /// The field is read through a function pointer; what `.event_time(|record| record.at, ..)` is given is inlined.
     pub fn watermarks(self, watermarks: Watermarks) -> Stream<'j, T, EventTimeHead<H, TimeOf<T>>>
     where
         T: Event,

@@ -9,7 +9,7 @@ use crate::job::graph::{Graph, StageRole};
 use crate::source::stage::deal_splits;
 use crate::source::{AssignedSplit, SplitId};
 use crate::task::stage::Whereabouts;
-use crate::task::worker::Describe;
+use crate::task::worker::PlaceInWords;
 
 /// The splits of all sources, dealt to the subtasks.
 pub(crate) struct Input {
@@ -52,7 +52,7 @@ impl Input {
 }
 
 /// Says in words where in the job something happened.
-pub(crate) fn describe(graph: Arc<Graph>, splits: Vec<(String, SplitId)>) -> Describe {
+pub(crate) fn describe(graph: Arc<Graph>, splits: Vec<(String, SplitId)>) -> PlaceInWords {
     Arc::new(move |stage, whereabouts: Whereabouts| {
         let stage = &graph.stages[stage];
         let mut place = match stage.role {

@@ -24,7 +24,7 @@ use crate::source::{AssignedSplit, Throttle};
 use crate::state::fjall::WorkingCopy;
 use crate::task::metrics::{SourceMetrics, WatermarkMetrics};
 use crate::task::stage::StageContext;
-use crate::task::worker::{Command, Describe, Report, Task, TaskId, TaskState, Worker};
+use crate::task::worker::{Command, PlaceInWords, Report, Task, TaskId, TaskState, Worker};
 use crate::time::Clock;
 
 /// What a worker is made from, in the thread in which it will run.
@@ -45,7 +45,7 @@ pub(crate) struct WorkerSeed {
     pub reports: Sender<Report>,
     pub cancelled: Arc<AtomicBool>,
     pub watermarks: Arc<WatermarkMetrics>,
-    pub describe: Describe,
+    pub describe: PlaceInWords,
     pub writes_inline: bool,
 }
 

@@ -73,7 +73,7 @@ pub(crate) struct SnapshotPart {
 }
 
 /// Translates a stage's whereabouts into words: which splits have which names is known to the job.
-pub(crate) type Describe = Arc<dyn Fn(usize, Whereabouts) -> String + Send + Sync>;
+pub(crate) type PlaceInWords = Arc<dyn Fn(usize, Whereabouts) -> String + Send + Sync>;
 
 /// One subtask and the gates around it.
 pub(crate) struct Task {
@@ -117,7 +117,7 @@ pub(crate) struct Worker {
     pub clock: Clock,
     pub doorbell: Doorbell,
     pub watermarks: Arc<WatermarkMetrics>,
-    pub describe: Describe,
+    pub describe: PlaceInWords,
     /// Where the files of the snapshot in flight go.
     pub snapshot_path: Option<PathBuf>,
     /// Whether the snapshot's files are written here and now and not by rayon: under virtual time.
