@@ -275,3 +275,23 @@ fn a_source_that_was_renamed_is_not_read_again_in_silence() {
     let expected = (0..2_000).flat_map(|n| [(n, Echo::AtOnce), (n, Echo::Later)]);
     assert_same(sink.committed(), expected.collect());
 }
+
+#[test]
+fn a_sink_that_was_renamed_while_it_had_results_pending_is_not_left_behind() {
+    // Results that only the snapshot knows of belong to a sink by its name. Under another one nobody would ever see them.
+    let numbers: Vec<Number> = (0..500).map(|n| Number { key: n % 9, n }).collect();
+    let (sink, directory) = (Collect::new(), tempfile::tempdir().unwrap());
+    let run = |name: &str| {
+        run_in_time(kept_in(directory.path(), 2), &StopSignal::by_hand(), |job| {
+            let numbers = job.source("numbers", Memory::of(numbers.clone()));
+            numbers.map(|number| number.n).sink(name, sink.clone());
+            Ok(())
+        })
+    };
+    run("numbers seen").unwrap();
+    let error = run("figures seen").unwrap_err();
+    assert!(error.to_string().contains("results of sink \"numbers seen\" pending"), "{error}");
+    assert!(format!("{error:#}").contains("hint: a sink is known by its name"), "{error:#}");
+    run("numbers seen").unwrap();
+    assert_same(sink.committed(), (0..500).collect());
+}

@@ -17,7 +17,7 @@ use crate::job::RunOptions;
 use crate::job::graph::Graph;
 use crate::job::input::{Input, describe};
 use crate::job::seed::{Rings, WorkerSeed};
-use crate::record::{Barrier, BarrierKind, SnapshotId};
+use crate::record::{Barrier, SnapshotId};
 use crate::sink::{Pending, SettleContext};
 use crate::snapshot::coordinator::{Action, Coordinator, CoordinatorConfig, Ending};
 use crate::snapshot::manifest::{FORMAT, Manifest, OperatorState};
@@ -61,9 +61,8 @@ pub(crate) struct Attempt<'a> {
     workers: Vec<WorkerHandle>,
     /// The number of each source subtask, as the coordinator counts them.
     sources: BTreeMap<TaskId, usize>,
-    pending: Option<PendingSnapshot>,
-    parts: Vec<SnapshotPart>,
-    barrier: Option<Barrier>,
+    /// The snapshot whose parts are being gathered.
+    gathering: Option<Gathering>,
     cancelled: Arc<AtomicBool>,
     pub metrics: Arc<SourceMetrics>,
     pub watermarks: Arc<WatermarkMetrics>,
@@ -74,6 +73,14 @@ pub(crate) struct Attempt<'a> {
     /// How many snapshots were completed.
     pub snapshots: u64,
     finished: bool,
+}
+
+/// A snapshot that has begun and is not complete.
+struct Gathering {
+    barrier: Barrier,
+    /// Where its files are; nowhere in a job that keeps no snapshots, whose barriers only make sinks commit.
+    directory: Option<PendingSnapshot>,
+    parts: Vec<SnapshotPart>,
 }
 
 struct WorkerHandle {
@@ -155,9 +162,7 @@ impl<'a> Attempt<'a> {
             reports: report_end,
             workers: handles,
             sources,
-            pending: None,
-            parts: Vec::new(),
-            barrier: None,
+            gathering: None,
             cancelled,
             metrics,
             watermarks,
@@ -231,9 +236,9 @@ impl<'a> Attempt<'a> {
                 let _ = thread.join();
             }
         }
-        if let Some(pending) = self.pending.take() {
+        if let Some(directory) = self.gathering.take().and_then(|gathering| gathering.directory) {
             // What is left of it is cleaned away when the directory is opened next.
-            let _ = pending.abandon();
+            let _ = directory.abandon();
         }
     }
 
@@ -245,7 +250,9 @@ impl<'a> Attempt<'a> {
                 None => None,
             },
             Report::Acknowledged(task, snapshot, part) => {
-                self.parts.push(part);
+                if let Some(gathering) = &mut self.gathering {
+                    gathering.parts.push(part);
+                }
                 self.coordinator.acknowledged(snapshot, task.stage, task.subtask)
             }
             Report::Committed(task, snapshot) => {
@@ -289,31 +296,31 @@ impl<'a> Attempt<'a> {
     }
 
     fn inject(&mut self, barrier: Barrier) -> Result<()> {
-        self.parts.clear();
-        self.barrier = Some(barrier);
-        self.pending =
-            self.setting.snapshots.map(|directory| directory.begin(barrier.snapshot)).transpose()?;
-        let path = self.pending.as_ref().map(|pending| pending.path().to_path_buf());
+        let begin = |snapshots: &SnapshotDirectory| snapshots.begin(barrier.snapshot);
+        let directory = self.setting.snapshots.map(begin).transpose()?;
+        let path = directory.as_ref().map(|directory| directory.path().to_path_buf());
+        self.gathering = Some(Gathering { barrier, directory, parts: Vec::new() });
         tracing::debug!(snapshot = barrier.snapshot.0, kind = ?barrier.kind, "snapshot begins");
         self.tell(&Command::Inject(barrier, path));
         Ok(())
     }
 
     fn complete(&mut self, snapshot: SnapshotId) -> Result<()> {
-        let Some(pending) = self.pending.take() else { return Ok(()) };
+        let Some(Gathering { barrier, directory: Some(directory), parts }) = self.gathering.take() else {
+            return Ok(());
+        };
         let mut entries = Vec::new();
         let mut operators = Vec::new();
-        for part in self.parts.drain(..) {
+        for part in parts {
             entries.extend(part.entries);
             operators.extend(part.operators);
         }
         entries.sort_by(|a: &Entry, b: &Entry| (&a.owner, &a.item).cmp(&(&b.owner, &b.item)));
-        let kind = self.barrier.map_or(BarrierKind::Periodic, |barrier| barrier.kind);
-        pending.complete(&Manifest {
+        directory.complete(&Manifest {
             format: FORMAT,
             job: self.setting.graph.job.clone(),
             snapshot,
-            kind: kind.into(),
+            kind: barrier.kind.into(),
             taken_at: self.setting.clock.now(),
             parallelism: self.setting.options.parallelism,
             max_parallelism: self.setting.options.max_parallelism,
@@ -323,9 +330,9 @@ impl<'a> Attempt<'a> {
         tracing::info!(snapshot = snapshot.0, "snapshot is complete");
         self.last_snapshot = Some((snapshot, self.setting.clock.monotonic()));
         self.snapshots += 1;
-        if let Some(directory) = self.setting.snapshots {
+        if let Some(snapshots) = self.setting.snapshots {
             // Too many snapshots are no reason to fail; the next one tries again.
-            if let Err(error) = directory.retain(self.setting.options.retain) {
+            if let Err(error) = snapshots.retain(self.setting.options.retain) {
                 tracing::warn!(%error, "older snapshots can't be removed");
             }
         }
