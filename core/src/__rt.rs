@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserializer, Serialize, Serializer};
 
 use crate::key::Key;
-use crate::state::{Data, Describe, Field, Schema};
+use crate::state::{Data, Describe, Field, Redealt, Schema, Share};
 use crate::time::EventTime;
 
 /// Checks that a field's type can be carried.
@@ -21,6 +21,9 @@ pub fn carried<T: Data>() {}
 
 /// Checks that serde can carry a field's type, whose shape stays unknown.
 pub fn opaque<T: Opaque>() {}
+
+/// Checks that a field says what becomes of it when other subtasks take over.
+pub fn redealt<T: Redealt>() {}
 
 /// Checks that a state has a value to begin from.
 pub fn initial<T: Initial>() {}
@@ -117,6 +120,13 @@ impl<T: Default> Checked<T> {
     }
 }
 
+impl<T: Redealt + Default> Checked<T> {
+    /// [`Redealt::redeal`], of a field of each.
+    pub fn redeal<S>(kept: &mut [S], field: fn(&mut S) -> &mut T, share: Share) -> T {
+        T::redeal(kept.iter_mut().map(|kept| std::mem::take(field(kept))).collect(), share)
+    }
+}
+
 impl<T: fmt::Debug> Checked<T> {
     /// The part, to be printed.
     pub fn debug(part: &T) -> &dyn fmt::Debug {
@@ -138,6 +148,11 @@ pub trait Unchecked: Sized {
 
     /// For `Checked::initial`.
     fn initial<T>() -> T {
+        unreachable!("{NEVER_RUN}")
+    }
+
+    /// For `Checked::redeal`.
+    fn redeal<S, T>(_: &mut [S], _: fn(&mut S) -> &mut T, _: Share) -> T {
         unreachable!("{NEVER_RUN}")
     }
 

@@ -52,11 +52,14 @@ pub fn key(options: TokenStream, item: TokenStream) -> TokenStream {
     key::run(options.into(), item.into()).into()
 }
 
-/// Makes a struct the state that an operator keeps for every key of type `key`.
+/// Makes a struct the state that an operator keeps for every key of type `key`, or in every subtask.
 ///
-/// Implements `State`, serde's traits and `Describe`. The struct must implement `Default`: that is where a new key begins.
+/// Implements `State`, serde's traits and `Describe`; `#[state(unkeyed)]` implements `UnkeyedState` and serde's traits. The
+/// struct must implement `Default`: that is where a new key or a new subtask begins.
 ///
-/// - `#[state(key = Type)]`: the type of the key; required.
+/// - `#[state(key = Type)]`: the type of the key.
+/// - `#[state(unkeyed)]`: the state belongs to a subtask, of an operator that is marked `#[operator(unkeyed)]`. Its fields are
+///   of type `DealtList` and `UnionList`.
 /// - `#[state(key = Type, name = "..")]`: the state's name in snapshots, if not the struct's.
 /// - `#[state(name = "..")]` on a field: the field's name in snapshots, if not its own.
 /// - `#[state(opaque)]` on a field: its type is of another crate, serde can carry it, its shape is not recorded.
@@ -78,6 +81,9 @@ pub fn state(options: TokenStream, item: TokenStream) -> TokenStream {
 /// the function. On a function without state it checks that the function can be wired (`.map(f)`, `.try_map(f)`,
 /// `.filter(f)`, `.flat_map(f)`) and adds nothing.
 ///
+/// - `#[operator(unkeyed)]`: the operator works on a stream without keys, with a state marked `#[state(unkeyed)]`. It
+///   implements `UnkeyedOperator`. Besides `on_event` it can have `on_watermark`, `on_end` and `on_restore`; the context is
+///   `&UnkeyedContext`.
 /// - `#[operator(crate = path)]`: what the manifest calls the `tidegate` crate, if not that.
 #[proc_macro_attribute]
 pub fn operator(options: TokenStream, item: TokenStream) -> TokenStream {

@@ -9,6 +9,7 @@ mod dribble;
 mod event_time;
 mod keyed;
 mod rekeyed;
+mod unkeyed;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 

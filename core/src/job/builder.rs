@@ -16,11 +16,13 @@ use crate::job::graph::{Graph, SinkNode, StageRole};
 use crate::job::plan::{PlanStep, Ship, StageKind};
 use crate::key::Key;
 use crate::operator::keyed::{KeyedHead, schema_of};
-use crate::operator::{Never, Operator};
+use crate::operator::unkeyed::UnkeyedHead;
+use crate::operator::{Never, Operator, UnkeyedOperator, WorksOn};
 use crate::outbox::EdgeIndex;
 use crate::record::Event;
 use crate::sink::Sink;
 use crate::sink::step::SinkStep;
+use crate::snapshot::entry_state::EntryState;
 use crate::source::stage::SourceHead;
 use crate::source::{Source, Watermarks};
 use crate::state::{Data, KeyedBy};
@@ -60,6 +62,11 @@ impl Job {
     fn step(&self, stage: usize, kind: &str, detail: impl Into<String>) {
         let step = PlanStep { kind: kind.to_string(), detail: detail.into() };
         self.graph.borrow_mut().stages[stage].steps.push(step);
+    }
+
+    fn unkeyed<O: UnkeyedOperator>(&self, stage: usize, name: &str) {
+        self.step(stage, "process", name);
+        self.graph.borrow_mut().entry_states.push(EntryState::unkeyed::<O::State>(name));
     }
 
     /// Begins a stage whose input comes from `stage` of the same worker.
@@ -226,14 +233,28 @@ impl<'j, T: 'static, H: Head<Out = T>> Stream<'j, T, H> {
         self.end(|| Discard);
     }
 
-    /// Not on this stream: keyed state exists only after [`key_by`](Stream::key_by).
-    #[allow(unused_variables)]
-    pub fn process<O: Operator>(self, name: &str, operator: O) -> LocalStream<'j, O::Out>
+    /// Has an operator work on the records whose state belongs to the subtask: an [`UnkeyedOperator`]. One with state per key
+    /// comes behind a [`key_by`](Stream::key_by). The name is what snapshots know its state by.
+    pub fn process<O>(self, name: &str, operator: O) -> ProcessedUnkeyed<'j, T, H, O>
     where
-        Self: IsKeyed,
-        O::Out: Send,
+        O: WorksOn<T, As: UnkeyedOperator<Side: NoSideOutput + Send>>,
     {
-        unreachable!("no unkeyed stream is keyed")
+        self.job.unkeyed::<O::As>(self.stage, name);
+        self.then(|head| UnkeyedHead::new(head, name, operator.itself(), None))
+    }
+
+    /// [`process`](Stream::process) for an operator with a side output: the second stream.
+    pub fn process_with_side<O>(
+        self,
+        name: &str,
+        operator: O,
+    ) -> (ProcessedUnkeyed<'j, T, H, O>, UnkeyedSide<'j, T, O>)
+    where
+        O: WorksOn<T, As: UnkeyedOperator<Side: Send>>,
+    {
+        self.job.unkeyed::<O::As>(self.stage, name);
+        let (edge, side) = self.job.local_stage(self.stage, "side");
+        (self.then(|head| UnkeyedHead::new(head, name, operator.itself(), Some(edge))), side)
     }
 
     fn end<N: crate::chain::Step<T>>(self, last: impl Fn() -> N + Send + Sync + 'static) {
@@ -249,19 +270,11 @@ pub type TryMapped<'j, H, F, U, E> = Stream<'j, U, TryMapHead<H, F, U, E>>;
 /// Reads the event time of a record. A named type, and not a closure's, so that a record without one is a single error.
 type TimeOf<T> = fn(&T) -> EventTime;
 
-/// What only a keyed stream is: never implemented for a [`Stream`], so that the compiler can say what is missing.
-#[diagnostic::on_unimplemented(
-    message = "this stream is not keyed: a stateful operator needs to know whose state it works on",
-    label = "`process` without `key_by`",
-    note = "write `.key_by(|record| record.user.clone())` before `.process(..)`; a stateless step is a `.map(..)` or `.flat_map(..)`"
-)]
-pub trait IsKeyed {}
-
 /// An operator's side output that `process` may leave aside, because there is none.
 #[diagnostic::on_unimplemented(
     message = "the operator has a side output of `{Self}`, which would be lost here",
     label = "its side output goes nowhere",
-    note = "write `let (results, side) = keyed.process_with_side(\"name\", operator);` and give both streams a sink"
+    note = "write `let (results, side) = stream.process_with_side(\"name\", operator);` and give both streams a sink"
 )]
 pub trait NoSideOutput {}
 
@@ -319,6 +332,13 @@ impl<'j, K, T: Data, A: KeyAccess<T, Key = K>, H: Head<Out = T>> KeyedStream<'j,
         (job, stage, KeyedHead { name: name.to_string(), operator: Arc::new(operator), access, side: None })
     }
 }
+
+/// The stream of what an operator on a stream without keys emits.
+pub type ProcessedUnkeyed<'j, T, H, O> =
+    Stream<'j, <<O as WorksOn<T>>::As as UnkeyedOperator>::Out, UnkeyedHead<H, <O as WorksOn<T>>::As>>;
+
+/// The stream of what it emits on the side.
+pub type UnkeyedSide<'j, T, O> = LocalStream<'j, <<O as WorksOn<T>>::As as UnkeyedOperator>::Side>;
 
 /// The stream of what an operator emits.
 pub type Processed<'j, O, K, A> =

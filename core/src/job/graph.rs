@@ -8,6 +8,7 @@ use crate::job::RunOptions;
 use crate::job::plan::{Plan, PlanEdge, PlanStage, PlanStep, Ship, StageKind};
 use crate::outbox::EdgeIndex;
 use crate::sink::{Delivery, Settle};
+use crate::snapshot::entry_state::{EntryState, Scope};
 use crate::snapshot::part::OperatorSchema;
 use crate::source::{Replay, Source, Split};
 use crate::task::stage::Stage;
@@ -18,6 +19,8 @@ pub struct Graph {
     /// In the order of their creation, which is an order of the data's flow: an edge leads from an earlier stage to a later.
     pub(crate) stages: Vec<StageNode>,
     pub(crate) edges: Vec<EdgeNode>,
+    /// The states of operators that belong to no key.
+    pub(crate) entry_states: Vec<EntryState>,
 }
 
 /// A stage of the graph.
@@ -79,7 +82,7 @@ pub(crate) struct EdgeNode {
 
 impl Graph {
     pub(crate) fn new(job: &str) -> Graph {
-        Graph { job: job.to_string(), stages: Vec::new(), edges: Vec::new() }
+        Graph { job: job.to_string(), stages: Vec::new(), edges: Vec::new(), entry_states: Vec::new() }
     }
 
     /// Adds a stage whose chain has no end yet.
@@ -149,9 +152,11 @@ impl Graph {
             .hint("end it with `.sink(\"name\", ..)`, or with `.discard()` if nobody needs them"));
         }
         let sources = self.sources().map(|(_, name, _)| name);
-        let operators = self.stages.iter().filter(|stage| matches!(stage.role, StageRole::Keyed(_)));
+        let keyed = self.stages.iter().filter(|stage| matches!(stage.role, StageRole::Keyed(_)));
+        let keyed = keyed.map(|stage| stage.name.as_str());
+        let unkeyed = self.entry_states.iter().filter(|state| state.scope == Scope::Unkeyed);
         unique("sources", sources)?;
-        unique("operators", operators.map(|stage| stage.name.as_str()))?;
+        unique("operators", keyed.chain(unkeyed.map(|state| state.operator.as_str())))?;
         unique("sinks", self.sinks().map(|sink| sink.name.as_str()))
     }
 

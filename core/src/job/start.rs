@@ -9,6 +9,7 @@ use crate::job::attempt::Restored;
 use crate::job::graph::Graph;
 use crate::record::SnapshotId;
 use crate::sink;
+use crate::snapshot::entry_state;
 use crate::snapshot::{RestoreTarget, Snapshot, SnapshotDirectory};
 use crate::source::{self, SplitPosition};
 use crate::state::fjall::StateDirectory;
@@ -52,6 +53,7 @@ impl Directories {
             return Ok(Start::Beginning);
         };
         snapshot.check(&graph.job, &graph.operators())?;
+        entry_state::check(snapshot.manifest(), &graph.entry_states)?;
         check_sources(graph, &snapshot)?;
         check_sinks(graph, &snapshot)?;
         let (taken, asked) = (snapshot.manifest().max_parallelism, options.max_parallelism);

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::exchange::partition::KeyAccess;
 use crate::key::KeyHash;
 use crate::operator::context::Context;
-use crate::operator::emit::Emitter;
+use crate::operator::emit::{Emitter, SideOutput};
 use crate::operator::timers::{FrozenTimer, TimeDomain, Timer, Timers};
 use crate::operator::{KeyOf, Operator};
 use crate::outbox::{EdgeIndex, Outbox};
@@ -86,26 +86,6 @@ struct Time<O: Operator> {
     /// input goes on from there; the end of time would make all of it late.
     reached: EventTime,
     clock: Clock,
-}
-
-/// The side output, if the operator has one and the job uses it. An operator without one has nothing to emit there: its
-/// side type has no values.
-struct SideOutput<T>(Option<LocalEdge<T>>);
-
-impl<T: Send + 'static> Step<T> for SideOutput<T> {
-    #[inline]
-    fn push(&mut self, value: T, at: EventTime) {
-        if let Some(edge) = &mut self.0 {
-            edge.push(value, at);
-        }
-    }
-
-    fn signal(&mut self, signal: &mut Signal<'_>, out: &mut Outbox) -> Result<()> {
-        match &mut self.0 {
-            Some(edge) => edge.signal(signal, out),
-            None => Ok(()),
-        }
-    }
 }
 
 impl<O: Operator> Time<O> {

@@ -1,19 +1,21 @@
-//! Stateful operators on keyed streams.
+//! Stateful operators: on keyed streams and, without keys, on any.
 //!
 //! `#[operator]` derives an [`Operator`] from an `impl` block with `on_event` (and `on_timer`), or from a function. The
 //! [`keyed`] stage drives it: it finds the row of each record's key, hands it over with a [`Context`], and pushes what is
-//! emitted straight into the rest of the chain.
+//! emitted straight into the rest of the chain. An operator whose state belongs to the subtask is [`unkeyed`], a step of a chain.
 
 mod context;
 mod emit;
 pub(crate) mod keyed;
 mod timers;
+pub(crate) mod unkeyed;
 
 use serde::{Deserialize, Serialize};
 
 pub use context::Context;
 pub use emit::Emit;
 pub use timers::TimerId;
+pub use unkeyed::{UnkeyedContext, UnkeyedOperator, WorksOn};
 
 use crate::state::{Data, Describe, Schema, State};
 
@@ -24,7 +26,8 @@ use crate::state::{Data, Describe, Schema, State};
     message = "`{Self}` is not an operator",
     label = "expected an operator",
     note = "mark the `impl` block `#[operator] impl {Self} {{ fn on_event(&self, ..) }}`",
-    note = "`#[operator] fn count_visits(..)` makes an operator called `CountVisits`: name that one in the wiring"
+    note = "`#[operator] fn count_visits(..)` makes an operator called `CountVisits`: name that one in the wiring",
+    note = "one marked `#[operator(unkeyed)]` works on a stream that is not keyed: leave out `.key_by(..)`"
 )]
 pub trait Operator: Send + Sync + Sized + 'static {
     /// What it receives.

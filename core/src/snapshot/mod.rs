@@ -10,6 +10,7 @@
 
 pub mod compare;
 pub(crate) mod coordinator;
+pub(crate) mod entry_state;
 mod fault;
 pub mod file;
 #[cfg(test)]

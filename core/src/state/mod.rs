@@ -1,18 +1,20 @@
-//! Keyed state: what a stateful operator remembers per key.
+//! State: what a stateful operator remembers, per key or, where there is none, per subtask.
 //!
 //! `#[state(key = ..)]` implements [`State`] for a struct. An operator sees it as a decoded row, `&mut Session`; between
 //! records it lives in a [`table`] of rows, in front of the [`fjall`] working copy; in a snapshot it is a row of bytes.
-//! The [`schema`] is what a snapshot says of it, so that a restore can tell precisely what changed.
+//! What belongs to no key is [`unkeyed`]. The [`schema`] is what a snapshot says of it, so that a restore can tell precisely what changed.
 
 pub mod fjall;
 pub(crate) mod frozen;
 pub mod schema;
 pub(crate) mod table;
+pub mod unkeyed;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use schema::{Describe, Field, Schema, StateSchema};
+pub use unkeyed::{DealtList, Redealt, Share, UnionList, UnkeyedState};
 
 use crate::key::Key;
 
@@ -33,7 +35,8 @@ pub trait Data: Serialize + DeserializeOwned + Describe + Send + 'static {}
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a keyed state",
     label = "expected a struct marked `#[state(key = ..)]`",
-    note = "what an operator remembers per key is a struct marked `#[state(key = KeyType)]` that implements `Default`"
+    note = "what an operator remembers per key is a struct marked `#[state(key = KeyType)]` that implements `Default`",
+    note = "an operator whose state belongs to the subtask, `#[state(unkeyed)]`, is marked `#[operator(unkeyed)]`"
 )]
 pub trait State: KeyedBy<Self::Key> + Serialize + DeserializeOwned + Send + 'static {
     /// The type of key that the state belongs to.

@@ -64,10 +64,10 @@ pub struct Harness<O: Operator, A> {
 }
 
 /// What came out, with its event time.
-type Output<T> = Rc<RefCell<Vec<(T, EventTime)>>>;
+pub(super) type Output<T> = Rc<RefCell<Vec<(T, EventTime)>>>;
 
 /// The end of the harness's chain.
-struct Gather<T>(Output<T>);
+pub(super) struct Gather<T>(pub Output<T>);
 
 impl<T: 'static> Step<T> for Gather<T> {
     fn push(&mut self, value: T, at: EventTime) {
@@ -80,7 +80,7 @@ impl<T: 'static> Step<T> for Gather<T> {
 }
 
 /// The harness's side output is an edge that leads into the harness itself.
-const SIDE: EdgeIndex = EdgeIndex(0);
+pub(super) const SIDE: EdgeIndex = EdgeIndex(0);
 
 impl<O, F> Harness<O, Computed<F>>
 where
@@ -203,13 +203,17 @@ where
     }
 
     fn take_side(&mut self) {
-        for (_, _, element) in self.outbox.drain() {
-            if let Element::Batch(batch) = element {
-                let records: Box<dyn Any> = batch.records;
-                let records =
-                    records.downcast::<Vec<Timed<O::Side>>>().expect("the side output is all that leaves");
-                self.side.extend(records.into_iter().map(|record| (record.value, record.at)));
-            }
+        take_side(&mut self.outbox, &mut self.side);
+    }
+}
+
+/// Takes what has left on the side.
+pub(super) fn take_side<T: 'static>(outbox: &mut Outbox, side: &mut Vec<(T, EventTime)>) {
+    for (_, _, element) in outbox.drain() {
+        if let Element::Batch(batch) = element {
+            let records: Box<dyn Any> = batch.records;
+            let records = records.downcast::<Vec<Timed<T>>>().expect("the side output is all that leaves");
+            side.extend(records.into_iter().map(|record| (record.value, record.at)));
         }
     }
 }
@@ -218,7 +222,7 @@ fn stage(stage: &mut Option<Box<dyn Stage>>) -> &mut dyn Stage {
     &mut **stage.as_mut().expect("a harness whose operator could not be restored is not used any more")
 }
 
-fn context(directory: &StateDirectory, clock: &Clock) -> Result<StageContext> {
+pub(super) fn context(directory: &StateDirectory, clock: &Clock) -> Result<StageContext> {
     let max_parallelism = MaxParallelism::DEFAULT;
     Ok(StageContext {
         job: "harness".to_string(),

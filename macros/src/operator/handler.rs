@@ -1,4 +1,4 @@
-//! A handler: `on_event`, `on_timer`, or the function that is an operator; what it takes and what it gives.
+//! A handler: `on_event`, `on_timer`, .., or the function that is an operator; what it takes and what it gives.
 //!
 //! Its parameters are told apart by their types. What can't be told is noted as a mistake, and read as what was most
 //! likely meant, so that the rest of the operator is still known.
@@ -20,11 +20,27 @@ pub enum Cause {
     Timer,
     /// A record, to a function.
     Call,
+    /// An advance of event time, to the method `on_watermark`.
+    Watermark,
+    /// The end of the input, to the method `on_end`.
+    End,
+    /// A restore, to the method `on_restore`.
+    Restore,
+}
+
+/// What streams an operator works on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Setting {
+    /// Those behind `key_by`.
+    Keyed,
+    /// Those without keys.
+    Unkeyed,
 }
 
 /// A handler.
 pub struct Handler {
     pub name: Ident,
+    pub setting: Setting,
     pub cause: Cause,
     /// What stands at each place after `self`.
     pub roles: Vec<Role>,
@@ -34,6 +50,8 @@ pub struct Handler {
     pub out: Option<Type>,
     pub side: Option<Type>,
     pub returns: Returns,
+    /// Whether it asks for the context of a key, and there is none.
+    pub misses_key: bool,
 }
 
 /// What a parameter is.
@@ -63,15 +81,16 @@ enum Parameter {
     Lent(Type),
     Shared(Type),
     Context,
+    UnkeyedContext,
     Emit(Option<Type>),
 }
 
 impl Handler {
     /// Reads a signature.
-    pub fn parse(cause: Cause, signature: &Signature, errors: &mut Diagnostics) -> Handler {
+    pub fn parse(setting: Setting, cause: Cause, signature: &Signature, errors: &mut Diagnostics) -> Handler {
         let name = signature.ident.clone();
         refuse_qualifiers(cause, signature, errors);
-        receiver(cause, signature, errors);
+        receiver(setting, cause, signature, errors);
         let mut parameters = Vec::new();
         for input in &signature.inputs {
             if let FnArg::Typed(typed) = input {
@@ -81,6 +100,7 @@ impl Handler {
         }
         let mut handler = Handler {
             name,
+            setting,
             cause,
             roles: Vec::new(),
             event: None,
@@ -88,6 +108,7 @@ impl Handler {
             out: None,
             side: None,
             returns: Returns::Nothing,
+            misses_key: false,
         };
         let by_value = parameters.iter().any(|(parameter, _)| matches!(parameter, Parameter::Value(_)));
         for (parameter, written) in parameters {
@@ -107,7 +128,19 @@ impl Handler {
     ) {
         let (noun, pattern) = (self.cause.noun(), spelled(&written.pat));
         let role = match parameter {
-            Parameter::Context => Role::Context,
+            Parameter::Context | Parameter::UnkeyedContext => {
+                self.context(parameter, written, errors);
+                Role::Context
+            }
+            Parameter::Emit(ty) if self.cause == Cause::Restore => {
+                errors.add(
+                    written,
+                    format!("`{}` emits, but the steps behind it are not restored yet", self.name),
+                    "emit with the first record, or in `on_watermark` or `on_end`",
+                );
+                self.out = ty;
+                Role::Out
+            }
             Parameter::Emit(ty) if self.out.is_none() && !self.roles.contains(&Role::Out) => {
                 self.out = ty;
                 Role::Out
@@ -123,6 +156,18 @@ impl Handler {
                 self.side = ty;
                 Role::Side
             }
+            Parameter::Value(ty) if !self.cause.brings() => {
+                let ty = spelled(&ty);
+                errors.add(
+                    written,
+                    format!(
+                        "`{}` takes `{ty}` by value, but there is {noun} here that could be given away",
+                        self.name
+                    ),
+                    format!("if this is the state, borrow it: `{pattern}: &mut {ty}`"),
+                );
+                Role::State
+            }
             Parameter::Value(ty) if self.event.is_none() => {
                 self.event = Some(ty);
                 Role::Event
@@ -137,7 +182,9 @@ impl Handler {
                 // Whether it was meant to be the state is a guess, so its type stays unknown.
                 Role::State
             }
-            Parameter::Lent(ty) | Parameter::Shared(ty) if !by_value && self.event.is_none() => {
+            Parameter::Lent(ty) | Parameter::Shared(ty)
+                if self.cause.brings() && !by_value && self.event.is_none() =>
+            {
                 let ty_spelled = spelled(&ty);
                 errors.add(
                     &written.ty,
@@ -165,12 +212,16 @@ impl Handler {
                     errors.add(
                         written,
                         format!(
-                            "`{}` has two states, `{}` and `{}`, but an operator keeps one row per key",
+                            "`{}` has two states, `{}` and `{}`, but an operator keeps one {}",
                             self.name,
                             spelled(first),
-                            spelled(&ty)
+                            spelled(&ty),
+                            match self.setting {
+                                Setting::Keyed => "row per key",
+                                Setting::Unkeyed => "per subtask",
+                            }
                         ),
-                        "put the fields of both into one struct marked `#[state(key = ..)]`",
+                        format!("put the fields of both into one struct marked `{}`", self.setting.state()),
                     );
                 } else {
                     self.state = Some(ty);
@@ -181,9 +232,28 @@ impl Handler {
         self.roles.push(role);
     }
 
+    /// The context is that of the setting.
+    fn context(&mut self, parameter: Parameter, written: &syn::PatType, errors: &mut Diagnostics) {
+        let pattern = spelled(&written.pat);
+        self.misses_key |= matches!((&parameter, self.setting), (Parameter::Context, Setting::Unkeyed));
+        match (parameter, self.setting) {
+            (Parameter::Context, Setting::Unkeyed) => errors.add(
+                &written.ty,
+                format!("`{}` asks for a `Context`, which has a key and its timers, but a stream without keys has neither", self.name),
+                format!("take `{pattern}: &UnkeyedContext` for the times and the subtask; for timers write `#[operator]`, with a state per key, behind `.key_by(..)`"),
+            ),
+            (Parameter::UnkeyedContext, Setting::Keyed) => errors.add(
+                &written.ty,
+                format!("`{}` asks for an `UnkeyedContext`, but it is called for a key", self.name),
+                format!("write `{pattern}: &mut Context<Self>`"),
+            ),
+            _ => {}
+        }
+    }
+
     fn required(&self, signature: &Signature, errors: &mut Diagnostics) {
         let noun = self.cause.noun();
-        if self.event.is_none() {
+        if self.event.is_none() && self.cause.brings() {
             errors.add(
                 &signature.ident,
                 format!("`{}` does not take the {noun}", self.name),
@@ -193,11 +263,16 @@ impl Handler {
                 },
             );
         }
-        if !self.roles.contains(&Role::State) && self.cause != Cause::Timer && self.event.is_some() {
+        let of_record = matches!(self.cause, Cause::Event | Cause::Call);
+        if of_record && !self.roles.contains(&Role::State) && self.event.is_some() {
+            let (per_key, example) = match self.setting {
+                Setting::Keyed => (" per key", "session: &mut Session"),
+                Setting::Unkeyed => ("", "pending: &mut Pending"),
+            };
             errors.add(
                 &signature.ident,
-                format!("`{}` has no state, but what an operator does per key is to remember", self.name),
-                "take it as `session: &mut Session`, a struct marked `#[state(key = ..)]`; a step without state is a plain function, wired by `.map`, `.filter` or `.flat_map`",
+                format!("`{}` has no state, but what an operator does{per_key} is to remember", self.name),
+                format!("take it as `{example}`, a struct marked `{}`; a step without state is a plain function, wired by `.map`, `.filter` or `.flat_map`", self.setting.state()),
             );
         }
     }
@@ -205,6 +280,14 @@ impl Handler {
     fn output(&mut self, output: &ReturnType, errors: &mut Diagnostics) {
         let ReturnType::Type(_, ty) = output else { return };
         if matches!(&**ty, Type::Tuple(tuple) if tuple.elems.is_empty()) {
+            return;
+        }
+        if self.cause == Cause::Restore {
+            errors.add(
+                ty,
+                format!("`{}` returns a value, but the steps behind it are not restored yet", self.name),
+                "return nothing; emit with the first record, or in `on_watermark` or `on_end`",
+            );
             return;
         }
         if self.roles.contains(&Role::Out) {
@@ -251,6 +334,41 @@ impl Cause {
         match self {
             Cause::Timer => "timer",
             Cause::Event | Cause::Call => "record",
+            Cause::Watermark | Cause::End | Cause::Restore => "no record",
+        }
+    }
+
+    /// Whether it brings something that is given away.
+    fn brings(self) -> bool {
+        matches!(self, Cause::Event | Cause::Call | Cause::Timer)
+    }
+
+    /// The method that is called for it.
+    pub fn method(self) -> &'static str {
+        match self {
+            Cause::Event | Cause::Call => "on_event",
+            Cause::Timer => "on_timer",
+            Cause::Watermark => "on_watermark",
+            Cause::End => "on_end",
+            Cause::Restore => "on_restore",
+        }
+    }
+}
+
+impl Setting {
+    /// What an operator is called for, as methods of a block.
+    pub fn causes(self) -> &'static [Cause] {
+        match self {
+            Setting::Keyed => &[Cause::Event, Cause::Timer],
+            Setting::Unkeyed => &[Cause::Event, Cause::Watermark, Cause::End, Cause::Restore],
+        }
+    }
+
+    /// How its state is marked.
+    fn state(self) -> &'static str {
+        match self {
+            Setting::Keyed => "#[state(key = ..)]",
+            Setting::Unkeyed => "#[state(unkeyed)]",
         }
     }
 }
@@ -305,7 +423,7 @@ pub fn refuse_qualifiers(cause: Cause, signature: &Signature, errors: &mut Diagn
     }
 }
 
-fn receiver(cause: Cause, signature: &Signature, errors: &mut Diagnostics) {
+fn receiver(setting: Setting, cause: Cause, signature: &Signature, errors: &mut Diagnostics) {
     let name = &signature.ident;
     if cause == Cause::Call {
         return;
@@ -319,7 +437,7 @@ fn receiver(cause: Cause, signature: &Signature, errors: &mut Diagnostics) {
         Some(Receiver { reference: Some(_), mutability: Some(_), .. }) => errors.add(
             signature.receiver(),
             format!("`{name}` takes `&mut self`, but the operator's fields are configuration, shared by all keys; a change would be lost at a restart"),
-            "write `&self`, and keep what must survive in a struct marked `#[state(key = ..)]`",
+            format!("write `&self`, and keep what must survive in a struct marked `{}`", setting.state()),
         ),
         Some(Receiver { reference: Some(_), colon_token: None, .. }) => {}
         Some(other) => errors.add(
@@ -379,6 +497,12 @@ fn classify(cause: Cause, ty: &Type, errors: &mut Diagnostics) -> Parameter {
         }
         return Parameter::Context;
     }
+    if is_unkeyed_context(elem) {
+        if mutable {
+            errors.add(ty, "nothing in the context can be changed without a key", "write `&UnkeyedContext`");
+        }
+        return Parameter::UnkeyedContext;
+    }
     match mutable {
         true => Parameter::Lent(elem.clone()),
         false => Parameter::Shared(elem.clone()),
@@ -403,6 +527,11 @@ fn classify_value(cause: Cause, ty: &Type, errors: &mut Diagnostics) -> Paramete
             format!("write `&mut {written}`"),
         );
         return Parameter::Context;
+    }
+    if is_unkeyed_context(ty) {
+        let written = spelled(ty);
+        errors.add(ty, "the context belongs to the runtime and is only lent", format!("write `&{written}`"));
+        return Parameter::UnkeyedContext;
     }
     if let Type::ImplTrait(_) = ty {
         errors.add(
@@ -436,6 +565,11 @@ pub fn emit_of(ty: &Type) -> Option<Option<Type>> {
 /// Whether `ty` is the operator's `Context`.
 pub fn is_context(ty: &Type) -> bool {
     last_segment(ty).is_some_and(|segment| segment.ident == "Context")
+}
+
+/// Whether `ty` is the context where there is no key.
+pub fn is_unkeyed_context(ty: &Type) -> bool {
+    last_segment(ty).is_some_and(|segment| segment.ident == "UnkeyedContext")
 }
 
 fn last_segment(ty: &Type) -> Option<&syn::PathSegment> {

@@ -2,23 +2,19 @@
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
-use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 
 use super::State;
 use crate::subject::{codec, describe};
 
 pub fn expand(state: &State) -> TokenStream {
-    let State { krate, subject, key, name } = state;
+    let State { krate, subject, key, .. } = state;
     let item = if codec::is_ours(subject) { subject.without_serde() } else { subject.item.clone() };
     let codec = codec::expand(subject, krate);
     let describe = describe::expand(subject, krate);
     let checks = codec::checks(subject, krate);
     let ident = subject.ident();
-    let name = match name {
-        Some(name) => name.value(),
-        None => ident.unraw().to_string(),
-    };
+    let name = state.name();
     let initial = quote_spanned!(ident.span()=> #krate::__rt::initial::<#ident>());
     let key_type = quote_spanned!(key.span()=> type Key = #key;);
     let fields = describe::fields(&subject.parts[0], krate);

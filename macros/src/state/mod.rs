@@ -1,13 +1,15 @@
-//! `#[state(key = ..)]`: what an operator remembers per key.
+//! `#[state(..)]`: what an operator remembers, per key or per subtask.
 
 mod expand;
 mod fallback;
 mod parse;
+mod unkeyed;
 mod validate;
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{LitStr, Type};
+use syn::ext::IdentExt;
+use syn::{Ident, LitStr, Type};
 
 use crate::diagnostics::Diagnostics;
 use crate::krate::Krate;
@@ -19,8 +21,20 @@ pub struct State {
     pub subject: Subject,
     /// The type of the key; `None` if it was not given or refused.
     pub key: Option<Type>,
+    /// Where it says that it belongs to no key.
+    pub unkeyed: Option<Ident>,
     /// The state's name in snapshots, if it is not the struct's.
     pub name: Option<LitStr>,
+}
+
+impl State {
+    /// Its name in snapshots.
+    pub fn name(&self) -> String {
+        match &self.name {
+            Some(name) => name.value(),
+            None => self.subject.ident().unraw().to_string(),
+        }
+    }
 }
 
 /// All stages.
@@ -29,6 +43,9 @@ pub fn run(options: TokenStream, item: TokenStream) -> TokenStream {
     let Some(mut state) = parse::parse(options, item.clone(), &mut errors) else {
         return quote!(#item #errors);
     };
+    if state.unkeyed.is_some() {
+        return unkeyed::run(&mut state, errors);
+    }
     validate::validate(&mut state, &mut errors);
     match errors.is_empty() {
         true => expand::expand(&state),

@@ -1,7 +1,7 @@
 //! From tokens to a [`State`].
 
 use proc_macro2::TokenStream;
-use syn::{LitStr, Path, Type};
+use syn::{Ident, LitStr, Path, Type};
 
 use super::State;
 use crate::diagnostics::{Diagnostics, taught};
@@ -9,30 +9,36 @@ use crate::krate::Krate;
 use crate::options::{self, CRATE, Known};
 use crate::subject::Subject;
 
-const OPTIONS: [Known; 3] =
-    [Known { name: "key", form: "key = Type" }, Known { name: "name", form: "name = \"..\"" }, CRATE];
+const OPTIONS: [Known; 4] = [
+    Known { name: "key", form: "key = Type" },
+    Known { name: "unkeyed", form: "unkeyed" },
+    Known { name: "name", form: "name = \"..\"" },
+    CRATE,
+];
 const FIELD_OPTIONS: [Known; 2] =
     [Known { name: "opaque", form: "opaque" }, Known { name: "name", form: "name = \"..\"" }];
 
 pub fn parse(options: TokenStream, item: TokenStream, errors: &mut Diagnostics) -> Option<State> {
     let (mut krate, mut key, mut name) = (Krate::default(), None::<Type>, None::<LitStr>);
+    let mut unkeyed = None::<Ident>;
     options::read("state", options, &OPTIONS, errors, |option, value| {
         match option.to_string().as_str() {
             "key" => key = Some(value.parse()?),
+            "unkeyed" => unkeyed = Some(option.clone()),
             "name" => name = Some(value.parse()?),
             _ => krate = Krate(value.call(Path::parse_mod_style)?),
         }
         Ok(())
     });
     // A slip in an option has been reported; it is most likely the key's.
-    let missing = key.is_none() && errors.is_empty();
+    let missing = key.is_none() && unkeyed.is_none() && errors.is_empty();
     let subject = Subject::parse("state", &FIELD_OPTIONS, item, errors)?;
     if missing {
         errors.push(taught(
             subject.ident(),
             format!("the state `{}` does not say which keys it belongs to", subject.ident()),
-            "give the type that the stream is keyed by: `#[state(key = String)]`",
+            "give the type that the stream is keyed by: `#[state(key = String)]`; one of an operator on a stream without keys is `#[state(unkeyed)]`",
         ));
     }
-    Some(State { krate, subject, key, name })
+    Some(State { krate, subject, key, unkeyed, name })
 }

@@ -10,12 +10,29 @@ use crate::diagnostics::Diagnostics;
 use crate::subject::{Style, codec, unfit};
 
 pub fn validate(state: &mut State, errors: &mut Diagnostics) {
+    common(state, errors);
+    key(state, errors);
+}
+
+/// What every state must be, whatever it belongs to.
+pub fn common(state: &mut State, errors: &mut Diagnostics) {
     state.subject.refuse_second_macro("state", errors);
     shape(state, errors);
-    key(state, errors);
+    scope(state, errors);
     state.subject.refuse_unfit("state", errors);
     names(state, errors);
     row_format(state, errors);
+}
+
+/// A state belongs to keys or to subtasks.
+fn scope(state: &State, errors: &mut Diagnostics) {
+    if let (Some(_), Some(unkeyed)) = (&state.key, &state.unkeyed) {
+        errors.add(
+            unkeyed,
+            format!("the state `{}` is said to belong to a key and to a subtask", state.subject.ident()),
+            "keep `key = ..` for an operator behind `key_by`, or `unkeyed` for one on a stream without keys",
+        );
+    }
 }
 
 /// A state is a struct with named fields: a snapshot records it field by field, by name.
