@@ -52,14 +52,17 @@ pub fn key(options: TokenStream, item: TokenStream) -> TokenStream {
     key::run(options.into(), item.into()).into()
 }
 
-/// Makes a struct the state that an operator keeps for every key of type `key`, or in every subtask.
+/// Makes a struct the state that an operator keeps for every key of type `key`, in every subtask, or in all subtasks alike.
 ///
-/// Implements `State`, serde's traits and `Describe`; `#[state(unkeyed)]` implements `UnkeyedState` and serde's traits. The
-/// struct must implement `Default`: that is where a new key or a new subtask begins.
+/// Implements `State`, serde's traits and `Describe`; `#[state(unkeyed)]` implements `UnkeyedState` and serde's traits,
+/// `#[state(broadcast)]` `BroadcastState` and serde's traits. The struct must implement `Default`: that is where a new key or
+/// a new subtask begins.
 ///
 /// - `#[state(key = Type)]`: the type of the key.
 /// - `#[state(unkeyed)]`: the state belongs to a subtask, of an operator that is marked `#[operator(unkeyed)]`. Its fields are
 ///   of type `DealtList` and `UnionList`.
+/// - `#[state(broadcast)]`: the state is what every subtask knows from the records that are broadcast to it: `on_broadcast`
+///   changes it, `on_event` and `on_timer` read it.
 /// - `#[state(key = Type, name = "..")]`: the state's name in snapshots, if not the struct's.
 /// - `#[state(name = "..")]` on a field: the field's name in snapshots, if not its own.
 /// - `#[state(opaque)]` on a field: its type is of another crate, serde can carry it, its shape is not recorded.
@@ -80,6 +83,10 @@ pub fn state(options: TokenStream, item: TokenStream) -> TokenStream {
 /// On a function with a state it makes an operator named after the function, `count_visits` becoming `CountVisits`, beside
 /// the function. On a function without state it checks that the function can be wired (`.map(f)`, `.try_map(f)`,
 /// `.filter(f)`, `.flat_map(f)`) and adds nothing.
+///
+/// With a method `on_broadcast` it listens to a second stream, which every subtask is sent: the method takes the record by
+/// value and, told apart by their types, the state `&mut Rates`, marked `#[state(broadcast)]`, `&UnkeyedContext` and the
+/// outputs. The other two can then take `&Rates`.
 ///
 /// - `#[operator(unkeyed)]`: the operator works on a stream without keys, with a state marked `#[state(unkeyed)]`. It
 ///   implements `UnkeyedOperator`. Besides `on_event` it can have `on_watermark`, `on_end` and `on_restore`; the context is

@@ -13,3 +13,4 @@ mod simulation;
 mod support;
 mod threads;
 mod torture;
+mod without_keys;

@@ -12,6 +12,7 @@ use crate::chain::{
 };
 use crate::error::Result;
 use crate::exchange::partition::{Borrowed, Computed, KeyAccess, Partition};
+use crate::job::broadcast_stream::NoBroadcast;
 use crate::job::graph::{Graph, SinkNode, StageRole};
 use crate::job::plan::{PlanStep, Ship, StageKind};
 use crate::key::Key;
@@ -30,7 +31,7 @@ use crate::time::EventTime;
 
 /// A job that is being wired.
 pub struct Job {
-    graph: RefCell<Graph>,
+    pub(super) graph: RefCell<Graph>,
 }
 
 impl Job {
@@ -59,7 +60,7 @@ impl Job {
         Ok(graph)
     }
 
-    fn step(&self, stage: usize, kind: &str, detail: impl Into<String>) {
+    pub(super) fn step(&self, stage: usize, kind: &str, detail: impl Into<String>) {
         let step = PlanStep { kind: kind.to_string(), detail: detail.into() };
         self.graph.borrow_mut().stages[stage].steps.push(step);
     }
@@ -70,7 +71,11 @@ impl Job {
     }
 
     /// Begins a stage whose input comes from `stage` of the same worker.
-    fn local_stage<T: Send + 'static>(&self, stage: usize, label: &str) -> (EdgeIndex, LocalStream<'_, T>) {
+    pub(super) fn local_stage<T: Send + 'static>(
+        &self,
+        stage: usize,
+        label: &str,
+    ) -> (EdgeIndex, LocalStream<'_, T>) {
         let mut graph = self.graph.borrow_mut();
         let name = graph.unused_name(&format!("{}/{label}", graph.stages[stage].name));
         let local = graph.begin_stage(&name, StageKind::Local, StageRole::Local);
@@ -82,10 +87,10 @@ impl Job {
 /// Records of type `T` on their way. `H` is the chain that they have come through so far; it is never written out.
 #[must_use = "a stream that goes nowhere loses its records: end it with `.sink(..)` or `.discard()`"]
 pub struct Stream<'j, T, H> {
-    job: &'j Job,
-    stage: usize,
-    head: H,
-    item: PhantomData<fn() -> T>,
+    pub(super) job: &'j Job,
+    pub(super) stage: usize,
+    pub(super) head: H,
+    pub(super) item: PhantomData<fn() -> T>,
 }
 
 /// A stream that begins at a local edge: rejects, copies, a union, a side output.
@@ -257,7 +262,7 @@ impl<'j, T: 'static, H: Head<Out = T>> Stream<'j, T, H> {
         (self.then(|head| UnkeyedHead::new(head, name, operator.itself(), Some(edge))), side)
     }
 
-    fn end<N: crate::chain::Step<T>>(self, last: impl Fn() -> N + Send + Sync + 'static) {
+    pub(super) fn end<N: crate::chain::Step<T>>(self, last: impl Fn() -> N + Send + Sync + 'static) {
         let head = self.head;
         let build = Box::new(move || head.build(last()));
         self.job.graph.borrow_mut().stages[self.stage].build = Some(build);
@@ -292,7 +297,7 @@ impl<'j, K, T: Data, A: KeyAccess<T, Key = K>, H: Head<Out = T>> KeyedStream<'j,
     /// Has a stateful operator work on the records, key by key. The name is what snapshots know its state by.
     pub fn process<O>(self, name: &str, operator: O) -> Processed<'j, O, K, A>
     where
-        O: Operator<In = T, Side: NoSideOutput + Send>,
+        O: Operator<In = T, Side: NoSideOutput + Send, Broadcast: NoBroadcast>,
         O::State: KeyedBy<K>,
     {
         let (job, stage, head) = self.operator_stage(name, operator);
@@ -306,7 +311,7 @@ impl<'j, K, T: Data, A: KeyAccess<T, Key = K>, H: Head<Out = T>> KeyedStream<'j,
         operator: O,
     ) -> (Processed<'j, O, K, A>, LocalStream<'j, O::Side>)
     where
-        O: Operator<In = T, Side: Send>,
+        O: Operator<In = T, Side: Send, Broadcast: NoBroadcast>,
         O::State: KeyedBy<K>,
     {
         let (job, stage, mut head) = self.operator_stage(name, operator);
@@ -315,7 +320,8 @@ impl<'j, K, T: Data, A: KeyAccess<T, Key = K>, H: Head<Out = T>> KeyedStream<'j,
         (Stream { job, stage, head: O::State::through(head), item: PhantomData }, side)
     }
 
-    fn operator_stage<O>(self, name: &str, operator: O) -> (&'j Job, usize, KeyedHead<O, A>)
+    /// Begins the stage of an operator: the chain of the stream ends in front of it.
+    pub(super) fn operator_stage<O>(self, name: &str, operator: O) -> (&'j Job, usize, KeyedHead<O, A>)
     where
         O: Operator<In = T>,
     {
@@ -329,6 +335,7 @@ impl<'j, K, T: Data, A: KeyAccess<T, Key = K>, H: Head<Out = T>> KeyedStream<'j,
         let route = access.clone();
         stream.end(move || Partition::new(edge, route.clone()));
         job.step(stage, "process", name);
+        job.graph.borrow_mut().entry_states.extend(EntryState::broadcast::<O::Shared>(name));
         (job, stage, KeyedHead { name: name.to_string(), operator: Arc::new(operator), access, side: None })
     }
 }

@@ -1,8 +1,8 @@
 //! The stage of a keyed operator: finds the row of each record's key and lets the operator work on it.
 //!
-//! What enters: batches of routed records, watermarks, processing time. What leaves, down the chain: what the operator
-//! emits, and watermarks *after* the timers that they make fire. Always: the operator sees one key at a time, and a key's
-//! records in the order in which they came.
+//! What enters: batches of routed records and of [broadcast](crate::operator::broadcast) ones, watermarks, processing time.
+//! What leaves, down the chain: what the operator emits, and watermarks *after* the timers that they make fire. Always: the
+//! operator sees one key at a time, and a key's records in the order in which they came.
 
 use std::sync::Arc;
 
@@ -10,10 +10,11 @@ use crate::chain::{Head, LocalEdge, Signal, Step, downcast};
 use crate::error::Result;
 use crate::exchange::partition::KeyAccess;
 use crate::key::KeyHash;
+use crate::operator::broadcast::Shared;
 use crate::operator::context::Context;
 use crate::operator::emit::{Emitter, SideOutput};
 use crate::operator::timers::{FrozenTimer, TimeDomain, Timer, Timers};
-use crate::operator::{KeyOf, Operator};
+use crate::operator::{KeyOf, Operator, UnkeyedContext};
 use crate::outbox::{EdgeIndex, Outbox};
 use crate::record::{Barrier, Batch, Fill, Origin, Routed, SnapshotId};
 use crate::snapshot::part::{
@@ -72,6 +73,7 @@ struct KeyedStage<O: Operator, A, N> {
 struct Working<O: Operator> {
     table: StateTable<O::State>,
     time: Time<O>,
+    shared: Shared<O::Shared>,
     cx: StageContext,
     /// Where it is just now, for a report of a panic.
     current: Option<KeyHash>,
@@ -133,7 +135,7 @@ impl<O: Operator<Side: Send>> Working<O> {
             self.current = Some(hash);
             let row = self.table.row(hash, &key)?;
             self.time.visit(row, at, (next, side), |state, cx, out, side| {
-                operator.on_timer(payload, state, cx, out, side);
+                operator.on_timer(payload, state, &self.shared.state, cx, out, side);
             });
         }
         self.table.settle()
@@ -166,6 +168,7 @@ where
                 reached: EventTime::MIN,
                 clock: cx.clock.clone(),
             },
+            shared: Shared::new(&self.name),
             cx,
             current: None,
             origin: Origin::default(),
@@ -185,6 +188,7 @@ where
         }
         working.time.reached = watermarks.into_iter().min().unwrap_or(EventTime::MIN);
         working.time.watermark = working.time.reached;
+        working.shared.restore(state)?;
         let (timers, table, groups) = (&mut working.time.timers, &mut working.table, working.cx.groups);
         let mut rows = table.restore()?;
         state.rows(&self.name, groups, &mut |row| match row.section {
@@ -200,12 +204,19 @@ where
         let working = self.working.as_mut().expect(OPEN);
         (working.origin, out.origin) = (batch.origin, batch.origin);
         let operator = &*self.operator;
+        if Shared::is_broadcast::<O>(&batch) {
+            working.current = None;
+            let watermark = working.time.watermark;
+            let cx = UnkeyedContext { watermark, ..UnkeyedContext::new(&working.cx) };
+            working.shared.process(operator, batch, cx, (&mut self.next, &mut self.side), out);
+            return Ok(());
+        }
         let mut records = downcast::<Routed<A::Carried, O::In>>(batch.records);
         for Routed { hash, carried, value, at } in records.drain(..) {
             working.current = Some(hash);
             let row = working.table.row(hash, self.access.key(&value, &carried))?;
             working.time.visit(row, at, (&mut self.next, &mut self.side), |state, cx, out, side| {
-                operator.on_event(value, state, cx, out, side);
+                operator.on_event(value, state, &working.shared.state, cx, out, side);
             });
         }
         out.spares.put(records);
@@ -250,6 +261,7 @@ where
         let working = self.working.as_mut().expect(OPEN);
         snapshot.put(&owner, "watermark", working.time.reached)?;
         snapshot.put(&owner, "next timer", working.time.timers.next_number())?;
+        working.shared.keep(working.cx.subtask, &mut snapshot)?;
         if snapshot.with_state {
             let rows = FrozenOperator {
                 table: working.table.freeze()?,

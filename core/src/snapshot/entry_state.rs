@@ -5,6 +5,8 @@
 //! | `unkeyed batcher`  | `schema`    | name and fields of the operator's state; once, by subtask 0                         |
 //! | `unkeyed batcher`  | `state`     | per subtask: its number and its state, `{"subtask": 0, "state": "0x02.."}`          |
 //! | `unkeyed batcher`  | `watermark` | per subtask: how far event time had come                                            |
+//! | `broadcast rate`   | `schema`    | name and fields of what is broadcast to the operator; once, by subtask 0            |
+//! | `broadcast rate`   | `state`     | as above; once, by subtask 0                                                        |
 //!
 //! A state is written by postcard, as the rows of keyed state are, and then in hexadecimal digits: so whatever can rest in keyed
 //! state can rest here, to the bit (JSON has no NaN and no map with keys other than text). Version and checksum are the manifest's.
@@ -17,7 +19,7 @@ use crate::key::SubtaskIndex;
 use crate::snapshot::compare::changes;
 use crate::snapshot::manifest::Manifest;
 use crate::snapshot::part::{OperatorSchema, RestoredState, StageSnapshot};
-use crate::state::{Describe, Field, StateSchema, UnkeyedState};
+use crate::state::{BroadcastState, Describe, Field, StateSchema, UnkeyedState};
 
 /// A manifest is text that is read as a whole: more than this of one subtask is better kept per key.
 const BYTES_MAX: usize = 1 << 20;
@@ -27,10 +29,12 @@ const BYTES_MAX: usize = 1 << 20;
 pub(crate) enum Scope {
     /// A subtask's.
     Unkeyed,
+    /// That of all subtasks alike.
+    Broadcast,
 }
 
 impl Scope {
-    const ALL: [Scope; 1] = [Scope::Unkeyed];
+    const ALL: [Scope; 2] = [Scope::Unkeyed, Scope::Broadcast];
 
     fn owner(self, operator: &str) -> String {
         format!("{} {operator}", self.word())
@@ -39,6 +43,7 @@ impl Scope {
     fn word(self) -> &'static str {
         match self {
             Scope::Unkeyed => "unkeyed",
+            Scope::Broadcast => "broadcast",
         }
     }
 }
@@ -69,6 +74,12 @@ impl EntryState {
     pub fn unkeyed<S: UnkeyedState>(operator: &str) -> EntryState {
         let schema = EntrySchema { name: S::NAME.to_string(), fields: S::fields() };
         EntryState { operator: operator.to_string(), scope: Scope::Unkeyed, schema }
+    }
+
+    /// `None` for an operator that nothing is broadcast to.
+    pub fn broadcast<S: BroadcastState>(operator: &str) -> Option<EntryState> {
+        let schema = EntrySchema { name: S::NAME?.to_string(), fields: S::fields() };
+        Some(EntryState { operator: operator.to_string(), scope: Scope::Broadcast, schema })
     }
 
     pub fn owner(&self) -> String {
@@ -278,6 +289,34 @@ mod tests {
         assert_eq!(written(&entries[1]), state("0x0101610100 01000000000000f87f".replace(' ', "").as_str()));
         assert_eq!(written(&entries[2]), state("0x0101620101 01000000000000f87f".replace(' ', "").as_str()));
         assert_eq!(entries.len(), 3);
+    }
+
+    #[state(broadcast, name = "tariff", crate = crate)]
+    #[derive(Default)]
+    struct Rates {
+        cents: u64,
+    }
+
+    #[test]
+    fn what_is_broadcast_is_another_state_of_the_operator_and_needs_a_place_too() {
+        let rates = EntryState::broadcast::<Rates>("batcher").unwrap();
+        let mut snapshot = StageSnapshot::new(true);
+        rates.keep(SubtaskIndex(0), &Rates { cents: 300 }, &mut snapshot).unwrap();
+        let mut manifest = fixture::manifest(SnapshotId(7));
+        manifest.entries = kept(&[(0, "a")]);
+        manifest.entries.extend(snapshot.entries);
+        check(&manifest, &[batcher(), rates.clone()]).unwrap();
+        let error = check(&manifest, &[batcher()]).unwrap_err().to_string();
+        assert!(
+            error.starts_with(
+                "state \"tariff\" (broadcast) of operator \"batcher\" in snapshot 7 has no place"
+            ),
+            "{error}"
+        );
+        let entries = Entries(manifest.entries);
+        assert_eq!(rates.take_back::<Rates>(&entries).unwrap()[0].cents, 300);
+        assert_eq!(batcher().take_back::<Pending>(&entries).unwrap().len(), 1);
+        assert!(EntryState::broadcast::<()>("batcher").is_none());
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //!
 //! `#[state(key = ..)]` implements [`State`] for a struct. An operator sees it as a decoded row, `&mut Session`; between
 //! records it lives in a [`table`] of rows, in front of the [`fjall`] working copy; in a snapshot it is a row of bytes.
-//! What belongs to no key is [`unkeyed`]. The [`schema`] is what a snapshot says of it, so that a restore can tell precisely what changed.
+//! What belongs to no key is [`unkeyed`], or [`broadcast`] to all. The [`schema`] is what a snapshot says of it, so that a restore can tell precisely what changed.
 
+pub mod broadcast;
 pub mod fjall;
 pub(crate) mod frozen;
 pub mod schema;
@@ -13,6 +14,7 @@ pub mod unkeyed;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use broadcast::BroadcastState;
 pub use schema::{Describe, Field, Schema, StateSchema};
 pub use unkeyed::{DealtList, Redealt, Share, UnionList, UnkeyedState};
 

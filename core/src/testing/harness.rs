@@ -139,6 +139,17 @@ where
         self.after_step()
     }
 
+    /// A record that is broadcast arrives; it happened at `at`.
+    ///
+    /// # Errors
+    /// If the state can't be read or written.
+    pub fn broadcast(&mut self, record: O::Broadcast, at: EventTime) -> Result<()> {
+        let records = vec![Timed { value: record, at }];
+        let batch = Batch { len: 1, records: Box::new(records), origin: Origin::default() };
+        stage(&mut self.stage).process(batch, &mut self.outbox)?;
+        self.after_step()
+    }
+
     /// Event time advances to `watermark`: timers fire.
     ///
     /// # Errors

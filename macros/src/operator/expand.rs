@@ -5,7 +5,8 @@ use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::Type;
 use syn::spanned::Spanned;
 
-use super::handler::{Cause, Handler, Returns, Role, Setting};
+use super::cause::{Cause, Setting};
+use super::handler::{Handler, Returns, Role};
 use super::{Form, Operator, Stateful, Target};
 use crate::krate::Krate;
 
@@ -15,7 +16,7 @@ pub fn expand(operator: &Operator) -> TokenStream {
     let Some(on_event) = stateful.on_event() else { return item.clone() };
     let declared = declare(&stateful.target);
     let implementation = match stateful.setting {
-        Setting::Keyed => keyed(krate, stateful, on_event),
+        Setting::Keyed | Setting::Broadcast => keyed(krate, stateful, on_event),
         Setting::Unkeyed => unkeyed(krate, stateful, on_event),
     };
     quote! {
@@ -28,22 +29,33 @@ pub fn expand(operator: &Operator) -> TokenStream {
 fn keyed(krate: &Krate, stateful: &Stateful, on_event: &Handler) -> TokenStream {
     let Stateful { target, out, side, .. } = stateful;
     let ty = target_type(target);
-    let on_timer = stateful.handler(Cause::Timer);
+    let (on_timer, on_broadcast) = (stateful.handler(Cause::Timer), stateful.handler(Cause::Broadcast));
+    let shared = match on_broadcast.and_then(|handler| handler.shared.as_ref()) {
+        Some(ty) => quote_spanned!(ty.span()=> type Shared = #ty;),
+        None => quote!(
+            type Shared = ();
+        ),
+    };
     let types = [
         associated(krate, "In", on_event.event.as_ref()),
         associated(krate, "State", on_event.state.as_ref()),
         associated(krate, "Out", out.as_ref()),
         associated(krate, "Side", side.as_ref()),
         associated(krate, "Timer", on_timer.and_then(|handler| handler.event.as_ref())),
+        shared,
+        associated(krate, "Broadcast", on_broadcast.and_then(|handler| handler.event.as_ref())),
     ];
     let method = |cause, handler| method(krate, stateful, on_event, cause, handler);
-    let (on_event, on_timer) = (method(Cause::Event, Some(on_event)), method(Cause::Timer, on_timer));
+    let methods = [
+        method(Cause::Event, Some(on_event)),
+        method(Cause::Timer, on_timer),
+        method(Cause::Broadcast, on_broadcast),
+    ];
     quote! {
         impl #krate::operator::Operator for #ty {
             #(#types)*
 
-            #on_event
-            #on_timer
+            #(#methods)*
         }
     }
 }
@@ -121,16 +133,18 @@ fn method(
     let returns = handler.map_or(Returns::Nothing, |handler| handler.returns);
     let named = |used: bool, name: TokenStream| if used { name } else { quote!(_) };
     let state = named(has(Role::State), quote!(state));
+    let shared = named(has(Role::Shared), quote!(shared));
     let cx = named(has(Role::Context), quote!(cx));
     let out = named(has(Role::Out) || returns != Returns::Nothing, quote!(out));
     let side = named(has(Role::Side), quote!(side));
     let (first, first_ty) = match cause {
         Cause::Timer => (quote!(timer), Some(quote!(Self::Timer))),
+        Cause::Broadcast => (quote!(record), Some(quote!(Self::Broadcast))),
         Cause::Event | Cause::Call => (quote!(event), Some(quote!(Self::In))),
         Cause::Watermark | Cause::End | Cause::Restore => (TokenStream::new(), None),
     };
     let body = match handler {
-        None => quote!(match timer {}),
+        None => quote!(match #first {}),
         Some(handler) => call(krate, &stateful.target, handler, &first),
     };
     // Its own token, so that it is the same `self` in the signature and in the body whatever the span.
@@ -138,9 +152,14 @@ fn method(
     let name = format_ident!("{}", cause.method());
     let krate = krate.at(at);
     let first = first_ty.map(|ty| quote_spanned!(at=> #first: #ty,));
-    let cx_ty = match stateful.setting {
-        Setting::Keyed => quote_spanned!(at=> &mut #krate::operator::Context<'_, Self>),
-        Setting::Unkeyed => quote_spanned!(at=> &#krate::operator::UnkeyedContext),
+    let (keyed_context, unkeyed_context) = (
+        quote_spanned!(at=> &mut #krate::operator::Context<'_, Self>),
+        quote_spanned!(at=> &#krate::operator::UnkeyedContext),
+    );
+    let (states, context) = match (stateful.setting, cause) {
+        (Setting::Unkeyed, _) => (quote_spanned!(at=> #state: &mut Self::State,), unkeyed_context),
+        (_, Cause::Broadcast) => (quote_spanned!(at=> #shared: &mut Self::Shared,), unkeyed_context),
+        _ => (quote_spanned!(at=> #state: &mut Self::State, #shared: &Self::Shared,), keyed_context),
     };
     let outputs = (cause != Cause::Restore).then(|| {
         quote_spanned! {at=>
@@ -153,8 +172,8 @@ fn method(
         fn #name(
             &#this,
             #first
-            #state: &mut Self::State,
-            #cx: #cx_ty,
+            #states
+            #cx: #context,
             #outputs
         ) {
             #body
@@ -166,6 +185,7 @@ fn call(krate: &Krate, target: &Target, handler: &Handler, first: &TokenStream) 
     let arguments = handler.roles.iter().map(|role| match role {
         Role::Event => first.clone(),
         Role::State => quote!(state),
+        Role::Shared => quote!(shared),
         Role::Context => quote!(cx),
         Role::Out => quote!(out),
         Role::Side => quote!(side),

@@ -4,8 +4,8 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, format_ident, quote};
 use syn::{ImplGenerics, Type};
 
+use super::cause::{Cause, Setting};
 use super::expand::{declare, target_type};
-use super::handler::{Cause, Setting};
 use super::{Form, Operator, Stateful, Target};
 use crate::diagnostics::Diagnostics;
 use crate::krate::Krate;
@@ -37,36 +37,45 @@ fn implementation(Operator { krate, .. }: &Operator, stateful: &Stateful) -> Tok
     let types = quote!(type In = #event; type State = #state; type Out = #out; type Side = #side;);
     let (context, unkeyed_context) =
         (quote!(&mut #krate::operator::Context<'_, Self>), quote!(&#krate::operator::UnkeyedContext));
-    let (on_event, on_timer) =
-        (method(krate, "on_event", "In", &context), method(krate, "on_timer", "Timer", &context));
+    let own = quote!(&mut Self::State);
+    let own_and_shared = quote!(&mut Self::State, _: &Self::Shared);
+    let methods = [
+        method(krate, "on_event", "In", &own_and_shared, &context),
+        method(krate, "on_timer", "Timer", &own_and_shared, &context),
+        method(krate, "on_broadcast", "Broadcast", &quote!(&mut Self::Shared), &unkeyed_context),
+    ];
     let (impl_generics, where_clause) = generics;
-    let keyed = |types: TokenStream, timer: TokenStream| {
+    let keyed = |types: TokenStream| {
         quote! {
             impl #impl_generics #krate::operator::Operator for #ty #where_clause {
                 #types
-                type Timer = #timer;
-                #on_event
-                #on_timer
+                #(#methods)*
             }
         }
     };
-    if *setting == Setting::Keyed {
-        return keyed(
-            types,
-            known(stateful.handler(Cause::Timer).and_then(|handler| handler.event.as_ref())),
-        );
+    let brought = |cause| known(stateful.handler(cause).and_then(|handler| handler.event.as_ref()));
+    let timer = brought(Cause::Timer);
+    match setting {
+        Setting::Keyed => {
+            let nothing = quote!(type Shared = (); type Broadcast = #krate::operator::Never;);
+            return keyed(quote!(#types type Timer = #timer; #nothing));
+        }
+        Setting::Broadcast => {
+            let shared = known(handlers.iter().find_map(|handler| handler.shared.as_ref()));
+            let record = brought(Cause::Broadcast);
+            return keyed(
+                quote!(#types type Timer = #timer; type Shared = #shared; type Broadcast = #record;),
+            );
+        }
+        Setting::Unkeyed => {}
     }
     // `Context<Self>` asks for an operator with keys.
     let with_keys = handlers.iter().any(|handler| handler.misses_key).then(|| {
-        let unknown = quote!(
-            type In = __Unknown;
-            type State = __Unknown;
-            type Out = __Unknown;
-            type Side = __Unknown;
-        );
-        keyed(unknown, quote!(__Unknown))
+        let types = ["In", "State", "Out", "Side", "Timer", "Shared", "Broadcast"];
+        let types = types.map(|name| format_ident!("{name}"));
+        keyed(quote!(#(type #types = __Unknown;)*))
     });
-    let on_event = method(krate, "on_event", "In", &unkeyed_context);
+    let on_event = method(krate, "on_event", "In", &own, &unkeyed_context);
     quote! {
         #with_keys
         impl #impl_generics #krate::operator::UnkeyedOperator for #ty #where_clause {
@@ -94,13 +103,19 @@ fn generics(target: &Target) -> (Option<ImplGenerics<'_>>, Option<TokenStream>) 
     }
 }
 
-fn method(krate: &Krate, name: &str, brings: &str, context: &TokenStream) -> TokenStream {
+fn method(
+    krate: &Krate,
+    name: &str,
+    brings: &str,
+    states: &TokenStream,
+    context: &TokenStream,
+) -> TokenStream {
     let (name, brings) = (format_ident!("{name}"), format_ident!("{brings}"));
     quote! {
         fn #name(
             &self,
             _: Self::#brings,
-            _: &mut Self::State,
+            _: #states,
             _: #context,
             _: &mut impl #krate::operator::Emit<Self::Out>,
             _: &mut impl #krate::operator::Emit<Self::Side>,

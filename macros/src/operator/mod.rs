@@ -1,8 +1,10 @@
 //! `#[operator]`: a stateful step, of an `impl` block or a function; or the check of a stateless function.
 
+mod cause;
 mod expand;
 mod fallback;
 mod handler;
+mod parameter;
 mod parse;
 mod validate;
 
@@ -12,7 +14,8 @@ use syn::{Attribute, Generics, Ident, ItemFn, Type, Visibility};
 
 use crate::diagnostics::Diagnostics;
 use crate::krate::Krate;
-use handler::{Cause, Handler, Setting};
+use cause::{Cause, Setting};
+use handler::Handler;
 
 /// What the attribute and the item say.
 pub struct Operator {

@@ -4,7 +4,9 @@ use proc_macro2::TokenStream;
 use syn::ext::IdentExt;
 use syn::{FnArg, Ident, ImplItem, ImplItemFn, Item, ItemFn, ItemImpl, Path, Type};
 
-use super::handler::{Cause, Handler, Setting, emit_of, is_context};
+use super::cause::{Cause, Setting};
+use super::handler::Handler;
+use super::parameter::{emit_of, is_context};
 use super::{Form, Operator, Stateful, Target};
 use crate::diagnostics::Diagnostics;
 use crate::krate::Krate;
@@ -53,6 +55,10 @@ fn parse_block(setting: Setting, block: &ItemImpl, errors: &mut Diagnostics) -> 
             ImplItem::Fn(method) => Some(method),
             _ => None,
         })
+    };
+    let setting = match (setting, methods().any(|method| method.sig.ident == "on_broadcast")) {
+        (Setting::Keyed, true) => Setting::Broadcast,
+        _ => setting,
     };
     let mut handlers = Vec::new();
     for cause in setting.causes() {
@@ -119,7 +125,10 @@ fn called_elsewhere(setting: Setting, method: &str) -> Option<&'static str> {
         (Setting::Unkeyed, "on_timer") => Some(
             "timers are kept per key: write `#[operator]`, with a state marked `#[state(key = ..)]`, and `.key_by(..)` in the wiring; what waits for event time can look at each watermark, in `on_watermark`",
         ),
-        (Setting::Keyed, "on_watermark" | "on_end" | "on_restore") => Some(
+        (Setting::Unkeyed, "on_broadcast") => Some(
+            "a stream is broadcast to an operator behind `key_by`: write `#[operator]`, with a state marked `#[state(key = ..)]`",
+        ),
+        (Setting::Keyed | Setting::Broadcast, "on_watermark" | "on_end" | "on_restore") => Some(
             "what is to be done for a key at some time is done by a timer, the end being `EventTime::MAX`; `#[operator(unkeyed)]` has this handler, with a state that belongs to the subtask",
         ),
         _ => None,

@@ -3,7 +3,9 @@
 use quote::ToTokens;
 use syn::{FnArg, Generics, ItemFn, ReturnType, Type};
 
-use super::handler::{Cause, Handler, emit_of, refuse_qualifiers, same};
+use super::cause::Cause;
+use super::handler::{Handler, refuse_qualifiers};
+use super::parameter::{emit_of, is_context, same};
 use super::{Form, Operator, Stateful, Target};
 use crate::diagnostics::Diagnostics;
 use crate::subject::unfit::spelled;
@@ -55,7 +57,7 @@ fn agree(stateful: &mut Stateful, errors: &mut Diagnostics) {
                     spelled(here)
                 ),
                 match what {
-                    "state" => {
+                    "state" | "broadcast state" => {
                         "use the same state in both: it is all they know of what was before".to_string()
                     }
                     _ => format!(
@@ -70,6 +72,7 @@ fn agree(stateful: &mut Stateful, errors: &mut Diagnostics) {
     let out = all("output", |handler| &handler.out);
     let side = all("side output", |handler| &handler.side);
     all("state", |handler| &handler.state);
+    all("broadcast state", |handler| &handler.shared);
     (stateful.out, stateful.side) = (out, side);
 }
 
@@ -92,7 +95,7 @@ fn stateless(function: &ItemFn, errors: &mut Diagnostics) {
             );
             return;
         }
-        if super::handler::is_context(inner) {
+        if is_context(inner) {
             errors.add(
                 typed,
                 format!("`{name}` has a context but no state: timers and the current key exist only behind `key_by`"),

@@ -1,5 +1,6 @@
-//! `#[state(..)]`: what an operator remembers, per key or per subtask.
+//! `#[state(..)]`: what an operator remembers, per key, per subtask or in all subtasks alike.
 
+mod broadcast;
 mod expand;
 mod fallback;
 mod parse;
@@ -21,10 +22,19 @@ pub struct State {
     pub subject: Subject,
     /// The type of the key; `None` if it was not given or refused.
     pub key: Option<Type>,
-    /// Where it says that it belongs to no key.
-    pub unkeyed: Option<Ident>,
+    /// What it belongs to instead of a key, and where that is said.
+    pub keyless: Option<(Keyless, Ident)>,
     /// The state's name in snapshots, if it is not the struct's.
     pub name: Option<LitStr>,
+}
+
+/// What a state can belong to that belongs to no key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keyless {
+    /// A subtask.
+    Unkeyed,
+    /// All subtasks alike.
+    Broadcast,
 }
 
 impl State {
@@ -43,8 +53,10 @@ pub fn run(options: TokenStream, item: TokenStream) -> TokenStream {
     let Some(mut state) = parse::parse(options, item.clone(), &mut errors) else {
         return quote!(#item #errors);
     };
-    if state.unkeyed.is_some() {
-        return unkeyed::run(&mut state, errors);
+    match state.keyless {
+        Some((Keyless::Unkeyed, _)) => return unkeyed::run(&mut state, errors),
+        Some((Keyless::Broadcast, _)) => return broadcast::run(&mut state, errors),
+        None => {}
     }
     validate::validate(&mut state, &mut errors);
     match errors.is_empty() {

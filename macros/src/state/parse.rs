@@ -1,17 +1,18 @@
 //! From tokens to a [`State`].
 
 use proc_macro2::TokenStream;
-use syn::{Ident, LitStr, Path, Type};
+use syn::{LitStr, Path, Type};
 
-use super::State;
+use super::{Keyless, State};
 use crate::diagnostics::{Diagnostics, taught};
 use crate::krate::Krate;
 use crate::options::{self, CRATE, Known};
 use crate::subject::Subject;
 
-const OPTIONS: [Known; 4] = [
+const OPTIONS: [Known; 5] = [
     Known { name: "key", form: "key = Type" },
     Known { name: "unkeyed", form: "unkeyed" },
+    Known { name: "broadcast", form: "broadcast" },
     Known { name: "name", form: "name = \"..\"" },
     CRATE,
 ];
@@ -20,18 +21,19 @@ const FIELD_OPTIONS: [Known; 2] =
 
 pub fn parse(options: TokenStream, item: TokenStream, errors: &mut Diagnostics) -> Option<State> {
     let (mut krate, mut key, mut name) = (Krate::default(), None::<Type>, None::<LitStr>);
-    let mut unkeyed = None::<Ident>;
+    let mut keyless = Vec::new();
     options::read("state", options, &OPTIONS, errors, |option, value| {
         match option.to_string().as_str() {
             "key" => key = Some(value.parse()?),
-            "unkeyed" => unkeyed = Some(option.clone()),
+            "unkeyed" => keyless.push((Keyless::Unkeyed, option.clone())),
+            "broadcast" => keyless.push((Keyless::Broadcast, option.clone())),
             "name" => name = Some(value.parse()?),
             _ => krate = Krate(value.call(Path::parse_mod_style)?),
         }
         Ok(())
     });
     // A slip in an option has been reported; it is most likely the key's.
-    let missing = key.is_none() && unkeyed.is_none() && errors.is_empty();
+    let missing = key.is_none() && keyless.is_empty() && errors.is_empty();
     let subject = Subject::parse("state", &FIELD_OPTIONS, item, errors)?;
     if missing {
         errors.push(taught(
@@ -40,5 +42,13 @@ pub fn parse(options: TokenStream, item: TokenStream, errors: &mut Diagnostics) 
             "give the type that the stream is keyed by: `#[state(key = String)]`; one of an operator on a stream without keys is `#[state(unkeyed)]`",
         ));
     }
-    Some(State { krate, subject, key, unkeyed, name })
+    if let [_, (_, second)] = &keyless[..] {
+        errors.add(
+            second,
+            format!("the state `{}` is said to belong to a subtask and to all subtasks", subject.ident()),
+            "keep `unkeyed` for an operator on a stream without keys, or `broadcast` for what `on_broadcast` tells every subtask",
+        );
+    }
+    let keyless = keyless.into_iter().next();
+    Some(State { krate, subject, key, keyless, name })
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use quote::ToTokens;
 use syn::{Data, Fields, Member};
 
-use super::State;
+use super::{Keyless, State};
 use crate::diagnostics::Diagnostics;
 use crate::subject::{Style, codec, unfit};
 
@@ -26,13 +26,19 @@ pub fn common(state: &mut State, errors: &mut Diagnostics) {
 
 /// A state belongs to keys or to subtasks.
 fn scope(state: &State, errors: &mut Diagnostics) {
-    if let (Some(_), Some(unkeyed)) = (&state.key, &state.unkeyed) {
-        errors.add(
-            unkeyed,
-            format!("the state `{}` is said to belong to a key and to a subtask", state.subject.ident()),
+    let (Some(_), Some((keyless, at))) = (&state.key, &state.keyless) else { return };
+    let (to, help) = match keyless {
+        Keyless::Unkeyed => (
+            "a subtask",
             "keep `key = ..` for an operator behind `key_by`, or `unkeyed` for one on a stream without keys",
-        );
-    }
+        ),
+        Keyless::Broadcast => (
+            "all subtasks",
+            "keep `key = ..` for what is remembered per key, or `broadcast` for what `on_broadcast` tells every subtask",
+        ),
+    };
+    let ident = state.subject.ident();
+    errors.add(at, format!("the state `{ident}` is said to belong to a key and to {to}"), help);
 }
 
 /// A state is a struct with named fields: a snapshot records it field by field, by name.

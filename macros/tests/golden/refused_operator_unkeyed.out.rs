@@ -15,10 +15,13 @@ const _: () = {
         type Out = __Unknown;
         type Side = __Unknown;
         type Timer = __Unknown;
+        type Shared = __Unknown;
+        type Broadcast = __Unknown;
         fn on_event(
             &self,
             _: Self::In,
             _: &mut Self::State,
+            _: &Self::Shared,
             _: &mut ::tidegate::operator::Context<'_, Self>,
             _: &mut impl ::tidegate::operator::Emit<Self::Out>,
             _: &mut impl ::tidegate::operator::Emit<Self::Side>,
@@ -29,7 +32,18 @@ const _: () = {
             &self,
             _: Self::Timer,
             _: &mut Self::State,
+            _: &Self::Shared,
             _: &mut ::tidegate::operator::Context<'_, Self>,
+            _: &mut impl ::tidegate::operator::Emit<Self::Out>,
+            _: &mut impl ::tidegate::operator::Emit<Self::Side>,
+        ) {
+            ::core::unreachable!()
+        }
+        fn on_broadcast(
+            &self,
+            _: Self::Broadcast,
+            _: &mut Self::Shared,
+            _: &::tidegate::operator::UnkeyedContext,
             _: &mut impl ::tidegate::operator::Emit<Self::Out>,
             _: &mut impl ::tidegate::operator::Emit<Self::Side>,
         ) {
