@@ -6,7 +6,7 @@ use super::write::write_state;
 use crate::error::Result;
 use crate::key::{KeyGroup, KeyGroupRange, MaxParallelism, Parallelism, SubtaskIndex};
 use crate::record::SnapshotId;
-use crate::snapshot::part::{Entry, FrozenRows, FrozenState, OperatorSchema, Section, StateRow};
+use crate::snapshot::part::{Entry, FrozenRows, FrozenState, OperatorSchema, RowChange, Section, StateRow};
 use crate::state::{Describe, Field, StateSchema};
 use crate::time::EventTime;
 
@@ -16,23 +16,41 @@ pub(crate) struct OwnedRow {
     pub(crate) group: KeyGroup,
     pub(crate) section: Section,
     pub(crate) key: Vec<u8>,
-    pub(crate) value: Vec<u8>,
+    pub(crate) change: OwnedChange,
+}
+
+/// A change that stands on its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum OwnedChange {
+    Put(Vec<u8>),
+    Remove,
+    RemovePrefix,
 }
 
 impl From<StateRow<'_>> for OwnedRow {
     fn from(row: StateRow<'_>) -> OwnedRow {
-        OwnedRow { group: row.group, section: row.section, key: row.key.to_vec(), value: row.value.to_vec() }
+        let change = match row.change {
+            RowChange::Put(value) => OwnedChange::Put(value.to_vec()),
+            RowChange::Remove => OwnedChange::Remove,
+            RowChange::RemovePrefix => OwnedChange::RemovePrefix,
+        };
+        OwnedRow { group: row.group, section: row.section, key: row.key.to_vec(), change }
     }
 }
 
 impl OwnedRow {
     pub(crate) fn borrow(&self) -> StateRow<'_> {
-        StateRow { group: self.group, section: self.section, key: &self.key, value: &self.value }
+        let change = match &self.change {
+            OwnedChange::Put(value) => RowChange::Put(value),
+            OwnedChange::Remove => RowChange::Remove,
+            OwnedChange::RemovePrefix => RowChange::RemovePrefix,
+        };
+        StateRow { group: self.group, section: self.section, key: &self.key, change }
     }
 }
 
 pub(crate) fn row(group: u16, section: Section, key: &[u8], value: &[u8]) -> OwnedRow {
-    OwnedRow { group: KeyGroup(group), section, key: key.to_vec(), value: value.to_vec() }
+    OwnedRow { group: KeyGroup(group), section, key: key.to_vec(), change: OwnedChange::Put(value.to_vec()) }
 }
 
 /// Rows that were frozen elsewhere.
@@ -60,7 +78,13 @@ pub(crate) fn schema(state: &str) -> OperatorSchema {
 }
 
 pub(crate) fn frozen(operator: &str, groups: KeyGroupRange, rows: Rows) -> FrozenState {
-    FrozenState { operator: operator.to_string(), schema: schema("Account"), groups, rows: Box::new(rows) }
+    FrozenState {
+        operator: operator.to_string(),
+        schema: schema("Account"),
+        groups,
+        complete: true,
+        rows: Box::new(rows),
+    }
 }
 
 /// Of the job `web-visits`, without state.

@@ -36,7 +36,7 @@
 //! A row never crosses blocks. A block is closed by the row with which it reaches 64 KiB.
 
 use crate::key::{KeyGroup, KeyGroupRange};
-use crate::snapshot::part::{Section, StateRow};
+use crate::snapshot::part::{RowChange, Section, StateRow};
 
 const MAGIC: [u8; 8] = *b"tidestat";
 const MAGIC_AT_END: [u8; 8] = *b"tatsedit";
@@ -50,6 +50,12 @@ pub(super) const BLOCK_BYTES: usize = 64 * 1024;
 pub(super) const ROW_BYTES_MAX: usize = 1 << 30;
 /// LZ4 can't blow a byte up into more than this: bounds what a reader allocates for a block.
 const LZ4_RATIO_MAX: u64 = 255;
+
+/// The half of a row's third byte that says what became of the row; the other half is the section.
+const CHANGE: u8 = 0xf0;
+const PUT: u8 = 0x00;
+const REMOVE: u8 = 0x10;
+const REMOVE_PREFIX: u8 = 0x20;
 
 /// A block as the index knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -211,23 +217,33 @@ fn encode_groups(groups: KeyGroupRange, bytes: &mut Vec<u8>) {
 /// Appends a row, whose key and value have at most [`ROW_BYTES_MAX`] bytes.
 pub(super) fn encode_row(row: &StateRow<'_>, bytes: &mut Vec<u8>) {
     bytes.extend_from_slice(&row.group.0.to_le_bytes());
-    bytes.push(row.section as u8);
+    let change = match row.change {
+        RowChange::Put(_) => PUT,
+        RowChange::Remove => REMOVE,
+        RowChange::RemovePrefix => REMOVE_PREFIX,
+    };
+    bytes.push(row.section as u8 | change);
     put_length(bytes, row.key.len() as u32);
     bytes.extend_from_slice(row.key);
-    put_length(bytes, row.value.len() as u32);
-    bytes.extend_from_slice(row.value);
+    if let Some(value) = row.value() {
+        put_length(bytes, value.len() as u32);
+        bytes.extend_from_slice(value);
+    }
 }
 
 /// Takes a row from the front; `None` if none is there.
 pub(super) fn decode_row<'a>(bytes: &mut &'a [u8]) -> Option<StateRow<'a>> {
-    let (&[low, high, section], rest) = bytes.split_first_chunk()?;
+    let (&[low, high, kind], rest) = bytes.split_first_chunk()?;
     *bytes = rest;
-    Some(StateRow {
-        group: KeyGroup(u16::from_le_bytes([low, high])),
-        section: Section::from_byte(section)?,
-        key: take_bytes(bytes)?,
-        value: take_bytes(bytes)?,
-    })
+    let section = Section::from_byte(kind & !CHANGE)?;
+    let key = take_bytes(bytes)?;
+    let change = match kind & CHANGE {
+        PUT => RowChange::Put(take_bytes(bytes)?),
+        REMOVE => RowChange::Remove,
+        REMOVE_PREFIX => RowChange::RemovePrefix,
+        _ => return None,
+    };
+    Some(StateRow { group: KeyGroup(u16::from_le_bytes([low, high])), section, key, change })
 }
 
 fn take_bytes<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {

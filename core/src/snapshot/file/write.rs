@@ -79,7 +79,7 @@ impl StateFileWriter {
     /// than 1 GiB.
     pub fn row(&mut self, row: StateRow<'_>) -> Result<()> {
         self.check_order(&row)?;
-        let bytes = row.key.len().saturating_add(row.value.len());
+        let bytes = row.key.len().saturating_add(row.value().map_or(0, <[u8]>::len));
         if bytes > ROW_BYTES_MAX {
             return Err(Error::failure(format!(
                 "a row of {bytes} bytes in key group {} does not fit into {}: a row can have at most 1 GiB",
