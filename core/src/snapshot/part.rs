@@ -71,6 +71,16 @@ pub struct OperatorSchema {
     pub timer: crate::state::Schema,
 }
 
+/// Whether a layer of rows is all there is of its key groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LayerKind {
+    /// It is: older layers do not count in these key groups. It has no removals.
+    Base,
+    /// It says what changed since the layers below.
+    Delta,
+}
+
 /// Frozen rows, removals among them: can be read from another thread while the operator goes on.
 pub trait FrozenRows: Send {
     /// Gives every row to `each`, in ascending order of (key group, section, key); a removal by prefix comes before a row of
@@ -149,8 +159,8 @@ impl Section {
     }
 }
 
-/// A snapshot as a stage sees it when it restores.
-pub trait RestoredState {
+/// A snapshot as a stage sees it when it restores. Several threads may read it, key group by key group.
+pub trait RestoredState: Send + Sync {
     /// The entries of `owner`, from all subtasks.
     fn entries(&self, owner: &str) -> Vec<&Entry>;
 
