@@ -9,8 +9,8 @@
 //! The [`manifest`] says what is in a snapshot, a [`mod@file`] is one layer of an operator's state. Files lie in a [`pool`]
 //! that snapshots share, the [`layout`] knows every other path. A [`stack`] is the layers of a range of key groups, [`merge`]
 //! makes one layer of several, [`layers`] reads the files of an operator as one. The [`chain`] of an operator is its files
-//! from one snapshot to the next, and says when a [`compaction`] is due. [`mod@write`] and [`restore`] are the two ways,
-//! [`compare`] says what changed between two schemas. When a snapshot is taken,
+//! from one snapshot to the next, and says when a [`compaction`] is due. [`mod@write`] and [`restore`] are the two ways, a
+//! [`savepoint`] is a snapshot to take away, [`compare`] says what changed between two schemas. When a snapshot is taken,
 //! and what else it takes for it to count, is the coordinator's matter.
 
 pub mod chain;
@@ -28,6 +28,7 @@ pub mod merge;
 pub mod part;
 pub mod pool;
 pub mod restore;
+pub mod savepoint;
 pub mod stack;
 pub mod write;
 
@@ -36,4 +37,5 @@ pub use layout::{PendingSnapshot, SnapshotDirectory};
 pub use manifest::{Manifest, OperatorState, SnapshotKind, StateFile, StateFiles};
 pub use pool::StatePool;
 pub use restore::{RestoreTarget, Skipped, Snapshot};
+pub use savepoint::write_savepoint;
 pub use write::write_state;
