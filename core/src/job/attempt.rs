@@ -24,9 +24,10 @@ use crate::snapshot::chain::Chains;
 use crate::snapshot::coordinator::{Action, Coordinator, CoordinatorConfig, Ending};
 use crate::snapshot::manifest::{FORMAT, Manifest, StateFiles};
 use crate::snapshot::part::{Entry, RestoredState};
+use crate::snapshot::pool::Hold;
 use crate::snapshot::{PendingSnapshot, Skipped, Snapshot, SnapshotDirectory};
 use crate::source::Throttle;
-use crate::state::fjall::WorkingCopy;
+use crate::state::backend::StateBackend;
 use crate::task::metrics::{SourceMetrics, WatermarkMetrics};
 use crate::task::worker::{Command, Report, SnapshotPart, TaskId};
 use crate::time::Clock;
@@ -38,7 +39,7 @@ pub(crate) struct Setting<'a> {
     pub clock: Clock,
     pub snapshots: Option<&'a SnapshotDirectory>,
     pub restored: Option<Arc<Restored>>,
-    pub working_copy: Arc<WorkingCopy>,
+    pub state: Arc<StateBackend>,
     pub first_snapshot: SnapshotId,
 }
 
@@ -51,7 +52,7 @@ pub(crate) struct Restored {
     pub state_path: PathBuf,
     /// The newer ones that were passed over.
     pub skipped: Vec<Skipped>,
-    pub state: Box<dyn RestoredState>,
+    pub state: Arc<dyn RestoredState>,
 }
 
 impl From<Snapshot> for Restored {
@@ -62,7 +63,7 @@ impl From<Snapshot> for Restored {
             chains: Chains::restored(snapshot.manifest()),
             state_path: snapshot.state_path().to_path_buf(),
             skipped: snapshot.skipped().to_vec(),
-            state: Box::new(snapshot),
+            state: Arc::new(snapshot),
         }
     }
 }
@@ -80,6 +81,8 @@ pub(crate) struct Attempt<'a> {
     /// Keeps the files of keyed state, in a job that keeps snapshots.
     compactor: Option<Compactor>,
     cancelled: Arc<AtomicBool>,
+    /// Keeps the files that the job was restored from: workers load from them when they need to.
+    _restored: Option<Hold>,
     pub metrics: Arc<SourceMetrics>,
     pub watermarks: Arc<WatermarkMetrics>,
     /// The bytes of all splits, if all are known.
@@ -144,7 +147,8 @@ impl<'a> Attempt<'a> {
                 graph: Arc::clone(&graph),
                 options: setting.options.clone(),
                 restored: setting.restored.clone(),
-                working_copy: Arc::clone(&setting.working_copy),
+                state: Arc::clone(&setting.state),
+                snapshots: setting.snapshots.is_some(),
                 splits: splits.collect(),
                 throttle: Arc::clone(&throttle),
                 metrics: Arc::clone(&metrics),
@@ -175,7 +179,12 @@ impl<'a> Attempt<'a> {
         let compactor = setting.snapshots.map(|snapshots| {
             Compactor::new(snapshots.pool(), setting.restored.as_deref(), setting.options, writes_inline)
         });
+        let restored_files = match (setting.snapshots, &setting.restored) {
+            (Some(snapshots), Some(restored)) => Some(snapshots.pool().hold(restored.chains.files())),
+            _ => None,
+        };
         let attempt = Attempt {
+            _restored: restored_files,
             setting,
             coordinator,
             reports: report_end,

@@ -43,7 +43,7 @@ pub fn run(graph: Graph, options: &RunOptions, stop: &StopSignal) -> Result<Summ
             snapshots: directories.snapshots.as_ref(),
             first_snapshot: directories.next_snapshot(run.last_snapshot),
             restored: start.restored(),
-            working_copy: Arc::new(directories.state.working_copy()?),
+            state: Arc::new(directories.backend(options)),
         };
         // What can't be prepared (results in the way, input that is gone) does not get better by trying again.
         let (attempt, seeds) = Attempt::prepare(setting, false)?;

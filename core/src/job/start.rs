@@ -11,11 +11,14 @@ use crate::record::SnapshotId;
 use crate::sink;
 use crate::snapshot::{RestoreTarget, Skipped, Snapshot, SnapshotDirectory};
 use crate::source::{self, SplitPosition};
+use crate::state::backend::{StateBackend, StoreKind};
 use crate::state::fjall::StateDirectory;
+use crate::state::memory::StateMemory;
 
 /// The directories that a process works with, locked against others.
 pub(crate) struct Directories {
-    pub state: StateDirectory,
+    /// Nowhere, if all state is in memory.
+    pub state: Option<Arc<StateDirectory>>,
     pub snapshots: Option<SnapshotDirectory>,
 }
 
@@ -29,11 +32,22 @@ impl Directories {
             graph.check_exactly_once()?;
         }
         let snapshots = options.snapshot_dir.as_deref().map(SnapshotDirectory::open).transpose()?;
-        let state = match &options.state_dir {
-            Some(path) => StateDirectory::open(path)?,
-            None => StateDirectory::temporary()?,
+        let state = match (options.store, &options.state_dir) {
+            (StoreKind::Heap, _) => None,
+            (StoreKind::Fjall, Some(path)) => Some(Arc::new(StateDirectory::open(path)?)),
+            (StoreKind::Fjall, None) => Some(Arc::new(StateDirectory::temporary()?)),
         };
         Ok(Directories { state, snapshots })
+    }
+
+    /// The store of one attempt: empty.
+    pub fn backend(&self, options: &RunOptions) -> StateBackend {
+        match &self.state {
+            Some(directory) => {
+                StateBackend::fjall(Arc::clone(directory), StateMemory::of(options.state_memory_bytes))
+            }
+            None => StateBackend::heap(),
+        }
     }
 
     /// Where the flags say that the job starts; a snapshot fits the program.

@@ -15,14 +15,14 @@ pub struct StageSnapshot {
     pub with_state: bool,
     /// Small things: offsets, watermarks, pending transactions. They go into the manifest, where people can read them.
     pub entries: Vec<Entry>,
-    /// Keyed state, frozen.
-    pub keyed: Vec<FrozenState>,
+    /// Whether keyed state follows, when the stage has encoded it ([`Stage::work`](crate::task::stage::Stage::work)).
+    pub keyed_follows: bool,
 }
 
 impl StageSnapshot {
     /// An empty part.
     pub fn new(with_state: bool) -> StageSnapshot {
-        StageSnapshot { with_state, entries: Vec::new(), keyed: Vec::new() }
+        StageSnapshot { with_state, entries: Vec::new(), keyed_follows: false }
     }
 
     /// Adds an entry of `owner`.

@@ -1,14 +1,24 @@
 //! Keyed state: what a stateful operator remembers per key.
 //!
 //! `#[state(key = ..)]` implements [`State`] for a struct. An operator sees it as a decoded row, `&mut Session`; between
-//! records it lives in a [`table`] of rows, in front of the [`fjall`] working copy; in a snapshot it is a row of bytes.
-//! Its fields are plain Rust, or one of the [`kinds`] of state that know more than their content: they expire, or are loaded
-//! entry by entry. The [`schema`] is what a snapshot says of it, so that a restore can tell precisely what changed.
+//! records it lives in a [`table`] of rows. Its fields are plain Rust, or one of the [`kinds`] of state that know more than
+//! their content: they expire, or are loaded entry by entry.
+//!
+//! From the table a row goes two ways, always in a [`run`] of encoded rows: what changed goes as a [`delta`] into the next
+//! snapshot, and what does not fit in [`memory`] is [spilled](spill) into the [`fjall`] working copy. The [`schema`] is what
+//! a snapshot says of a state, so that a restore can tell precisely what changed.
 
+pub mod backend;
+pub(crate) mod delta;
+pub(crate) mod fields;
 pub mod fjall;
-pub(crate) mod frozen;
 pub mod kinds;
+pub(crate) mod loading;
+pub mod memory;
+pub(crate) mod run;
 pub mod schema;
+pub(crate) mod segments;
+pub(crate) mod spill;
 pub(crate) mod table;
 
 use serde::Serialize;
