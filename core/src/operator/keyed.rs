@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::chain::{Head, LocalEdge, Signal, Step, downcast};
 use crate::error::Result;
+use crate::evolution::OperatorProgram;
 use crate::exchange::partition::KeyAccess;
 use crate::key::KeyHash;
 use crate::operator::context::Context;
@@ -21,7 +22,7 @@ use crate::snapshot::part::{
 };
 use crate::state::frozen::FrozenTable;
 use crate::state::table::{Row, StateTable};
-use crate::state::{Describe, State};
+use crate::state::{Describe, State, StateProgram};
 use crate::task::stage::{Stage, StageContext, Whereabouts};
 use crate::testing::crash;
 use crate::time::{Clock, EventTime};
@@ -32,6 +33,11 @@ pub struct KeyedHead<O, A> {
     pub(crate) operator: Arc<O>,
     pub(crate) access: A,
     pub(crate) side: Option<EdgeIndex>,
+}
+
+/// What the program knows of an operator's state.
+pub(crate) fn program_of<O: Operator>() -> OperatorProgram {
+    OperatorProgram { state: StateProgram::of::<O::State>(), timer: O::Timer::schema() }
 }
 
 /// The schema of an operator's state, as a manifest records it.
@@ -210,6 +216,7 @@ where
         state.rows(&self.name, groups, &mut |row| match row.section {
             Section::State => rows.put(row.group, row.key, row.value),
             Section::EventTimer | Section::ProcessingTimer => timers.restore(row),
+            Section::Entry => Ok(()),
         })?;
         crash::point(crash::DURING_RESTORE);
         rows.finish()?;

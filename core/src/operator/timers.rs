@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::key::{Key, KeyGroup, KeyHash, MaxParallelism};
 use crate::snapshot::part::{Section, StateRow};
-use crate::state::{Data, Describe, Field, Schema};
+use crate::state::{Data, Describe, Field, Schema, Variant};
 use crate::time::EventTime;
 
 /// Names a timer that was set, so that it can be cancelled. It can be kept in state.
@@ -37,7 +37,12 @@ impl TimerId {
 
 impl Describe for TimerId {
     fn schema() -> Schema {
-        Schema::Struct("TimerId".to_string(), vec![Field::of::<EventTime>("at"), Field::of::<u64>("number")])
+        let domains = ["Event", "Processing"].map(|domain| Variant::new(domain, Vec::new()));
+        let domain = Schema::Enum("TimeDomain".to_string(), Vec::from(domains));
+        Schema::Struct(
+            "TimerId".to_string(),
+            vec![Field::new("domain", domain), Field::of::<EventTime>("at"), Field::of::<u64>("number")],
+        )
     }
 }
 
@@ -140,7 +145,7 @@ impl<K: Key, P: Data> Timers<K, P> {
         let payload = postcard::from_bytes(row.value).map_err(|error| damaged().caused_by(error))?;
         let timers = match row.section {
             Section::ProcessingTimer => &mut self.processing,
-            Section::EventTimer | Section::State => &mut self.event,
+            Section::EventTimer | Section::State | Section::Entry => &mut self.event,
         };
         let hash = key.hash();
         timers.insert((at, number, hash.bits()), Timer { hash, key, payload });

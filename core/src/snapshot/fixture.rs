@@ -4,10 +4,11 @@ use super::layout::SnapshotDirectory;
 use super::manifest::{FORMAT, Manifest, OperatorState, SnapshotKind};
 use super::write::write_state;
 use crate::error::Result;
-use crate::key::{KeyGroup, KeyGroupRange, MaxParallelism, Parallelism, SubtaskIndex};
+use crate::evolution::OperatorProgram;
+use crate::key::{Key, KeyGroup, KeyGroupRange, MaxParallelism, Parallelism, SubtaskIndex};
 use crate::record::SnapshotId;
 use crate::snapshot::part::{Entry, FrozenRows, FrozenState, OperatorSchema, Section, StateRow};
-use crate::state::{Describe, Field, StateSchema};
+use crate::state::{Describe, Field, StateProgram, StateSchema};
 use crate::time::EventTime;
 
 /// A row that stands on its own.
@@ -52,11 +53,19 @@ pub(crate) fn schema(state: &str) -> OperatorSchema {
     OperatorSchema {
         state: StateSchema {
             name: state.to_string(),
+            version: 1,
             key: String::schema(),
             fields: vec![Field::of::<bool>("flag")],
         },
         timer: <()>::schema(),
     }
+}
+
+/// What a program knows of that state.
+pub(crate) fn program(state: &str) -> OperatorProgram {
+    let OperatorSchema { state: schema, timer } = schema(state);
+    let hash = |bytes: &mut &[u8]| String::decode(bytes).map(|key| key.hash());
+    OperatorProgram { state: StateProgram { schema, initial: || Ok(vec![0]), hash, migration: None }, timer }
 }
 
 pub(crate) fn frozen(operator: &str, groups: KeyGroupRange, rows: Rows) -> FrozenState {

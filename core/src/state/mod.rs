@@ -6,13 +6,17 @@
 
 pub mod fjall;
 pub(crate) mod frozen;
+pub mod migration;
+#[doc(hidden)]
+pub mod opaque;
 pub mod schema;
 pub(crate) mod table;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use schema::{Describe, Field, Schema, StateSchema};
+pub use migration::{Migration, StateProgram};
+pub use schema::{Describe, Field, Schema, StateSchema, Variant};
 
 use crate::key::Key;
 
@@ -44,6 +48,14 @@ pub trait State: KeyedBy<Self::Key> + Serialize + DeserializeOwned + Send + 'sta
 
     /// The name, the fields and the key, as a snapshot records them.
     fn schema() -> StateSchema;
+
+    /// The version that its author has given it.
+    const VERSION: u32 = 1;
+
+    /// How state of an older version is taken over.
+    fn migration() -> Option<Migration> {
+        None
+    }
 }
 
 /// Says which key a state belongs to, so that the compiler can say when a stream has another one. Implemented by

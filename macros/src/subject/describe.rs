@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::ext::IdentExt;
-use syn::parse_quote;
+use syn::{LitStr, parse_quote};
 
 use super::unfit::spelled;
 use super::{OnDisk, Part, Subject};
@@ -14,7 +14,8 @@ pub fn expand(subject: &Subject, krate: &Krate) -> TokenStream {
     let ident = subject.ident();
     let mut generics = subject.generics().clone();
     for parameter in generics.type_params_mut() {
-        parameter.bounds.push(parse_quote!(#krate::state::Describe));
+        // Not `Describe` alone: a container of it has a default only if serde can write that.
+        parameter.bounds.push(parse_quote!(#krate::state::Data));
     }
     let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
     let data = data(subject, krate);
@@ -27,8 +28,8 @@ pub fn expand(subject: &Subject, krate: &Krate) -> TokenStream {
         true => {
             let variants = subject.parts.iter().map(|part| {
                 let name = part.variant.as_ref().map(|variant| variant.unraw().to_string());
-                let fields = fields(part, krate);
-                quote!((::std::string::String::from(#name), #fields))
+                let (fields, was) = (fields(part, krate), was(&part.was));
+                quote!(#krate::state::Variant::new(#name, #fields)#was)
             });
             quote!(#krate::state::Schema::Enum(::std::string::String::from(#name), ::std::vec::Vec::from([#(#variants),*])))
         }
@@ -57,14 +58,22 @@ fn data(subject: &Subject, krate: &Krate) -> TokenStream {
 /// The `Vec<Field>` of a part.
 pub fn fields(part: &Part, krate: &Krate) -> TokenStream {
     let fields = part.on_disk().map(|field| {
-        let (name, ty) = (&field.name, &field.ty);
+        let (name, ty, was) = (&field.name, &field.ty, was(&field.was));
+        let spelled = spelled(ty);
         match field.on_disk {
-            OnDisk::Described => quote!(#krate::__rt::Checked::<#ty>::field(#name)),
-            _ => {
-                let ty = spelled(ty);
-                quote!(#krate::state::Field::opaque(#name, #ty))
-            }
+            OnDisk::Described => quote! {
+                #krate::__rt::Checked::<#ty>::field(#name).begins(#krate::__rt::Checked::<#ty>::begins())#was
+            },
+            OnDisk::Opaque => quote! {
+                #krate::state::Field::opaque(#name, #spelled).begins(#krate::__rt::Checked::<#ty>::begins())#was
+            },
+            OnDisk::Custom | OnDisk::Skipped => quote!(#krate::state::Field::opaque(#name, #spelled)#was),
         }
     });
     quote!(::std::vec::Vec::from([#(#fields),*]))
+}
+
+/// `.was(&["old"])`, if there are names.
+fn was(names: &[LitStr]) -> Option<TokenStream> {
+    (!names.is_empty()).then(|| quote!(.was(&[#(#names),*])))
 }
