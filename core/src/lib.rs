@@ -14,6 +14,7 @@
 pub mod __rt;
 pub mod chain;
 pub mod error;
+pub mod evolution;
 pub(crate) mod exchange;
 pub(crate) mod files;
 pub mod job;

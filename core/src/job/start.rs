@@ -51,7 +51,7 @@ impl Directories {
             tracing::warn!("there is no snapshot to restore yet: the job starts from the beginning");
             return Ok(Start::Beginning);
         };
-        snapshot.check(&graph.job, &graph.operators())?;
+        snapshot.check(&graph.job, &graph.programs())?;
         check_sources(graph, &snapshot)?;
         check_sinks(graph, &snapshot)?;
         let (taken, asked) = (snapshot.manifest().max_parallelism, options.max_parallelism);

@@ -5,10 +5,9 @@
 //! directory got its name, by one atomic rename; whatever a crash leaves behind is recognised and never restored from.
 //!
 //! The [`manifest`] says what is in a snapshot, a [`mod@file`] holds the state of one operator in one subtask, the [`layout`]
-//! knows every path; [`mod@write`] and [`restore`] are the two ways, [`compare`] says what changed between two schemas. When a
+//! knows every path; [`mod@write`] and [`restore`] are the two ways, When a
 //! snapshot is taken, and what else it takes for it to count, is the coordinator's matter.
 
-pub mod compare;
 pub(crate) mod coordinator;
 mod fault;
 pub mod file;

@@ -100,6 +100,8 @@ pub enum Section {
     EventTimer = 1,
     /// A processing-time timer.
     ProcessingTimer = 2,
+    /// An entry of a field that has rows of its own.
+    Entry = 3,
 }
 
 impl Section {
@@ -109,6 +111,7 @@ impl Section {
             0 => Some(Section::State),
             1 => Some(Section::EventTimer),
             2 => Some(Section::ProcessingTimer),
+            3 => Some(Section::Entry),
             _ => None,
         }
     }
