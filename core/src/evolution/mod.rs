@@ -14,6 +14,7 @@ pub mod difference;
 mod fixture;
 pub(crate) mod format;
 pub(crate) mod json;
+pub mod lock;
 pub mod plan;
 pub mod report;
 pub mod row;

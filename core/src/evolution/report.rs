@@ -2,6 +2,9 @@
 
 use std::fmt::{self, Display};
 
+use serde_json::json;
+
+use super::difference::{Difference, Verdict};
 use super::plan::{OperatorProgram, Plan};
 use crate::error::{Error, Result};
 use crate::snapshot::part::OperatorSchema;
@@ -108,7 +111,7 @@ impl Report {
         if !self.is_refused() {
             return Ok(());
         }
-        let refused = self.tell(super::Difference::is_refused);
+        let refused = self.tell(Difference::is_refused);
         Err(Error::failure(refused.join("\n")).hint(self.fixes().join("\n        ")))
     }
 
@@ -119,7 +122,7 @@ impl Report {
             Fate::New | Fate::Gone { .. } => None,
         });
         let mut fixes: Vec<String> = Vec::new();
-        for fix in plans.flat_map(Plan::differences).filter_map(super::Difference::fix) {
+        for fix in plans.flat_map(Plan::differences).filter_map(Difference::fix) {
             if fixes.iter().all(|other| other != fix) {
                 fixes.push(fix.to_string());
             }
@@ -127,7 +130,31 @@ impl Report {
         fixes
     }
 
-    fn tell(&self, wanted: impl Fn(&super::Difference) -> bool) -> Vec<String> {
+    /// For programs that read it.
+    pub fn to_json(&self) -> serde_json::Value {
+        let difference = |difference: &Difference| {
+            let (verdict, how) = match &difference.verdict {
+                Verdict::Carried(how) => ("carried", how),
+                Verdict::Migrated(how) => ("migrated", how),
+                Verdict::Refused { why, .. } => ("refused", why),
+            };
+            json!({ "change": difference.change.to_string(), "verdict": verdict, "how": how, "fix": difference.fix() })
+        };
+        let operator = |OperatorReport { name, fate }: &OperatorReport| match fate {
+            Fate::New => json!({ "operator": name, "verdict": "new" }),
+            Fate::Gone { state } => json!({ "operator": name, "state": state, "verdict": "gone" }),
+            Fate::Kept { state, plan } => json!({
+                "operator": name,
+                "state": state,
+                "verdict": verdict(plan),
+                "differences": plan.differences().iter().map(difference).collect::<Vec<_>>(),
+            }),
+        };
+        let operators: Vec<_> = self.operators.iter().map(operator).collect();
+        json!({ "against": self.against, "refused": self.is_refused(), "operators": operators })
+    }
+
+    fn tell(&self, wanted: impl Fn(&Difference) -> bool) -> Vec<String> {
         let mut sentences = Vec::new();
         for operator in &self.operators {
             if let Fate::Kept { state, plan } = &operator.fate {
@@ -163,7 +190,7 @@ impl Display for Report {
 }
 
 fn verdict(plan: &Plan) -> &'static str {
-    let migrated = |difference: &super::Difference| matches!(difference.verdict, super::Verdict::Migrated(_));
+    let migrated = |difference: &Difference| matches!(difference.verdict, Verdict::Migrated(_));
     match plan.differences() {
         _ if plan.is_refused() => "refused",
         [] => "as it was",

@@ -16,6 +16,7 @@ pub(crate) mod fixture;
 pub mod layout;
 pub mod manifest;
 pub mod part;
+pub(crate) mod peek;
 pub mod restore;
 pub mod write;
 

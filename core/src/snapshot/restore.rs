@@ -197,7 +197,7 @@ impl RestoredState for Snapshot {
     }
 }
 
-fn read_manifest(directory: &Path) -> Result<Manifest> {
+pub(super) fn read_manifest(directory: &Path) -> Result<Manifest> {
     let standing = directory.file_name().and_then(|name| name.to_str()).and_then(parse_directory_name);
     if let Some((id, standing @ (Standing::Pending | Standing::Deleting))) = standing {
         let what = if standing == Standing::Pending { "was never completed" } else { "has been deleted" };
