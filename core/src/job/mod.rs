@@ -7,6 +7,7 @@
 pub(crate) mod against;
 pub(crate) mod attempt;
 pub mod builder;
+pub(crate) mod compactor;
 pub mod flags;
 pub(crate) mod graph;
 pub(crate) mod input;

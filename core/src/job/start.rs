@@ -9,7 +9,7 @@ use crate::job::attempt::Restored;
 use crate::job::graph::Graph;
 use crate::record::SnapshotId;
 use crate::sink;
-use crate::snapshot::{RestoreTarget, Snapshot, SnapshotDirectory};
+use crate::snapshot::{RestoreTarget, Skipped, Snapshot, SnapshotDirectory};
 use crate::source::{self, SplitPosition};
 use crate::state::fjall::StateDirectory;
 
@@ -146,6 +146,14 @@ impl Start {
         match self {
             Start::Beginning => None,
             Start::Snapshot(restored) => Some(Arc::clone(restored)),
+        }
+    }
+
+    /// The newer snapshots that were passed over.
+    pub fn skipped(&self) -> &[Skipped] {
+        match self {
+            Start::Beginning => &[],
+            Start::Snapshot(restored) => &restored.skipped,
         }
     }
 

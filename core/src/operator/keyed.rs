@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use crate::chain::{Head, LocalEdge, Signal, Step, downcast};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::evolution::OperatorProgram;
 use crate::exchange::partition::KeyAccess;
 use crate::key::KeyHash;
@@ -214,9 +214,9 @@ where
         let (timers, table, groups) = (&mut working.time.timers, &mut working.table, working.cx.groups);
         let mut rows = table.restore()?;
         state.rows(&self.name, groups, &mut |row| match row.section {
-            Section::State => rows.put(row.group, row.key, row.value),
+            Section::State => row.value().map_or(Ok(()), |value| rows.put(row.group, row.key, value)),
+            Section::Entry => Err(Error::failure("an entry of a map or list, and the state has none")),
             Section::EventTimer | Section::ProcessingTimer => timers.restore(row),
-            Section::Entry => Ok(()),
         })?;
         crash::point(crash::DURING_RESTORE);
         rows.finish()?;
@@ -286,6 +286,7 @@ where
                 operator: self.name.clone(),
                 schema: schema_of::<O>(),
                 groups: working.cx.groups,
+                complete: true,
                 rows: Box::new(rows),
             });
         }
@@ -319,7 +320,7 @@ impl FrozenRows for FrozenOperator {
             while let Some(timer) = timers.next_if(|timer| timer.group < group) {
                 each(timer)?;
             }
-            each(StateRow { group, section: Section::State, key, value })
+            each(StateRow::put(group, Section::State, key, value))
         })?;
         timers.try_for_each(each)
     }

@@ -142,7 +142,8 @@ impl<K: Key, P: Data> Timers<K, P> {
         let at = EventTime::decode(&mut bytes).ok_or_else(damaged)?;
         let number = u64::decode(&mut bytes).ok_or_else(damaged)?;
         let key = K::decode(&mut bytes).ok_or_else(damaged)?;
-        let payload = postcard::from_bytes(row.value).map_err(|error| damaged().caused_by(error))?;
+        let payload = postcard::from_bytes(row.value().ok_or_else(damaged)?)
+            .map_err(|error| damaged().caused_by(error))?;
         let timers = match row.section {
             Section::ProcessingTimer => &mut self.processing,
             Section::EventTimer | Section::State | Section::Entry => &mut self.event,
@@ -164,7 +165,7 @@ pub(crate) struct FrozenTimer {
 
 impl FrozenTimer {
     pub fn row(&self) -> StateRow<'_> {
-        StateRow { group: self.group, section: self.section, key: &self.key, value: &self.value }
+        StateRow::put(self.group, self.section, &self.key, &self.value)
     }
 }
 

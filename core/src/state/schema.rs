@@ -133,11 +133,20 @@ pub struct StateSchema {
     /// The name of the state's struct.
     pub name: String,
     /// The version that its author gave it; 1 if none.
+    #[serde(default = "first_version", skip_serializing_if = "is_first_version")]
     pub version: u32,
     /// The type of its key.
     pub key: Schema,
     /// Its fields in order of declaration, which is their order in the bytes of a row.
     pub fields: Vec<Field>,
+}
+
+fn first_version() -> u32 {
+    1
+}
+
+fn is_first_version(version: &u32) -> bool {
+    *version == first_version()
 }
 
 /// A type that can say what shape it has on disk.

@@ -69,7 +69,8 @@ pub(crate) struct TaskId {
 #[derive(Default)]
 pub(crate) struct SnapshotPart {
     pub entries: Vec<Entry>,
-    pub operators: Vec<(String, OperatorSchema, StateFile)>,
+    /// The file of each operator, if it had anything to write.
+    pub operators: Vec<(String, OperatorSchema, Option<StateFile>)>,
 }
 
 /// Translates a stage's whereabouts into words: which splits have which names is known to the job.
@@ -218,7 +219,7 @@ impl Worker {
         }
         let (id, reports, path) = (task.id, self.reports.clone(), self.snapshot_path.clone());
         let write = move || {
-            let report = match write_part(part, id.subtask, path) {
+            let report = match write_part(part, barrier.snapshot, id.subtask, path) {
                 Ok(part) => Report::Acknowledged(id, barrier.snapshot, part),
                 Err(error) => Report::Failed(error),
             };
@@ -328,11 +329,16 @@ impl Worker {
 }
 
 /// Encodes and writes the frozen state of a part.
-fn write_part(part: StageSnapshot, subtask: SubtaskIndex, path: Option<PathBuf>) -> Result<SnapshotPart> {
+fn write_part(
+    part: StageSnapshot,
+    snapshot: SnapshotId,
+    subtask: SubtaskIndex,
+    path: Option<PathBuf>,
+) -> Result<SnapshotPart> {
     let mut operators = Vec::new();
     if let Some(path) = path {
         for frozen in part.keyed {
-            let file = write_state(&path, subtask, &frozen)?;
+            let file = write_state(&path, snapshot, subtask, &frozen)?;
             operators.push((frozen.operator, frozen.schema, file));
         }
     }

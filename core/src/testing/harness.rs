@@ -2,18 +2,19 @@
 
 use std::any::Any;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::chain::{Head, Signal, Step};
 use crate::error::Result;
 use crate::exchange::partition::{Computed, KeyAccess};
-use crate::key::{KeyGroupRange, MaxParallelism, Parallelism, SubtaskIndex};
+use crate::key::{KeyGroup, KeyGroupRange, MaxParallelism, Parallelism, SubtaskIndex};
 use crate::operator::keyed::KeyedHead;
 use crate::operator::{KeyOf, Operator};
 use crate::outbox::{EdgeIndex, Outbox};
 use crate::record::{Barrier, BarrierKind, Batch, Element, Fill, Origin, Routed, SnapshotId, Timed};
-use crate::snapshot::part::{Entry, RestoredState, Section, StageSnapshot, StateRow};
+use crate::snapshot::part::{Entry, RestoredState, RowChange, Section, StageSnapshot, StateRow};
 use crate::source::Throttle;
 use crate::state::fjall::StateDirectory;
 use crate::task::metrics::SourceMetrics;
@@ -60,6 +61,7 @@ pub struct Harness<O: Operator, A> {
     clock: Clock,
     directory: StateDirectory,
     snapshots: u64,
+    kept: Kept,
     restores: bool,
 }
 
@@ -110,6 +112,7 @@ where
             clock,
             directory,
             snapshots: 0,
+            kept: Kept::default(),
             restores: false,
         })
     }
@@ -166,13 +169,13 @@ where
         self.snapshots += 1;
         let barrier = Barrier { snapshot: SnapshotId(self.snapshots), kind: BarrierKind::Periodic };
         let part = stage(&mut self.stage).snapshot(barrier, StageSnapshot::new(true), &mut self.outbox)?;
-        let kept = Kept::of(&part)?;
+        self.kept.add(&part)?;
         drop(part);
         let mut successor = self.head.build(Gather(Rc::clone(&self.output)));
         // The old stage goes before the new one takes its place in the directory.
         self.stage = None;
         successor.open(context(&self.directory, &self.clock)?)?;
-        successor.restore(&kept)?;
+        successor.restore(&self.kept)?;
         self.stage = Some(successor);
         Ok(())
     }
@@ -236,36 +239,34 @@ fn context(directory: &StateDirectory, clock: &Clock) -> Result<StageContext> {
     })
 }
 
-/// A snapshot in memory.
-pub(crate) struct Kept {
+/// The snapshots of the operator under test, in memory: the layers are laid over each other as they come.
+#[derive(Default)]
+struct Kept {
     entries: Vec<Entry>,
-    rows: Vec<KeptRow>,
-}
-
-struct KeptRow {
-    operator: String,
-    group: crate::key::KeyGroup,
-    section: Section,
-    key: Vec<u8>,
-    value: Vec<u8>,
+    rows: BTreeMap<(KeyGroup, Section, Vec<u8>), Vec<u8>>,
 }
 
 impl Kept {
-    fn of(part: &StageSnapshot) -> Result<Kept> {
-        let mut rows = Vec::new();
+    /// Takes in the next snapshot.
+    fn add(&mut self, part: &StageSnapshot) -> Result<()> {
+        self.entries.clone_from(&part.entries);
         for frozen in &part.keyed {
+            if frozen.complete {
+                self.rows.clear();
+            }
             frozen.rows.visit(&mut |row| {
-                rows.push(KeptRow {
-                    operator: frozen.operator.clone(),
-                    group: row.group,
-                    section: row.section,
-                    key: row.key.to_vec(),
-                    value: row.value.to_vec(),
-                });
+                let place = (row.group, row.section, row.key.to_vec());
+                match row.change {
+                    RowChange::Put(value) => drop(self.rows.insert(place, value.to_vec())),
+                    RowChange::Remove => drop(self.rows.remove(&place)),
+                    RowChange::RemovePrefix => self.rows.retain(|(group, section, key), _| {
+                        (*group, *section) != (row.group, row.section) || !key.starts_with(row.key)
+                    }),
+                }
                 Ok(())
             })?;
         }
-        Ok(Kept { entries: part.entries.clone(), rows })
+        Ok(())
     }
 }
 
@@ -276,12 +277,13 @@ impl RestoredState for Kept {
 
     fn rows(
         &self,
-        operator: &str,
+        _operator: &str,
         groups: KeyGroupRange,
         each: &mut dyn FnMut(StateRow<'_>) -> Result<()>,
     ) -> Result<()> {
-        for row in self.rows.iter().filter(|row| row.operator == operator && groups.contains(row.group)) {
-            each(StateRow { group: row.group, section: row.section, key: &row.key, value: &row.value })?;
+        let rows = self.rows.iter().filter(|((group, ..), _)| groups.contains(*group));
+        for ((group, section, key), value) in rows {
+            each(StateRow::put(*group, *section, key, value))?;
         }
         Ok(())
     }
