@@ -3,6 +3,7 @@
 
 mod edits;
 mod migrations;
+mod restores;
 mod timers;
 
 use std::fmt::Debug;

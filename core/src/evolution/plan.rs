@@ -46,6 +46,8 @@ pub struct Plan {
     steps: Option<Vec<Step>>,
     timer: Conversion,
     hash: fn(&mut &[u8]) -> Option<KeyHash>,
+    /// What the state is then.
+    schema: OperatorSchema,
 }
 
 /// The way of every row from one version to the next.
@@ -103,7 +105,7 @@ impl Plan {
             (Some(steps), Some(timer)) => (Some(steps), timer),
             (_, timer) => (None, timer.unwrap_or(Conversion::Copy(was.timer.clone()))),
         };
-        let mut plan = Plan { differences, steps, timer, hash: is.hash };
+        let mut plan = Plan { differences, steps, timer, hash: is.hash, schema: program.schema() };
         plan.refuse_what_can_not_be_walked(was);
         plan
     }
@@ -111,6 +113,11 @@ impl Plan {
     /// Everything that is not as it was.
     pub fn differences(&self) -> &[Difference] {
         &self.differences
+    }
+
+    /// The schema of the rows that leave: the program's.
+    pub fn schema(&self) -> &OperatorSchema {
+        &self.schema
     }
 
     /// Whether the program can't take the state over.
@@ -512,6 +519,251 @@ fn unknown_in(schema: &Schema) -> Option<&Schema> {
         Shape::Struct(fields) => fields.iter().find_map(|field| unknown_in(&field.schema)),
         Shape::Enum(variants) => {
             variants.iter().flat_map(|variant| &variant.fields).find_map(|field| unknown_in(&field.schema))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evolution::fixture::Letter;
+    use crate::key::Key;
+    use crate::state::{Describe, Migration};
+
+    fn kind(name: &str, parts: Vec<Schema>) -> Schema {
+        Schema::Generic(name.to_string(), parts)
+    }
+
+    fn map<K: Describe, V: Describe>(name: &str) -> Field {
+        Field::new(name, kind("Map", vec![K::schema(), V::schema()]))
+    }
+
+    fn list<T: Describe>(name: &str) -> Field {
+        Field::new(name, kind("List", vec![T::schema()]))
+    }
+
+    fn held<T: Describe>(name: &str) -> Field {
+        Field::new(name, kind("Value", vec![T::schema()]))
+    }
+
+    fn program(version: u32, fields: Vec<Field>, initial: fn() -> Result<Vec<u8>>) -> OperatorProgram {
+        let schema = StateSchema { name: "Session".to_string(), version, key: String::schema(), fields };
+        let hash = |bytes: &mut &[u8]| String::decode(bytes).map(|key| key.hash());
+        let state = StateProgram { schema, initial, hash, migration: None };
+        OperatorProgram { state, timer: Schema::Scalar("Never".to_string()) }
+    }
+
+    fn told(plan: &Plan) -> Vec<String> {
+        plan.differences().iter().map(Difference::to_string).collect()
+    }
+
+    /// The key of an entry of the field at `place`.
+    fn entry<K: Key>(place: u8, key: &str, at: &K) -> Vec<u8> {
+        let mut bytes = vec![place];
+        key.to_string().encode(&mut bytes);
+        bytes.push(0);
+        at.encode(&mut bytes);
+        bytes
+    }
+
+    fn value<T: serde::Serialize>(refreshed: i64, value: &T) -> Vec<u8> {
+        postcard::to_stdvec(&(refreshed, value)).unwrap()
+    }
+
+    #[track_caller]
+    fn becomes(plan: &Plan, was: (Vec<u8>, Vec<u8>), is: (Vec<u8>, Vec<u8>)) {
+        let row = plan.row(Section::Entry, &was.0, &was.1).unwrap();
+        assert_eq!(row.map(|(key, value)| (key.into_owned(), value.into_owned())), Some(is));
+    }
+
+    fn before() -> OperatorProgram {
+        let fields = vec![
+            map::<String, u64>("pages"),
+            Field::of::<bool>("open"),
+            held::<u8>("last"),
+            list::<Option<u8>>("log"),
+            map::<u8, Letter>("letters"),
+        ];
+        program(1, fields, || Ok(vec![0, 0, 0, 0, 0, 0]))
+    }
+
+    /// What the row of a state has: 2 pages, open, no last, a log of 3 from 5 on, 1 letter.
+    const ROW: [u8; 6] = [4, 1, 0, 5, 6, 2];
+
+    #[test]
+    fn entries_follow_their_field_to_another_place_and_another_name() {
+        let after = vec![
+            map::<u8, Letter>("letters"),
+            held::<u8>("last"),
+            list::<Option<u8>>("history").was(&["log"]),
+            map::<String, u64>("pages"),
+            map::<String, bool>("new"),
+        ];
+        let plan = Plan::of(&before().schema(), &program(1, after, || Ok(vec![0, 0, 0, 0, 0, 0])));
+        assert_eq!(
+            told(&plan),
+            [
+                "has field \"log: List<Option<u8>>\", this program calls it \"history\": carried, under its new name",
+                "has field \"open: bool\", this program has none: carried, without it",
+                "has no field \"new: Map<String, bool>\", this program has one: carried, it begins empty",
+                "has fields in order pages, last, log, letters; this program has letters, last, log, pages: carried, in the new \
+                 order",
+            ]
+        );
+        assert!(!plan.keeps_order() && plan.keeps_keys());
+        let row = plan.row(Section::State, b"\0\0\0\x01k", &ROW).unwrap().unwrap();
+        assert_eq!(*row.1, [2, 0, 5, 6, 4, 0]);
+        let page = (entry(0, "k", &"/".to_string()), value(7, &300u64));
+        becomes(&plan, page.clone(), (entry(3, "k", &"/".to_string()), page.1));
+        let line = (entry(2, "k", &6u64), value(0, &Some(9u8)));
+        becomes(&plan, line.clone(), (entry(2, "k", &6u64), line.1));
+        let letter = (entry(3, "k", &1u8), value(0, &Letter::B(5)));
+        becomes(&plan, letter.clone(), (entry(0, "k", &1u8), letter.1));
+    }
+
+    #[test]
+    fn entries_of_a_field_that_is_gone_are_dropped_and_told() {
+        let after = vec![Field::of::<bool>("open"), held::<u8>("last"), map::<u8, Letter>("letters")];
+        let plan = Plan::of(&before().schema(), &program(1, after, || Ok(vec![0, 0, 0])));
+        assert_eq!(
+            told(&plan),
+            [
+                "has field \"pages: Map<String, u64>\", this program has none: carried, without it",
+                "has field \"log: List<Option<u8>>\", this program has none: carried, without it",
+            ]
+        );
+        assert!(plan.keeps_order() && !plan.is_identity());
+        assert!(
+            plan.row(Section::Entry, &entry(0, "k", &"/".to_string()), &value(7, &1u64)).unwrap().is_none()
+        );
+        assert!(plan.row(Section::Entry, &entry(2, "k", &6u64), &value(0, &1u8)).unwrap().is_none());
+        let letter = value(0, &Letter::A);
+        becomes(&plan, (entry(3, "k", &1u8), letter.clone()), (entry(1, "k", &1u8), letter));
+        let row = plan.row(Section::State, b"\0\0\0\x01k", &ROW).unwrap().unwrap();
+        assert_eq!(*row.1, [1, 0, 2]);
+    }
+
+    #[test]
+    fn keys_and_values_of_entries_are_converted() {
+        let after = vec![
+            map::<Option<String>, Option<u128>>("pages"),
+            Field::of::<bool>("open"),
+            held::<u16>("last"),
+            list::<Option<u16>>("log"),
+            map::<u32, Letter>("letters"),
+        ];
+        let plan = Plan::of(&before().schema(), &program(1, after, || Ok(vec![0; 6])));
+        assert_eq!(
+            told(&plan),
+            [
+                "has field \"pages: Map<String, u64>\", this program has \"pages: Map<Option<String>, Option<u128>>\": \
+                 carried, every value goes into a `Some`; every number is one of the new type; every value goes into a `Some`",
+                "has field \"last: Value<u8>\", this program has \"last: Value<u16>\": carried, every number is one of the new \
+                 type",
+                "has field \"log: List<Option<u8>>\", this program has \"log: List<Option<u16>>\": carried, every number is one \
+                 of the new type",
+                "has field \"letters: Map<u8, Letter>\", this program has \"letters: Map<u32, Letter>\": carried, every number \
+                 is one of the new type",
+            ]
+        );
+        let page = (entry(0, "k", &"/".to_string()), value(7, &300u64));
+        becomes(&plan, page, (entry(0, "k", &Some("/".to_string())), value(7, &Some(300u128))));
+        becomes(
+            &plan,
+            (entry(2, "k", &6u64), value(9, &Some(200u8))),
+            (entry(2, "k", &6u64), value(9, &Some(200u16))),
+        );
+        let letter = value(0, &Letter::C(None, "x".to_string()));
+        becomes(&plan, (entry(3, "k", &200u8), letter.clone()), (entry(3, "k", &200u32), letter));
+        let held = [&[4, 1][..], &postcard::to_stdvec(&Some((5i64, 200u8))).unwrap(), &[5, 6, 2]].concat();
+        let row = plan.row(Section::State, b"\0\0\0\x01k", &held).unwrap().unwrap();
+        assert_eq!(
+            *row.1,
+            *[&[4, 1][..], &postcard::to_stdvec(&Some((5i64, 200u16))).unwrap(), &[5, 6, 2]].concat()
+        );
+    }
+
+    #[test]
+    fn another_kind_of_state_is_refused() {
+        let after = vec![
+            Field::new("pages", kind("BTreeMap", vec![String::schema(), u64::schema()])),
+            held::<bool>("open"),
+            Field::of::<Option<u8>>("last"),
+            map::<u64, Option<u8>>("log"),
+            map::<u8, u8>("letters"),
+        ];
+        let plan = Plan::of(&before().schema(), &program(1, after, || Ok(vec![0; 5])));
+        let told = told(&plan);
+        assert_eq!(told.len(), 5);
+        assert!(
+            told[..4].iter().all(|told| told.ends_with("refused, it is another kind of state")),
+            "{told:#?}"
+        );
+        assert!(told[4].ends_with("refused, it is another type"), "{told:#?}");
+    }
+
+    #[test]
+    fn entries_go_through_a_migration_by_the_name_of_their_field_whatever_the_code_makes_of_it() {
+        let after =
+            vec![map::<u8, Letter>("letters"), Field::of::<u64>("sum"), map::<String, u64>("visited")];
+        let mut program = program(2, after, || Ok(vec![0, 0, 0]));
+        // What the code says of the maps, 99 and 98, is not what their entries are.
+        let state = |row: &[u8]| Ok(vec![99, row[1] + 40, 98]);
+        program.state.migration = Some(Box::new(Migration { from: before().state, state, key: None }));
+        let plan = Plan::of(&before().schema(), &program);
+        assert_eq!(
+            told(&plan),
+            [
+                "has version \"1\", this program has \"2\": migrated, by the program: from `Session` to `Session`",
+                "has field \"pages: Map<String, u64>\", this program has none: carried, without it; if it is \"visited\" now, \
+                 mark that `#[state(was = \"pages\")]`",
+                "has field \"log: List<Option<u8>>\", this program has none: carried, without it",
+                "has no field \"visited: Map<String, u64>\", this program has one: carried, it begins empty",
+            ]
+        );
+        let row = plan.row(Section::State, b"\0\0\0\x01k", &ROW).unwrap().unwrap();
+        assert_eq!(*row.1, [2, 41, 0], "the letters as they were, the sum from the code, nothing visited");
+        assert!(
+            plan.row(Section::Entry, &entry(0, "k", &"/".to_string()), &value(7, &1u64)).unwrap().is_none()
+        );
+        let letter = value(0, &Letter::B(5));
+        becomes(&plan, (entry(3, "k", &1u8), letter.clone()), (entry(0, "k", &1u8), letter));
+    }
+
+    #[test]
+    fn entries_follow_the_keys_of_their_rows() {
+        let fields = || vec![map::<u8, u8>("letters")];
+        let mut new = program(2, fields(), || Ok(vec![0]));
+        new.state.schema.key = u16::schema();
+        new.state.hash = |bytes| u16::decode(bytes).map(|key| key.hash());
+        let old = program(1, fields(), || Ok(vec![0]));
+        let key: MigrateKey = |bytes, new| {
+            (String::decode(bytes)?.len() as u16).encode(new);
+            Some(())
+        };
+        let migration = Migration { from: old.state.clone(), state: |row| Ok(row.to_vec()), key: Some(key) };
+        new.state.migration = Some(Box::new(migration));
+        let plan = Plan::of(&old.schema(), &new);
+        let was = (entry(0, "four", &7u8), value(0, &1u8));
+        becomes(&plan, was.clone(), (vec![0, 0, 4, 0, 7], was.1.clone()));
+        let max = MaxParallelism::DEFAULT;
+        assert_eq!(plan.group(Section::Entry, &[0, 0, 4, 0, 7], max), Some(4u16.hash().group(max)));
+    }
+
+    #[test]
+    fn an_entry_that_is_not_of_its_schema_is_an_error() {
+        let after = vec![map::<u16, u8>("letters")];
+        let was = program(1, vec![map::<u8, u8>("letters")], || Ok(vec![0]));
+        let plan = Plan::of(&was.schema(), &program(1, after, || Ok(vec![0])));
+        assert!(plan.row(Section::Entry, &entry(0, "k", &7u8), &value(0, &1u8)).unwrap().is_some());
+        for (key, value) in [
+            (entry(1, "k", &7u8), value(0, &1u8)),
+            (entry(0, "k", &7u16), value(0, &1u8)),
+            (entry(0, "k", &7u8), value(0, &(1u8, 2u8))),
+            (vec![0, 0, 0], value(0, &1u8)),
+            (vec![], vec![]),
+        ] {
+            assert!(plan.row(Section::Entry, &key, &value).is_err(), "{key:?} {value:?}");
         }
     }
 }

@@ -35,7 +35,7 @@ pub enum Fate {
         /// The name of the state that the snapshot has.
         state: String,
         /// What differs, and the way of its rows.
-        plan: Plan,
+        plan: Box<Plan>,
     },
     /// The program has it, the snapshot does not: it starts empty.
     New,
@@ -57,7 +57,7 @@ impl Report {
         for (name, was) in was {
             let state = was.state.name.clone();
             let fate = match is.iter().find(|(other, _)| other == name) {
-                Some((_, program)) => Fate::Kept { state, plan: Plan::of(was, program) },
+                Some((_, program)) => Fate::Kept { state, plan: Box::new(Plan::of(was, program)) },
                 None => Fate::Gone { state },
             };
             operators.push(OperatorReport { name: name.to_string(), fate });
@@ -79,7 +79,7 @@ impl Report {
     /// Those whose rows change.
     pub fn changed(&self) -> impl Iterator<Item = (&str, &Plan)> {
         self.operators.iter().filter_map(|operator| match &operator.fate {
-            Fate::Kept { plan, .. } if !plan.is_identity() => Some((operator.name.as_str(), plan)),
+            Fate::Kept { plan, .. } if !plan.is_identity() => Some((operator.name.as_str(), &**plan)),
             _ => None,
         })
     }
@@ -118,7 +118,7 @@ impl Report {
     /// What to write, so that all can be taken over; each once.
     pub fn fixes(&self) -> Vec<String> {
         let plans = self.operators.iter().filter_map(|operator| match &operator.fate {
-            Fate::Kept { plan, .. } => Some(plan),
+            Fate::Kept { plan, .. } => Some(&**plan),
             Fate::New | Fate::Gone { .. } => None,
         });
         let mut fixes: Vec<String> = Vec::new();

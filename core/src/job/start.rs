@@ -4,11 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
+use crate::evolution::Report;
 use crate::job::RunOptions;
 use crate::job::attempt::Restored;
 use crate::job::graph::Graph;
 use crate::record::SnapshotId;
 use crate::sink;
+use crate::snapshot::rewrite::rewrite;
 use crate::snapshot::{RestoreTarget, Skipped, Snapshot, SnapshotDirectory};
 use crate::source::{self, SplitPosition};
 use crate::state::fjall::StateDirectory;
@@ -36,12 +38,37 @@ impl Directories {
         Ok(Directories { state, snapshots })
     }
 
-    /// Where the flags say that the job starts; a snapshot fits the program.
+    /// Where the flags say that the job starts; a snapshot fits the program, and is rewritten if that has other schemas.
     ///
     /// # Errors
     /// If there is no such snapshot, or it is broken, or does not fit.
     pub fn start(&self, graph: &Graph, options: &RunOptions) -> Result<Start> {
-        let Some(target) = &options.restore else { return Ok(Start::Beginning) };
+        let Some((snapshot, report)) = self.fitting(graph, options)? else { return Ok(Start::Beginning) };
+        for sentence in report.sentences() {
+            tracing::warn!("{sentence}");
+        }
+        if report.changed().next().is_none() {
+            return Ok(Start::Snapshot(Arc::new(Restored::from(snapshot))));
+        }
+        let rewritten = rewrite(&snapshot, &report, options.max_parallelism, &self.state.rewritten()?)?;
+        // For people it is the snapshot that they asked for.
+        let (path, skipped) = (snapshot.path().to_path_buf(), snapshot.skipped().to_vec());
+        Ok(Start::Snapshot(Arc::new(Restored { path, skipped, ..Restored::from(rewritten) })))
+    }
+
+    /// The same, but nothing is written.
+    ///
+    /// # Errors
+    /// If there is no such snapshot, or it is broken, or does not fit.
+    pub fn check(&self, graph: &Graph, options: &RunOptions) -> Result<(Start, Vec<String>)> {
+        let Some((snapshot, report)) = self.fitting(graph, options)? else {
+            return Ok((Start::Beginning, Vec::new()));
+        };
+        Ok((Start::Snapshot(Arc::new(Restored::from(snapshot))), report.sentences()))
+    }
+
+    fn fitting(&self, graph: &Graph, options: &RunOptions) -> Result<Option<(Snapshot, Report)>> {
+        let Some(target) = &options.restore else { return Ok(None) };
         let snapshot = match (&self.snapshots, target) {
             (Some(snapshots), target) => snapshots.resolve(target)?,
             (None, RestoreTarget::Path(path)) => Some(Snapshot::open(path)?),
@@ -49,9 +76,9 @@ impl Directories {
         };
         let Some(snapshot) = snapshot else {
             tracing::warn!("there is no snapshot to restore yet: the job starts from the beginning");
-            return Ok(Start::Beginning);
+            return Ok(None);
         };
-        snapshot.check(&graph.job, &graph.programs())?;
+        let report = snapshot.check(&graph.job, &graph.programs())?;
         check_sources(graph, &snapshot)?;
         check_sinks(graph, &snapshot)?;
         let (taken, asked) = (snapshot.manifest().max_parallelism, options.max_parallelism);
@@ -65,7 +92,7 @@ impl Directories {
                 "the number of key groups can't change: start it with --max-parallelism {taken}"
             )));
         }
-        Ok(Start::Snapshot(Arc::new(Restored::from(snapshot))))
+        Ok(Some((snapshot, report)))
     }
 
     /// The newest complete snapshot from number `first` on: asked of the directory, because one that failed just after it
