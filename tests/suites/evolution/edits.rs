@@ -41,13 +41,9 @@ fn nothing_changed() {
 #[test]
 fn an_added_field_begins_as_the_default_of_the_state() {
     #[state(key = u64, name = "Account")]
+    #[derive(Default)]
     struct Old {
         sum: i64,
-    }
-    impl Default for Old {
-        fn default() -> Old {
-            Old { sum: 0 }
-        }
     }
     #[state(key = u64, name = "Account")]
     #[derive(Debug, PartialEq)]
