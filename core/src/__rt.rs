@@ -15,7 +15,8 @@ use serde::{Deserializer, Serialize, Serializer};
 use crate::error::Result;
 use crate::key::Key;
 use crate::state::kinds::{Bounded, Grows, Kind, Managed};
-use crate::state::{Data, Describe, Field, ManagedSpec, ManagedVisitor, Schema};
+pub use crate::state::opaque::{self as opaque_bytes, Custom, CustomBytes};
+use crate::state::{Data, Describe, Field, ManagedSpec, ManagedVisitor, Migration, Schema, State};
 use crate::time::EventTime;
 
 /// Checks that a field's type can be carried.
@@ -166,6 +167,31 @@ pub trait Initial {}
 #[diagnostic::do_not_recommend]
 impl<T: Default> Initial for T {}
 
+/// Checks that a state, whose key is a `K`, can be taken over from an older version of it.
+pub fn taken_over<Old: TakenOver<New> + State<Key: KeyTakenOver<K>>, New, K>() {}
+
+/// A state that a newer version of it can be made of.
+#[diagnostic::on_unimplemented(
+    message = "nothing says how a `{Self}` becomes a `{New}`",
+    label = "the older version",
+    note = "write `impl From<{Self}> for {New}`: it is called for every row of a snapshot that has the older version"
+)]
+pub trait TakenOver<New> {}
+
+#[diagnostic::do_not_recommend]
+impl<Old, New: From<Old>> TakenOver<New> for Old {}
+
+/// A key that a newer version of it can be made of.
+#[diagnostic::on_unimplemented(
+    message = "nothing says how a key of type `{Self}` becomes a `{New}`",
+    label = "the keys of the older version are of type `{Self}`",
+    note = "write `impl From<{Self}> for {New}`; where neither type is yours, key the state by a struct marked `#[key]`"
+)]
+pub trait KeyTakenOver<New> {}
+
+#[diagnostic::do_not_recommend]
+impl<Old, New: From<Old>> KeyTakenOver<New> for Old {}
+
 /// The type of the field that `#[event(time = field)]` names.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be the event time of a record",
@@ -233,6 +259,25 @@ impl<T: Default> Checked<T> {
     }
 }
 
+impl<T: Default + Serialize> Checked<T> {
+    /// The default, encoded, for the schema of a field.
+    pub fn begins() -> Option<fn() -> Option<Vec<u8>>> {
+        Some(|| postcard::to_stdvec(&T::default()).ok())
+    }
+}
+
+impl<S: State> Checked<S> {
+    /// [`State::VERSION`].
+    pub const VERSION: u32 = S::VERSION;
+}
+
+impl<Old: State, New: State<Key: From<Old::Key>> + From<Old>> Checked<(Old, New)> {
+    /// For [`State::migration`].
+    pub fn migration() -> Option<Migration> {
+        Some(Migration::of::<Old, New>())
+    }
+}
+
 impl<T: fmt::Debug> Checked<T> {
     /// The part, to be printed.
     pub fn debug(part: &T) -> &dyn fmt::Debug {
@@ -240,8 +285,22 @@ impl<T: fmt::Debug> Checked<T> {
     }
 }
 
-/// Stands in for [`Checked`], and for serde's derived functions, where a check has failed.
+/// Stands in for [`Checked`], and for serde's derived functions, where a check has failed. Where nothing has to hold, as for a
+/// field's type that may have a default or not, it is what is run.
 pub trait Unchecked: Sized {
+    /// For `Checked::VERSION`.
+    const VERSION: u32 = 0;
+
+    /// For `Checked::begins`, of a type without a default.
+    fn begins() -> Option<fn() -> Option<Vec<u8>>> {
+        None
+    }
+
+    /// For `Checked::migration`.
+    fn migration() -> Option<Migration> {
+        None
+    }
+
     /// For `Checked::schema`.
     fn schema() -> Schema {
         unreachable!("{NEVER_RUN}")

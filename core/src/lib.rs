@@ -15,6 +15,7 @@ pub mod __rt;
 pub mod aggregate;
 pub mod chain;
 pub mod error;
+pub mod evolution;
 pub(crate) mod exchange;
 pub(crate) mod files;
 pub mod job;

@@ -538,10 +538,10 @@ mod snapshots {
     }
 
     #[test]
-    fn a_snapshot_of_another_schema_is_refused_with_what_has_changed() {
+    fn a_snapshot_whose_state_can_not_be_taken_over_is_refused_with_what_has_changed() {
         let scene = Scene::interrupted(1);
-        let names = ["state \"Seen\"", "operator \"count\"", "times", "u32", "u64", "hint: "];
-        refused(&scene, "--restore latest --wider-state", 1, &names);
+        let names = ["state \"Seen\"", "operator \"count\"", "times", "u32", "u16", "hint: "];
+        refused(&scene, "--restore latest --narrower-state", 1, &names);
         scene.assert_restorable();
     }
 

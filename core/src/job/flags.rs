@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 
 use crate::error::{Error, Result};
+use crate::job::lock::LockAction;
 use crate::job::plan::PlanFormat;
 use crate::job::restart::RestartStrategy;
 use crate::key::{MaxParallelism, Parallelism};
@@ -92,9 +93,40 @@ pub struct JobFlags {
     #[arg(id = "tidegate-max-rate", long = "max-rate", value_name = "N")]
     max_rate: Option<u64>,
 
-    /// Print the job's plan in this format and exit; nothing is read or written
-    #[arg(id = "tidegate-plan", long = "plan", value_name = "FORMAT", value_enum)]
+    /// Print the job's plan in this format [default: text] and exit; nothing is read or written
+    #[arg(
+        id = "tidegate-plan", long = "plan", value_name = "FORMAT", value_enum,
+        num_args = 0..=1, default_missing_value = "text",
+    )]
     pub(crate) plan: Option<PlanFormat>,
+
+    /// With --plan: print what would become of this snapshot's state if the job were restored from it
+    ///
+    /// As text or json. The exit code is 1 if the state could not be taken over. Only the snapshot's manifest is read.
+    #[arg(
+        id = "tidegate-against",
+        long = "against",
+        value_name = "latest|ID|PATH",
+        requires = "tidegate-plan"
+    )]
+    pub(crate) against: Option<String>,
+
+    /// Compare the job's state with the file state.lock, or write that file anew, and exit
+    ///
+    /// Check the file in: then a change of state shows where the program changes, and --lock check fails until it is taken
+    /// in with --lock update.
+    #[arg(id = "tidegate-lock", long = "lock", value_name = "ACTION", value_enum)]
+    pub(crate) lock: Option<LockAction>,
+
+    /// The file that --lock means
+    #[arg(
+        id = "tidegate-lock-file",
+        long = "lock-file",
+        value_name = "PATH",
+        default_value = "state.lock",
+        requires = "tidegate-lock"
+    )]
+    pub(crate) lock_file: PathBuf,
 
     /// Check that the job could run, snapshot to restore included, and exit; nothing is processed
     #[arg(id = "tidegate-check", long = "check")]

@@ -85,7 +85,8 @@ pub fn check(graph: &Graph, options: &RunOptions) -> Result<String> {
         lines.push(format!("sink {:?}: {}", node.name, node.sink.describe()));
     }
     let directories = Directories::open(graph, options)?;
-    let start = directories.start(graph, options)?;
+    let (start, changes) = directories.check(graph, options)?;
+    lines.extend(changes);
     lines.extend(start.skipped().iter().map(ToString::to_string));
     lines.push(format!("starts {start}"));
     Ok(lines.join("\n"))

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::chain::{Head, LocalEdge, Signal, Step, downcast};
 use crate::error::Result;
+use crate::evolution::OperatorProgram;
 use crate::exchange::partition::KeyAccess;
 use crate::key::KeyHash;
 use crate::operator::context::Context;
@@ -22,7 +23,7 @@ use crate::state::delta::Delta;
 use crate::state::fields::Fields;
 use crate::state::kinds::Now;
 use crate::state::table::{StateTable, Visit};
-use crate::state::{Describe, State};
+use crate::state::{Describe, State, StateProgram};
 use crate::task::stage::{Stage, StageContext, Whereabouts, Work};
 use crate::testing::crash;
 use crate::time::{Clock, EventTime};
@@ -33,6 +34,11 @@ pub struct KeyedHead<O, A> {
     pub(crate) operator: Arc<O>,
     pub(crate) access: A,
     pub(crate) side: Option<EdgeIndex>,
+}
+
+/// What the program knows of an operator's state.
+pub(crate) fn program_of<O: Operator>() -> OperatorProgram {
+    OperatorProgram { state: StateProgram::of::<O::State>(), timer: O::Timer::schema() }
 }
 
 /// The schema of an operator's state, as a manifest records it.

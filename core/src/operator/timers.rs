@@ -18,7 +18,7 @@ use crate::record::SnapshotId;
 use crate::snapshot::part::{RowChange, Section, StateRow};
 use crate::state::delta::PendingRun;
 use crate::state::run::Run;
-use crate::state::{Data, Describe, Field, Schema};
+use crate::state::{Data, Describe, Field, Schema, Variant};
 use crate::time::EventTime;
 
 /// Names a timer that was set, so that it can be cancelled. It can be kept in state.
@@ -45,7 +45,12 @@ impl TimerId {
 
 impl Describe for TimerId {
     fn schema() -> Schema {
-        Schema::Struct("TimerId".to_string(), vec![Field::of::<EventTime>("at"), Field::of::<u64>("number")])
+        let domains = ["Event", "Processing"].map(|domain| Variant::new(domain, Vec::new()));
+        let domain = Schema::Enum("TimeDomain".to_string(), Vec::from(domains));
+        Schema::Struct(
+            "TimerId".to_string(),
+            vec![Field::new("domain", domain), Field::of::<EventTime>("at"), Field::of::<u64>("number")],
+        )
     }
 }
 

@@ -8,12 +8,13 @@ use super::layout::SnapshotDirectory;
 use super::manifest::{FORMAT, Manifest, SnapshotKind, StateFile, StateFiles};
 use super::write::write_state;
 use crate::error::Result;
-use crate::key::{KeyGroup, KeyGroupRange, MaxParallelism, Parallelism, SubtaskIndex};
+use crate::evolution::OperatorProgram;
+use crate::key::{Key, KeyGroup, KeyGroupRange, MaxParallelism, Parallelism, SubtaskIndex};
 use crate::record::SnapshotId;
 use crate::snapshot::part::{
     Entry, FrozenRows, FrozenState, LayerKind, OperatorSchema, RowChange, Section, StateRow,
 };
-use crate::state::{Describe, Field, StateSchema};
+use crate::state::{Describe, Field, StateProgram, StateSchema};
 use crate::testing::crash;
 use crate::time::EventTime;
 
@@ -81,11 +82,19 @@ pub(crate) fn schema(state: &str) -> OperatorSchema {
     OperatorSchema {
         state: StateSchema {
             name: state.to_string(),
+            version: 1,
             key: String::schema(),
             fields: vec![Field::of::<bool>("flag")],
         },
         timer: <()>::schema(),
     }
+}
+
+/// What a program knows of that state.
+pub(crate) fn program(state: &str) -> OperatorProgram {
+    let OperatorSchema { state: schema, timer } = schema(state);
+    let hash = |bytes: &mut &[u8]| String::decode(bytes).map(|key| key.hash());
+    OperatorProgram { state: StateProgram { schema, initial: || Ok(vec![0]), hash, migration: None }, timer }
 }
 
 /// All rows of the key groups.

@@ -266,7 +266,7 @@ fn directory_name(id: SnapshotId) -> String {
 }
 
 /// Every directory that has the name of a snapshot.
-fn scan(directory: &Path) -> Result<Vec<(SnapshotId, Standing, PathBuf)>> {
+pub(super) fn scan(directory: &Path) -> Result<Vec<(SnapshotId, Standing, PathBuf)>> {
     let unreadable = |error| cannot("read the snapshot directory", directory, error);
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).map_err(unreadable)? {

@@ -10,12 +10,11 @@
 //! that snapshots share, the [`layout`] knows every other path. A [`stack`] is the layers of a range of key groups, [`merge`]
 //! makes one layer of several, [`layers`] reads the files of an operator as one. The [`chain`] of an operator is its files
 //! from one snapshot to the next, and says when a [`compaction`] is due. [`mod@write`] and [`restore`] are the two ways, a
-//! [`savepoint`] is a snapshot to take away, [`compare`] says what changed between two schemas. When a snapshot is taken,
-//! and what else it takes for it to count, is the coordinator's matter.
+//! [`savepoint`] is a snapshot to take away. What a program takes over from another is [rewritten](rewrite) first. When a snapshot is taken, and what else it takes for it to count, is the
+//! coordinator's matter.
 
 pub mod chain;
 pub mod compaction;
-pub mod compare;
 pub(crate) mod coordinator;
 mod fault;
 pub mod file;
@@ -26,8 +25,10 @@ pub mod layout;
 pub mod manifest;
 pub mod merge;
 pub mod part;
+pub(crate) mod peek;
 pub mod pool;
 pub mod restore;
+pub mod rewrite;
 pub mod savepoint;
 pub mod stack;
 pub mod write;

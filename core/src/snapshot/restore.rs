@@ -13,18 +13,19 @@ use std::str::FromStr;
 
 use rayon::prelude::*;
 
-use super::compare::changes;
 use super::fault::{broken, cannot};
 use super::file::crc_of;
 use super::layers::{Layers, open_file};
 use super::layout::{MANIFEST_FILE, SnapshotDirectory, Standing, parse_directory_name};
-use super::manifest::{Manifest, OperatorState, StateFile, StateFiles, checksum_text};
+use super::manifest::{Manifest, StateFile, StateFiles, checksum_text};
 use super::merge::Removals;
 use super::pool::POOL_DIRECTORY;
 use crate::error::{Error, Result};
+use crate::evolution::report::{Fate, OperatorReport};
+use crate::evolution::{OperatorProgram, Report};
 use crate::key::KeyGroupRange;
 use crate::record::SnapshotId;
-use crate::snapshot::part::{Entry, OperatorSchema, RestoredState, StateRow};
+use crate::snapshot::part::{Entry, RestoredState, StateRow};
 
 /// What `--restore` asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -189,13 +190,13 @@ impl Snapshot {
         &self.manifest
     }
 
-    /// Whether a job that is called `job` and has these stateful operators can be restored from it. An operator that the
-    /// snapshot does not know starts empty.
+    /// Whether a job that is called `job` and has these stateful operators can be restored from it, and what becomes of their
+    /// state. An operator that the snapshot does not know starts empty.
     ///
     /// # Errors
-    /// If the snapshot is of another job, has state of an operator that is not there, or state of another schema; the
+    /// If the snapshot is of another job, has state of an operator that is not there, or state that can't be taken over; the
     /// error names every difference.
-    pub fn check(&self, job: &str, operators: &[(String, OperatorSchema)]) -> Result<()> {
+    pub fn check(&self, job: &str, operators: &[(String, OperatorProgram)]) -> Result<Report> {
         let snapshot = self.id();
         if self.manifest.job != job {
             return Err(Error::failure(format!(
@@ -205,23 +206,18 @@ impl Snapshot {
             ))
             .hint("restore from a snapshot of this job, or start without --restore"));
         }
-        let mut faults = Vec::new();
-        for OperatorState { name, schema: was, .. } in &self.manifest.operators {
-            let state = format!("state \"{}\" of operator \"{name}\" in snapshot {snapshot}", was.state.name);
-            match operators.iter().find(|(operator, _)| operator == name) {
-                Some((_, is)) => {
-                    faults.extend(changes(was, is).into_iter().map(|change| format!("{state} {change}")));
-                }
-                None => faults
-                    .push(format!("{state} has no place to go: this program has no operator \"{name}\"")),
+        let was = self.manifest.operators.iter().map(|operator| (operator.name.as_str(), &operator.schema));
+        let report = Report::of(format_args!("snapshot {snapshot}"), was, operators);
+        report.check()?;
+        for OperatorReport { name, fate } in report.operators() {
+            if let Fate::Gone { state } = fate {
+                return Err(Error::failure(format!(
+                    "state \"{state}\" of operator \"{name}\" in snapshot {snapshot} has no place to go: this program has no \
+                     operator \"{name}\""
+                )));
             }
         }
-        if faults.is_empty() {
-            return Ok(());
-        }
-        Err(Error::failure(faults.join("\n")).hint(
-            "put the program's state back as it was, or start without --restore; state can't be migrated yet",
-        ))
+        Ok(report)
     }
 }
 
@@ -243,7 +239,7 @@ impl RestoredState for Snapshot {
     }
 }
 
-fn read_manifest(directory: &Path) -> Result<Manifest> {
+pub(super) fn read_manifest(directory: &Path) -> Result<Manifest> {
     let standing = directory.file_name().and_then(|name| name.to_str()).and_then(parse_directory_name);
     if let Some((id, standing @ (Standing::Pending | Standing::Deleting))) = standing {
         let what = if standing == Standing::Pending { "was never completed" } else { "has been deleted" };
@@ -298,7 +294,7 @@ mod tests {
     use crate::key::KeyGroup;
     use crate::snapshot::chain::Chains;
     use crate::snapshot::fixture::OwnedChange::{Remove, RemovePrefix};
-    use crate::snapshot::fixture::{self, OwnedRow, Rows, groups, removal, row, schema};
+    use crate::snapshot::fixture::{self, OwnedRow, Rows, groups, removal, row};
     use crate::snapshot::part::FrozenState;
     use crate::snapshot::part::Section::{Entry, EventTimer, ProcessingTimer, State};
     use crate::state::{Describe, Field};
@@ -600,8 +596,8 @@ mod tests {
         assert!(text(&error).contains("is missing") && text(&error).contains("savepoint"), "{error:#}");
     }
 
-    fn program() -> Vec<(String, OperatorSchema)> {
-        vec![("count".to_string(), schema("Account")), ("sum".to_string(), schema("Account"))]
+    fn program() -> Vec<(String, OperatorProgram)> {
+        ["count", "sum"].map(|operator| (operator.to_string(), fixture::program("Account"))).into()
     }
 
     #[test]
@@ -610,7 +606,7 @@ mod tests {
         let snapshot = scene.snapshot();
         let mut program = program();
         snapshot.check("web-visits", &program).unwrap();
-        program.push(("new".to_string(), schema("New")));
+        program.push(("new".to_string(), fixture::program("New")));
         snapshot.check("web-visits", &program).unwrap();
     }
 
@@ -630,20 +626,34 @@ mod tests {
     }
 
     #[test]
-    fn every_change_of_schema_is_refused_and_told() {
+    fn state_that_can_not_be_taken_over_is_refused_with_every_difference_and_what_to_write() {
         let scene = Scene::new();
         let mut program = program();
-        program[0].1.state.fields = vec![Field::of::<u8>("flag")];
+        program[0].1.state.schema.fields = vec![Field::of::<u8>("flag")];
         program[1].1.timer = bool::schema();
         let error = scene.snapshot().check("web-visits", &program).unwrap_err();
         let told = error.to_string();
         assert_eq!(
             told.lines().collect::<Vec<_>>(),
             [
-                "state \"Account\" of operator \"count\" in snapshot 1 has field \"flag: bool\", this program has \"flag: u8\"",
-                "state \"Account\" of operator \"sum\" in snapshot 1 has timer \"()\", this program has \"bool\"",
+                "state \"Account\" of operator \"count\" in snapshot 1 has field \"flag: bool\", this program has \"flag: u8\": \
+                 refused, it is another type",
+                "state \"Account\" of operator \"sum\" in snapshot 1 has timer \"()\", this program has \"bool\": \
+                 refused, it is another type",
             ]
         );
-        assert!(text(&error).contains("start without --restore"), "{error:#}");
+        assert!(text(&error).contains("version = 2, from = OldAccount"), "{error:#}");
+    }
+
+    #[test]
+    fn what_is_carried_is_reported() {
+        let scene = Scene::new();
+        let mut program = program();
+        program[0].1.state.schema.fields = Vec::new();
+        program[0].1.state.initial = || Ok(Vec::new());
+        let report = scene.snapshot().check("web-visits", &program).unwrap();
+        let dropped = "state \"Account\" of operator \"count\" in snapshot 1 has field \"flag: bool\", this program has none: \
+                       carried, without it";
+        assert_eq!(report.sentences(), [dropped]);
     }
 }

@@ -15,6 +15,9 @@ pub mod fjall;
 pub mod kinds;
 pub(crate) mod loading;
 pub mod memory;
+pub mod migration;
+#[doc(hidden)]
+pub mod opaque;
 pub(crate) mod run;
 pub mod schema;
 pub(crate) mod segments;
@@ -27,7 +30,8 @@ use serde::de::DeserializeOwned;
 pub use kinds::{
     Aggregating, List, ManagedSpec, ManagedVisitor, Map, Reducing, Refresh, Ttl, TtlTime, Value,
 };
-pub use schema::{Describe, Field, Schema, StateSchema};
+pub use migration::{Migration, StateProgram};
+pub use schema::{Describe, Field, Schema, StateSchema, Variant};
 
 use crate::error::Result;
 use crate::key::Key;
@@ -71,6 +75,14 @@ pub trait State: KeyedBy<Self::Key> + Serialize + DeserializeOwned + Send + 'sta
     fn managed<V: ManagedVisitor>(&mut self, visitor: &mut V) -> Result<()> {
         let _ = visitor;
         Ok(())
+    }
+
+    /// The version that its author has given it.
+    const VERSION: u32 = 1;
+
+    /// How state of an older version is taken over.
+    fn migration() -> Option<Migration> {
+        None
     }
 }
 

@@ -885,7 +885,12 @@ mod tests {
         }
 
         fn schema() -> StateSchema {
-            StateSchema { name: "Sum".to_string(), key: <u64 as Describe>::schema(), fields: Vec::new() }
+            StateSchema {
+                name: "Sum".to_string(),
+                version: 1,
+                key: <u64 as Describe>::schema(),
+                fields: Vec::new(),
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::ext::IdentExt;
-use syn::{Type, parse_quote};
+use syn::{LitStr, Type, parse_quote};
 
 use super::unfit::spelled;
 use super::{OnDisk, Part, Subject};
@@ -19,7 +19,8 @@ pub fn expand_if(subject: &Subject, krate: &Krate, data_if: &[&Type]) -> TokenSt
     let ident = subject.ident();
     let mut generics = subject.generics().clone();
     for parameter in generics.type_params_mut() {
-        parameter.bounds.push(parse_quote!(#krate::state::Describe));
+        // Not `Describe` alone: a container of it has a default only if serde can write that.
+        parameter.bounds.push(parse_quote!(#krate::state::Data));
     }
     let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
     let data = data(subject, krate, data_if);
@@ -32,8 +33,8 @@ pub fn expand_if(subject: &Subject, krate: &Krate, data_if: &[&Type]) -> TokenSt
         true => {
             let variants = subject.parts.iter().map(|part| {
                 let name = part.variant.as_ref().map(|variant| variant.unraw().to_string());
-                let fields = fields(part, krate);
-                quote!((::std::string::String::from(#name), #fields))
+                let (fields, was) = (fields(part, krate), was(&part.was));
+                quote!(#krate::state::Variant::new(#name, #fields)#was)
             });
             quote!(#krate::state::Schema::Enum(::std::string::String::from(#name), ::std::vec::Vec::from([#(#variants),*])))
         }
@@ -66,17 +67,25 @@ fn data(subject: &Subject, krate: &Krate, data_if: &[&Type]) -> TokenStream {
 /// The `Vec<Field>` of a part.
 pub fn fields(part: &Part, krate: &Krate) -> TokenStream {
     let fields = part.on_disk().map(|field| {
-        let (name, ty) = (&field.name, &field.ty);
+        let (name, ty, was) = (&field.name, &field.ty, was(&field.was));
+        let spelled = spelled(ty);
         match field.on_disk {
             OnDisk::Described => {
                 let expiring = field.keep.ttl(krate).map(|ttl| quote!(.expiring(#ttl)));
-                quote!(#krate::__rt::Checked::<#ty>::field(#name)#expiring)
+                quote! {
+                    #krate::__rt::Checked::<#ty>::field(#name).begins(#krate::__rt::Checked::<#ty>::begins())#expiring #was
+                }
             }
-            _ => {
-                let ty = spelled(ty);
-                quote!(#krate::state::Field::opaque(#name, #ty))
-            }
+            OnDisk::Opaque => quote! {
+                #krate::state::Field::opaque(#name, #spelled).begins(#krate::__rt::Checked::<#ty>::begins())#was
+            },
+            OnDisk::Custom | OnDisk::Skipped => quote!(#krate::state::Field::opaque(#name, #spelled)#was),
         }
     });
     quote!(::std::vec::Vec::from([#(#fields),*]))
+}
+
+/// `.was(&["old"])`, if there are names.
+fn was(names: &[LitStr]) -> Option<TokenStream> {
+    (!names.is_empty()).then(|| quote!(.was(&[#(#names),*])))
 }

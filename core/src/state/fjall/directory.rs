@@ -5,6 +5,7 @@
 //! | `tidegate.state` | marks the directory as ours; locked by the process that works in it              |
 //! | `attempt-<n>/`   | the database of one attempt to run the job; goes with it, or at the next opening |
 //! | `attempt-runs/`  | changes that have left memory and wait for their snapshot                        |
+//! | `attempt-restored/` | the snapshot that the job starts from, rewritten for its program; goes at the next opening |
 //!
 //! Nothing is deleted in a directory without the mark.
 
@@ -21,6 +22,7 @@ use crate::files::DirectoryLock;
 const MARKER_FILE: &str = "tidegate.state";
 const ATTEMPT_PREFIX: &str = "attempt-";
 const RUNS: &str = "attempt-runs";
+const REWRITTEN_DIRECTORY: &str = "attempt-restored";
 const TEMPORARY_PREFIX: &str = "tidegate-state-";
 /// No process has this many at a time.
 const TEMPORARY_NAMES_MAX: u32 = 100_000;
@@ -130,6 +132,18 @@ impl StateDirectory {
         let path = self.path().join(RUNS);
         fs::create_dir_all(&path).map_err(|error| cannot("create", &path, error))?;
         Ok(path)
+    }
+
+    /// An empty directory for a snapshot that is rewritten: it stays as long as this process works here.
+    ///
+    /// # Errors
+    /// If what a rewriting before it has left can't be removed.
+    pub fn rewritten(&self) -> Result<PathBuf> {
+        let path = self.path().join(REWRITTEN_DIRECTORY);
+        match fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(cannot("clear", &path, error)),
+            _ => Ok(path),
+        }
     }
 
     /// Begins an empty working copy. Those of earlier attempts go when their last user, a snapshot that is still being
