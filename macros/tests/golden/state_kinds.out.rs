@@ -50,29 +50,39 @@ const _: () = {
             ::tidegate::state::Schema::Struct(
                 ::std::string::String::from("Account"),
                 ::std::vec::Vec::from([
-                    ::tidegate::__rt::Checked::<i64>::field("balance"),
+                    ::tidegate::__rt::Checked::<i64>::field("balance")
+                        .begins(::tidegate::__rt::Checked::<i64>::begins()),
                     ::tidegate::__rt::Checked::<Map<String, u64>>::field("pages")
+                        .begins(::tidegate::__rt::Checked::<Map<String, u64>>::begins())
                         .expiring(::tidegate::state::Ttl {
                             lasts: ::core::time::Duration::from_millis(604800000u64),
                             time: ::tidegate::state::TtlTime::Processing,
                             refresh: ::tidegate::state::Refresh::Write,
                         }),
                     ::tidegate::__rt::Checked::<List<Payment>>::field("latest")
+                        .begins(::tidegate::__rt::Checked::<List<Payment>>::begins())
                         .expiring(::tidegate::state::Ttl {
                             lasts: ::core::time::Duration::from_millis(5400000u64),
                             time: ::tidegate::state::TtlTime::Event,
                             refresh: ::tidegate::state::Refresh::ReadAndWrite,
                         }),
-                    ::tidegate::__rt::Checked::<Map<u64, ()>>::field("friends"),
+                    ::tidegate::__rt::Checked::<Map<u64, ()>>::field("friends")
+                        .begins(::tidegate::__rt::Checked::<Map<u64, ()>>::begins()),
                     ::tidegate::__rt::Checked::<
                         tidegate::state::Value<u8>,
                     >::field("attempts")
+                        .begins(
+                            ::tidegate::__rt::Checked::<
+                                tidegate::state::Value<u8>,
+                            >::begins(),
+                        )
                         .expiring(::tidegate::state::Ttl {
                             lasts: ::core::time::Duration::from_millis(10000u64),
                             time: ::tidegate::state::TtlTime::Uptime,
                             refresh: ::tidegate::state::Refresh::Write,
                         }),
-                    ::tidegate::__rt::Checked::<Map<u64, u64>>::field("seen"),
+                    ::tidegate::__rt::Checked::<Map<u64, u64>>::field("seen")
+                        .begins(::tidegate::__rt::Checked::<Map<u64, u64>>::begins()),
                 ]),
             )
         }
@@ -93,31 +103,42 @@ const _: () = {
         fn schema() -> ::tidegate::state::StateSchema {
             ::tidegate::state::StateSchema {
                 name: ::std::string::String::from("Account"),
+                version: <Self as ::tidegate::state::State>::VERSION,
                 key: ::tidegate::__rt::Checked::<String>::schema(),
                 fields: ::std::vec::Vec::from([
-                    ::tidegate::__rt::Checked::<i64>::field("balance"),
+                    ::tidegate::__rt::Checked::<i64>::field("balance")
+                        .begins(::tidegate::__rt::Checked::<i64>::begins()),
                     ::tidegate::__rt::Checked::<Map<String, u64>>::field("pages")
+                        .begins(::tidegate::__rt::Checked::<Map<String, u64>>::begins())
                         .expiring(::tidegate::state::Ttl {
                             lasts: ::core::time::Duration::from_millis(604800000u64),
                             time: ::tidegate::state::TtlTime::Processing,
                             refresh: ::tidegate::state::Refresh::Write,
                         }),
                     ::tidegate::__rt::Checked::<List<Payment>>::field("latest")
+                        .begins(::tidegate::__rt::Checked::<List<Payment>>::begins())
                         .expiring(::tidegate::state::Ttl {
                             lasts: ::core::time::Duration::from_millis(5400000u64),
                             time: ::tidegate::state::TtlTime::Event,
                             refresh: ::tidegate::state::Refresh::ReadAndWrite,
                         }),
-                    ::tidegate::__rt::Checked::<Map<u64, ()>>::field("friends"),
+                    ::tidegate::__rt::Checked::<Map<u64, ()>>::field("friends")
+                        .begins(::tidegate::__rt::Checked::<Map<u64, ()>>::begins()),
                     ::tidegate::__rt::Checked::<
                         tidegate::state::Value<u8>,
                     >::field("attempts")
+                        .begins(
+                            ::tidegate::__rt::Checked::<
+                                tidegate::state::Value<u8>,
+                            >::begins(),
+                        )
                         .expiring(::tidegate::state::Ttl {
                             lasts: ::core::time::Duration::from_millis(10000u64),
                             time: ::tidegate::state::TtlTime::Uptime,
                             refresh: ::tidegate::state::Refresh::Write,
                         }),
-                    ::tidegate::__rt::Checked::<Map<u64, u64>>::field("seen"),
+                    ::tidegate::__rt::Checked::<Map<u64, u64>>::field("seen")
+                        .begins(::tidegate::__rt::Checked::<Map<u64, u64>>::begins()),
                 ]),
             }
         }
@@ -225,21 +246,21 @@ const _: () = {
         ::tidegate::__rt::expires::<tidegate::state::Value<u8>>();
     };
     #[allow(dead_code)]
-    const _: () = {
-        struct Unbounded<T>(::core::marker::PhantomData<T>);
-        impl<T: ::tidegate::state::kinds::Grows> Unbounded<T> {
-            #[deprecated(
-                note = "the field `seen` of the state `Account` can only grow: nothing says when its entries go\nhelp: `#[state(ttl = \"7d\")]` lets them expire; `#[state(max = 100)]` keeps the newest of a `List`; if the operator removes them, write `#[state(unbounded)]`"
-            )]
-            fn seen() {}
-        }
-        trait Bounded {
-            fn seen() {}
-        }
-        impl<T> Bounded for Unbounded<T> {}
-        const _: fn() = || {
-            Unbounded::<Map<u64, u64>>::seen();
-        };
+    struct __OnlyGrows<T>(::core::marker::PhantomData<T>);
+    #[allow(dead_code)]
+    impl<T: ::tidegate::state::kinds::Grows> __OnlyGrows<T> {
+        #[deprecated(
+            note = "the field `seen` of the state `Account` can only grow: nothing says when its entries go\nhelp: `#[state(ttl = \"7d\")]` lets them expire; `#[state(max = 100)]` keeps the newest of a `List`; if the operator removes them, write `#[state(unbounded)]`"
+        )]
+        fn seen() {}
+    }
+    #[allow(dead_code)]
+    trait __DoesNot {
+        fn seen() {}
+    }
+    impl<T> __DoesNot for __OnlyGrows<T> {}
+    const _: fn() = || {
+        __OnlyGrows::<Map<u64, u64>>::seen();
     };
     const _: fn() = || ::tidegate::__rt::initial::<Account>();
 };
