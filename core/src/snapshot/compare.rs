@@ -190,7 +190,7 @@ mod tests {
     use crate::state::{Describe, StateSchema};
 
     fn field(name: &str, schema: Schema) -> Field {
-        Field { name: name.to_string(), schema }
+        Field { name: name.to_string(), schema, ttl: None }
     }
 
     fn schema(fields: Vec<Field>) -> OperatorSchema {

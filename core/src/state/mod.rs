@@ -2,18 +2,24 @@
 //!
 //! `#[state(key = ..)]` implements [`State`] for a struct. An operator sees it as a decoded row, `&mut Session`; between
 //! records it lives in a [`table`] of rows, in front of the [`fjall`] working copy; in a snapshot it is a row of bytes.
-//! The [`schema`] is what a snapshot says of it, so that a restore can tell precisely what changed.
+//! Its fields are plain Rust, or one of the [`kinds`] of state that know more than their content: they expire, or are loaded
+//! entry by entry. The [`schema`] is what a snapshot says of it, so that a restore can tell precisely what changed.
 
 pub mod fjall;
 pub(crate) mod frozen;
+pub mod kinds;
 pub mod schema;
 pub(crate) mod table;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use kinds::{
+    Aggregating, List, ManagedSpec, ManagedVisitor, Map, Reducing, Refresh, Ttl, TtlTime, Value,
+};
 pub use schema::{Describe, Field, Schema, StateSchema};
 
+use crate::error::Result;
 use crate::key::Key;
 
 /// A value that can cross an exchange and rest in a snapshot. `#[event]`, `#[key]` and `#[state]` implement it.
@@ -39,11 +45,23 @@ pub trait State: KeyedBy<Self::Key> + Serialize + DeserializeOwned + Send + 'sta
     /// The type of key that the state belongs to.
     type Key: Key;
 
+    /// What is declared of the managed fields, in order of declaration: their place here is their number in snapshots.
+    const MANAGED: &'static [ManagedSpec] = &[];
+
     /// Where a key begins that has no state yet.
     fn initial() -> Self;
 
     /// The name, the fields and the key, as a snapshot records them.
     fn schema() -> StateSchema;
+
+    /// Shows every managed field to `visitor`.
+    ///
+    /// # Errors
+    /// Those of the visitor.
+    fn managed<V: ManagedVisitor>(&mut self, visitor: &mut V) -> Result<()> {
+        let _ = visitor;
+        Ok(())
+    }
 }
 
 /// Says which key a state belongs to, so that the compiler can say when a stream has another one. Implemented by

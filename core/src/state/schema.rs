@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::state::Data;
+use crate::state::{Data, Ttl};
 
 /// A type's shape on disk. It prints itself the way the type is written in Rust.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,17 +38,26 @@ pub struct Field {
     pub name: String,
     /// Its type.
     pub schema: Schema,
+    /// How long its values are kept, if not for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<Ttl>,
 }
 
 impl Field {
     /// A field called `name` with the shape of `T`.
     pub fn of<T: Describe + ?Sized>(name: &str) -> Field {
-        Field { name: name.to_string(), schema: T::schema() }
+        Field { name: name.to_string(), schema: T::schema(), ttl: None }
+    }
+
+    /// The field, whose values expire.
+    #[must_use]
+    pub fn expiring(self, ttl: Ttl) -> Field {
+        Field { ttl: Some(ttl), ..self }
     }
 
     /// A field whose type only serde knows; `type_name` stands for it.
     pub fn opaque(name: &str, type_name: &str) -> Field {
-        Field { name: name.to_string(), schema: Schema::Opaque(type_name.to_string()) }
+        Field { name: name.to_string(), schema: Schema::Opaque(type_name.to_string()), ttl: None }
     }
 }
 

@@ -11,8 +11,15 @@ use crate::subject::Subject;
 
 const OPTIONS: [Known; 3] =
     [Known { name: "key", form: "key = Type" }, Known { name: "name", form: "name = \"..\"" }, CRATE];
-const FIELD_OPTIONS: [Known; 2] =
-    [Known { name: "opaque", form: "opaque" }, Known { name: "name", form: "name = \"..\"" }];
+const FIELD_OPTIONS: [Known; 7] = [
+    Known { name: "opaque", form: "opaque" },
+    Known { name: "name", form: "name = \"..\"" },
+    Known { name: "ttl", form: "ttl = \"7d\"" },
+    Known { name: "time", form: "time = \"event\"" },
+    Known { name: "refresh", form: "refresh = \"read-and-write\"" },
+    Known { name: "max", form: "max = 100" },
+    Known { name: "unbounded", form: "unbounded" },
+];
 
 pub fn parse(options: TokenStream, item: TokenStream, errors: &mut Diagnostics) -> Option<State> {
     let (mut krate, mut key, mut name) = (Krate::default(), None::<Type>, None::<LitStr>);

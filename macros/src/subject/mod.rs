@@ -16,6 +16,7 @@ use syn::{Attribute, Data, DeriveInput, Fields, Generics, Ident, LitStr, Member,
 
 use crate::diagnostics::{Diagnostics, Poison};
 use crate::options::{self, Known};
+use crate::state::keep::Keep;
 
 /// A struct or enum and what is known of it.
 pub struct Subject {
@@ -64,6 +65,8 @@ pub struct Field {
     pub on_disk: OnDisk,
     /// serde's attributes.
     pub serde: Vec<Attribute>,
+    /// How long and how much of it is kept, in a state.
+    pub keep: Keep,
     /// The mistake to be reported in place of its type, if it can't be carried.
     pub refused: Option<syn::Error>,
 }
@@ -290,7 +293,7 @@ fn parse_fields(
     let members: Vec<Member> = fields.members().collect();
     let read = |(field, member): (&mut syn::Field, Member)| {
         refuse_cfg(&field.attrs, errors);
-        let (mut opaque, mut renamed) = (false, None::<LitStr>);
+        let (mut opaque, mut renamed, mut keep) = (false, None::<LitStr>, Keep::default());
         let mut seen: Option<Attribute> = None;
         for attr in field.attrs.extract_if(.., |attr| attr.path().is_ident(macro_name)) {
             if seen.is_some() {
@@ -308,7 +311,8 @@ fn parse_fields(
             options::read(macro_name, tokens, helper, errors, |name, value| {
                 match name.to_string().as_str() {
                     "opaque" => opaque = true,
-                    _ => renamed = Some(value.parse()?),
+                    "name" => renamed = Some(value.parse()?),
+                    _ => keep.set(name, value)?,
                 }
                 Ok(())
             });
@@ -326,7 +330,7 @@ fn parse_fields(
             _ if opaque || unfit::mentions(&field.ty, own) => OnDisk::Opaque,
             _ => OnDisk::Described,
         };
-        Field { member, name, renamed, ty: field.ty.clone(), on_disk, serde, refused: None }
+        Field { member, name, renamed, ty: field.ty.clone(), on_disk, serde, keep, refused: None }
     };
     fields.iter_mut().zip(members).map(read).collect()
 }
