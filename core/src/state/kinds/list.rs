@@ -542,7 +542,22 @@ mod tests {
         assert_eq!(rig.fields[0].get(42), Some(&42));
         assert_eq!(format!("{:?}", rig.fields[0]), "[42, ..]");
         assert_eq!(rig.fields[0].pop_front(), Some(0));
-        assert_eq!(*rig.store.reads.lock().unwrap(), 2);
+        assert_eq!(rig.fields[0].pop_front(), Some(1));
+        assert_eq!(*rig.store.reads.lock().unwrap(), 3);
+    }
+
+    #[test]
+    fn a_list_that_was_cleared_is_empty_in_its_row_and_goes_on_with_new_indices() {
+        let mut list = List::from([1u8, 2, 3]);
+        list.clear();
+        assert_eq!(postcard::to_stdvec(&list).unwrap(), [3, 0]);
+        list.push(4);
+        assert_eq!(
+            postcard::to_stdvec(&list).unwrap(),
+            [3, 2],
+            "one element, times 2, and none has gone since"
+        );
+        assert_eq!(list.get(0), Some(&4));
     }
 
     #[test]

@@ -360,10 +360,10 @@ mod tests {
 
     use super::*;
     use crate::state::kinds::fixture::{
-        Model, Op, Rig, consumers, hold, is_over, ops, reads_refresh, spec, ttls, write_time,
+        BEGINNING, Model, Op, Rig, consumers, hold, is_over, ops, reads_refresh, spec, ttls, write_time,
     };
-    use crate::state::kinds::{Consumers, ManagedSpec};
-    use crate::time::EventTime;
+    use crate::state::kinds::{Consumers, ManagedSpec, Refresh, Ttl, TtlTime};
+    use crate::time::{EventTime, millis};
 
     /// Keys short and long: some subkeys are boxed.
     type Key = String;
@@ -580,6 +580,63 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_that_comes_back_is_told_to_those_who_heard_that_it_was_gone() {
+        let mut rig = rig(1);
+        rig.tell_snapshots();
+        rig.tell_store();
+        rig.run(&Op::User(0, Act::Remove("0".to_string())));
+        rig.tell_snapshots();
+        // The store has not heard of it.
+        rig.run(&Op::User(0, Act::Insert("0".to_string(), 7)));
+        rig.run(&Op::Barrier);
+        rig.run(&Op::Evict);
+        rig.check();
+    }
+
+    #[test]
+    fn what_a_default_has_in_it_is_told_like_anything_else() {
+        let mut map = Map::from([("a".to_string(), 1)]);
+        let place = Place { index: 0, spec: spec(None, None), consumers: BOTH };
+        map.attach(place, Older::Valid, None, &BEGINNING).unwrap();
+        assert_eq!(changes(&mut map), ["put a"]);
+    }
+
+    /// A map of `0` to `n`, each a millisecond older than the one before, that live 10 ms of event time.
+    fn expiring(n: u16) -> Rig<Plain> {
+        let ttl = Ttl { lasts: millis(10), time: TtlTime::Event, refresh: Refresh::Write };
+        let mut rig = Rig::new(spec(Some(ttl), None), BOTH);
+        for n in 0..n {
+            rig.now.record = EventTime::from_millis(100 - i64::from(n));
+            rig.run(&Op::User(0, Act::Insert(n.to_string(), n)));
+        }
+        rig
+    }
+
+    #[test]
+    fn a_record_out_of_order_does_not_shorten_a_life() {
+        let mut rig = expiring(1);
+        rig.now.record = EventTime::from_millis(50);
+        rig.run(&Op::User(0, Act::GetMut("0".to_string(), 1)));
+        rig.run(&Op::User(0, Act::Insert("0".to_string(), 2)));
+        rig.now.event = EventTime::from_millis(109);
+        rig.check();
+        assert_eq!(rig.fields[0].len(), 1);
+        rig.now.event = EventTime::from_millis(110);
+        rig.check();
+        assert_eq!(rig.fields[0].len(), 0);
+    }
+
+    #[test]
+    fn what_expires_in_memory_is_counted_and_told() {
+        let mut rig = expiring(10);
+        rig.tell_snapshots();
+        rig.now.event = EventTime::from_millis(103);
+        assert_eq!(rig.fields[0].expire(&rig.now), 3, "those of 91, 92 and 93 ms");
+        assert_eq!(rig.fields[0].expire(&rig.now), 0);
+        assert_eq!(changes(&mut rig.fields[0]), ["remove 7", "remove 8", "remove 9"]);
+    }
+
+    #[test]
     fn keys_that_come_and_go_between_two_snapshots_do_not_pile_up() {
         let mut rig = rig(3);
         let before = rig.fields[0].bytes();
@@ -644,9 +701,8 @@ mod tests {
     #[test]
     fn a_damaged_entry_is_an_error_that_ends_the_task() {
         let mut map: Map<u64, u64> = Map::default();
-        let place = crate::state::kinds::Place { index: 0, spec: spec(None, None), consumers: BOTH };
-        let now = crate::state::kinds::fixture::BEGINNING;
-        map.attach(place, crate::state::kinds::Older::Valid, None, &now).unwrap();
+        let place = Place { index: 0, spec: spec(None, None), consumers: BOTH };
+        map.attach(place, Older::Valid, None, &BEGINNING).unwrap();
         assert!(map.load(&[1, 2], &[0, 5]).is_err(), "a key that is cut short");
         assert!(map.load(&[0; 9], &[0, 5]).is_err(), "a key with something behind it");
         assert!(map.load(&[0; 8], &[0]).is_err(), "no value");
