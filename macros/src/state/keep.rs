@@ -72,10 +72,10 @@ impl Keep {
                     "write how many elements it keeps, or remove the field",
                 ),
                 Ok(_) => {}
-                Err(error) => errors.add(
+                Err(_) => errors.add(
                     max,
-                    format!("`max` is how many elements the field `{field}` keeps; {error}"),
-                    "write a whole number: `max = 100`",
+                    format!("`max = {max}` is more elements than the field `{field}` can ever have"),
+                    "write how many elements it keeps: `max = 100`",
                 ),
             }
         }

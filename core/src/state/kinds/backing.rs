@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use crate::error::Result;
 
+/// Is given entries, as subkey and value.
+pub type EachEntry<'a> = dyn FnMut(&[u8], &[u8]) -> Result<()> + 'a;
+
 /// Finds the entries of fields by the prefix of a field and the subkey of an entry. It is all that a field knows of a store.
 pub trait EntryStore: Send + Sync {
     /// The entry's value, if there is one.
@@ -13,11 +16,11 @@ pub trait EntryStore: Send + Sync {
     /// If the store can't be read.
     fn get(&self, prefix: &[u8], subkey: &[u8]) -> Result<Option<Vec<u8>>>;
 
-    /// Gives every entry under `prefix`, as subkey and value, to `each`.
+    /// Gives every entry under `prefix` to `each`.
     ///
     /// # Errors
     /// If the store can't be read, or `each` fails.
-    fn visit(&self, prefix: &[u8], each: &mut dyn FnMut(&[u8], &[u8]) -> Result<()>) -> Result<()>;
+    fn visit(&self, prefix: &[u8], each: &mut EachEntry<'_>) -> Result<()>;
 }
 
 /// The stored entries of one field of one row.
@@ -42,7 +45,7 @@ impl Backing {
     ///
     /// # Errors
     /// If the store can't be read, or `each` fails.
-    pub fn visit(&self, each: &mut dyn FnMut(&[u8], &[u8]) -> Result<()>) -> Result<()> {
+    pub fn visit(&self, each: &mut EachEntry<'_>) -> Result<()> {
         self.store.visit(&self.prefix, each)
     }
 }

@@ -29,7 +29,7 @@ impl EntryStore for FakeStore {
         Ok(self.entries.lock().unwrap()[usize::from(prefix[0])].get(subkey).cloned())
     }
 
-    fn visit(&self, prefix: &[u8], each: &mut dyn FnMut(&[u8], &[u8]) -> Result<()>) -> Result<()> {
+    fn visit(&self, prefix: &[u8], each: &mut EachEntry<'_>) -> Result<()> {
         *self.reads.lock().unwrap() += 1;
         let entries = self.entries.lock().unwrap()[usize::from(prefix[0])].clone();
         entries.iter().try_for_each(|(subkey, value)| each(subkey, value))

@@ -544,6 +544,7 @@ mod tests {
         assert_eq!(rig.fields[0].pop_front(), Some(0));
         assert_eq!(rig.fields[0].pop_front(), Some(1));
         assert_eq!(*rig.store.reads.lock().unwrap(), 3);
+        assert_eq!(format!("{:?}", rig.fields[0]), "[42, ..]");
     }
 
     #[test]

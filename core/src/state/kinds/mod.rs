@@ -44,7 +44,7 @@ mod value;
 mod fixture;
 
 pub use aggregating::Aggregating;
-pub use backing::{Backing, EntryStore};
+pub use backing::{Backing, EachEntry, EntryStore};
 pub use list::List;
 pub use map::{AsKey, Map};
 pub use reducing::Reducing;
