@@ -12,6 +12,7 @@
 
 #[doc(hidden)]
 pub mod __rt;
+pub mod aggregate;
 pub mod chain;
 pub mod error;
 pub mod evolution;

@@ -60,6 +60,11 @@ pub fn key(options: TokenStream, item: TokenStream) -> TokenStream {
 /// - `#[state(key = Type, name = "..")]`: the state's name in snapshots, if not the struct's.
 /// - `#[state(name = "..")]` on a field: the field's name in snapshots, if not its own.
 /// - `#[state(opaque)]` on a field: its type is of another crate, serde can carry it, its shape is not recorded.
+/// - `#[state(ttl = "7d")]` on a `Map`, `List`, `Value`, `Reducing` or `Aggregating`: a value (of a map or a list, each entry)
+///   expires when it has not been refreshed for so long. With it may stand `time = "event"`, `"processing"` (the default) or
+///   `"uptime"` (processing time, while the job runs), and `refresh = "write"` (the default) or `"read-and-write"`.
+/// - `#[state(max = 100)]` on a `List`: it keeps the newest 100.
+/// - `#[state(unbounded)]` on a `Map` or a `List` that has neither: it may grow for ever, which otherwise earns a warning.
 /// - `#[state(crate = path)]`: what the manifest calls the `tidegate` crate, if not that.
 #[proc_macro_attribute]
 pub fn state(options: TokenStream, item: TokenStream) -> TokenStream {

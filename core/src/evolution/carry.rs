@@ -5,20 +5,27 @@
 //! default; a number in a type that has room for more; a value in an `Option`; a variant more; and all of that inside of
 //! structs, enums and containers. A field that is gone is carried, too: without it, and never in silence. All else is refused.
 //!
+//! A value that expires goes over with the time at which it was refreshed. Where there is none by the clock of the program, since
+//! the value had no time to live, or one by another clock, it counts as refreshed when the snapshot was taken.
+//!
 //! Where equal values are one (the key of a map, an element of a set), what could make two values equal is refused.
 
-use super::conversion::{Conversion, Fields, Origin, widens};
+use super::conversion::{Conversion, Fields, Origin, Refreshed, widens};
 use super::difference::{Change, Difference, Verdict};
 use super::format::RowFormat;
 use super::json::to_json;
 use super::shape::{Entries, Sequence, Shape};
 use super::value::{Value, decode, decode_fields};
-use crate::state::{Field, Schema, Variant};
+use crate::state::kinds::Now;
+use crate::state::{Describe, Field, Refresh, Schema, Ttl, TtlTime, Variant};
+use crate::time::EventTime;
 
 /// Compares schemas and gathers what differs.
 pub(super) struct Carrier {
     /// What to write where no rule helps.
     fix: String,
+    /// When the snapshot was taken.
+    taken_at: Now,
     pub differences: Vec<Difference>,
 }
 
@@ -82,8 +89,8 @@ pub(super) type Initial<'a> = &'a dyn Fn(usize) -> Option<Value>;
 
 impl Carrier {
     /// `fix` is what to write where nothing can be carried.
-    pub fn new(fix: String) -> Carrier {
-        Carrier { fix, differences: Vec::new() }
+    pub fn new(fix: String, taken_at: Now) -> Carrier {
+        Carrier { fix, taken_at, differences: Vec::new() }
     }
 
     fn carried(&mut self, change: Change, how: impl Into<String>) {
@@ -120,15 +127,14 @@ impl Carrier {
             }
             (Shape::Held(a), Shape::Held(b)) if generic(was) == generic(is) => {
                 let part = self.carry(place, a, b)?;
-                one(was, part, Conversion::Held)
+                one(was, part, |part| Conversion::Held(Refreshed::AsItWas, part))
             }
             (Shape::Entries(Entries::Map(a_key, a)), Shape::Entries(Entries::Map(b_key, b))) => {
                 let (key, value) = (self.carry(&place.distinct(), a_key, b_key), self.carry(place, a, b));
                 entries(was, key?, value?)
             }
             (Shape::Entries(Entries::List(a)), Shape::Entries(Entries::List(b))) => {
-                let index = Schema::Scalar("u64".to_string());
-                entries(was, Conversion::Copy(index), self.carry(place, a, b)?)
+                entries(was, Conversion::Copy(u64::schema()), self.carry(place, a, b)?)
             }
             (Shape::Held(_) | Shape::Entries(_), _) | (_, Shape::Held(_) | Shape::Entries(_)) => {
                 self.refuse(retyped(), "it is another kind of state", None);
@@ -238,7 +244,7 @@ impl Carrier {
                     self.carried(Change::Renamed { part: "field", was: text(old), is }, "under its new name");
                 }
                 let conversion = self.carry(&place.inside(&new.name), &old.schema, &new.schema)?;
-                Some(Origin::Field(from, conversion))
+                Some(Origin::Field(from, self.expiring(place, old, new, conversion)))
             }));
         }
         let added: Vec<usize> = (0..is.len()).filter(|&new| from[new].is_none()).collect();
@@ -263,6 +269,34 @@ impl Carrier {
         Some(Fields { was: was.iter().map(|field| field.schema.clone()).collect(), is })
     }
 
+    /// Says what becomes of the time to live, and adds it to the conversion if the times of refreshing change.
+    fn expiring(&mut self, place: &Place, old: &Field, new: &Field, conversion: Conversion) -> Conversion {
+        if old.ttl == new.ttl {
+            return conversion;
+        }
+        let text = |ttl| format!("{}: {}", place.inside(&new.name).path, lives(ttl));
+        let change = Change::Type { part: "time to live", was: text(old.ttl), is: text(new.ttl) };
+        let (refreshed, how) = match (old.ttl, new.ttl) {
+            (Some(old), Some(new)) if old.time == new.time => {
+                (Refreshed::AsItWas, "counted from when it was refreshed")
+            }
+            (_, Some(new)) => {
+                let at = match new.time {
+                    TtlTime::Event => self.taken_at.event,
+                    TtlTime::Processing => self.taken_at.processing,
+                    TtlTime::Uptime => self.taken_at.uptime,
+                };
+                (Refreshed::At(at), "counted from when the snapshot was taken")
+            }
+            (_, None) => (Refreshed::At(EventTime::from_millis(0)), "nothing expires any more"),
+        };
+        self.carried(change, how);
+        match refreshed {
+            Refreshed::AsItWas => conversion,
+            refreshed => refreshed_at(refreshed, conversion),
+        }
+    }
+
     fn removed_field<'a>(&mut self, place: &Place, old: &Field, mut added: impl Iterator<Item = &'a Field>) {
         let change = Change::Removed {
             part: "field",
@@ -271,8 +305,9 @@ impl Carrier {
         if place.distinct {
             return self.refuse(change, "values that differ in nothing else would become one", None);
         }
-        let renamed =
-            added.find(|new| Carrier::new(String::new()).carry(place, &old.schema, &new.schema).is_some());
+        let renamed = added.find(|new| {
+            Carrier::new(String::new(), self.taken_at).carry(place, &old.schema, &new.schema).is_some()
+        });
         match renamed {
             Some(new) => self.carried(
                 change,
@@ -388,10 +423,50 @@ fn one(was: &Schema, part: Conversion, wrap: impl FnOnce(Box<Conversion>) -> Con
     if part.is_copy() { Conversion::Copy(was.clone()) } else { wrap(Box::new(part)) }
 }
 
+/// The conversion of a field whose values count as refreshed at another time than they were.
+fn refreshed_at(refreshed: Refreshed, conversion: Conversion) -> Conversion {
+    match conversion {
+        Conversion::Held(_, part) => Conversion::Held(refreshed, part),
+        Conversion::Entries(schema, _, key, value) => Conversion::Entries(schema, refreshed, key, value),
+        Conversion::Copy(schema) => {
+            let copy = |part: &Schema| Box::new(Conversion::Copy(part.clone()));
+            match Shape::of(&schema) {
+                Shape::Held(part) => Conversion::Held(refreshed, copy(part)),
+                Shape::Entries(Entries::Map(key, value)) => {
+                    let (key, value) = (copy(key), copy(value));
+                    Conversion::Entries(schema, refreshed, key, value)
+                }
+                Shape::Entries(Entries::List(value)) => {
+                    let (key, value) = (copy(&u64::schema()), copy(value));
+                    Conversion::Entries(schema, refreshed, key, value)
+                }
+                _ => Conversion::Copy(schema),
+            }
+        }
+        // Nothing else expires.
+        other => other,
+    }
+}
+
+/// `7days of processing time after it was written`
+fn lives(ttl: Option<Ttl>) -> String {
+    let Some(Ttl { lasts, time, refresh }) = ttl else { return "for ever".to_string() };
+    let time = match time {
+        TtlTime::Event => "event time",
+        TtlTime::Processing => "processing time",
+        TtlTime::Uptime => "uptime",
+    };
+    let refresh = match refresh {
+        Refresh::Write => "written",
+        Refresh::ReadAndWrite => "written or read",
+    };
+    format!("{} of {time} after it was {refresh}", humantime::format_duration(lasts))
+}
+
 fn entries(was: &Schema, key: Conversion, value: Conversion) -> Conversion {
     match key.is_copy() && value.is_copy() {
         true => Conversion::Copy(was.clone()),
-        false => Conversion::Entries(was.clone(), Box::new(key), Box::new(value)),
+        false => Conversion::Entries(was.clone(), Refreshed::AsItWas, Box::new(key), Box::new(value)),
     }
 }
 

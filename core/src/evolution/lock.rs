@@ -18,6 +18,7 @@
 //!             Lost(u8, u8),
 //!         },
 //!         outcome: opaque "Result<u8, String>",
+//!         pages: Map<String, u64> ttl("7days", "processing", "write"),
 //!     }
 //! }
 //! ```
@@ -27,8 +28,10 @@
 
 use std::fmt::Write;
 
+use serde_json::{Value as Json, json};
+
 use crate::snapshot::part::OperatorSchema;
-use crate::state::{Field, Schema, StateSchema, Variant};
+use crate::state::{Field, Schema, StateSchema, Ttl, Variant};
 
 /// The version of the format that this program writes, and the only one that it reads.
 const FORMAT: &str = "1";
@@ -122,7 +125,14 @@ impl Writer {
     }
 
     fn field(&mut self, field: &Field) {
-        self.typed(&format!("{}: ", word(&field.name)), &field.schema, ",\n");
+        let ttl = field.ttl.map(|ttl| {
+            let Ttl { lasts, time, refresh } = ttl;
+            let lasts = humantime::format_duration(lasts).to_string();
+            let parts = [Json::from(lasts), json!(time), json!(refresh)].map(|part| part.to_string());
+            format!(" ttl({})", parts.join(", "))
+        });
+        let after = format!("{},\n", ttl.unwrap_or_default());
+        self.typed(&format!("{}: ", word(&field.name)), &field.schema, &after);
     }
 
     fn variant(&mut self, variant: &Variant) {
@@ -205,7 +215,7 @@ fn is_of_word(char: char) -> bool {
 }
 
 fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    Json::from(text).to_string()
 }
 
 /// Takes what the writer writes from the front of a text.
@@ -255,7 +265,16 @@ impl<'a> Reader<'a> {
     fn field(&mut self) -> Result<Field, String> {
         let name = self.name()?;
         self.expect(":")?;
-        Ok(Field::new(&name, self.schema()?))
+        let field = Field::new(&name, self.schema()?);
+        if self.keyword("ttl").is_err() {
+            return Ok(field);
+        }
+        let [lasts, time, refresh]: [String; 3] = self
+            .list("(", ")", Reader::name)?
+            .try_into()
+            .map_err(|_| "a time to live has a length, a time and a refresh")?;
+        let ttl = serde_json::from_value(json!({ "lasts": lasts, "time": time, "refresh": refresh }));
+        Ok(field.expiring(ttl.map_err(|error| format!("this is no time to live: {error}"))?))
     }
 
     fn variant(&mut self) -> Result<Variant, String> {
@@ -408,19 +427,22 @@ impl<'a> Reader<'a> {
 mod tests {
     use super::*;
     use crate::evolution::fixture::{Everything, Letter};
-    use crate::state::Describe;
+    use crate::state::{Describe, Map, Refresh, TtlTime};
+    use crate::time::secs;
 
     fn operator(key: Schema, timer: Schema, fields: Vec<Field>) -> OperatorSchema {
         OperatorSchema { state: StateSchema { name: "Session".to_string(), version: 3, key, fields }, timer }
     }
 
     fn lock() -> Lock {
+        let ttl = Ttl { lasts: secs(90), time: TtlTime::Uptime, refresh: Refresh::ReadAndWrite };
         let fields = vec![
             Field::of::<u64>("visits"),
             Field::of::<Option<Letter>>("letter"),
             Field::of::<(u8, [(bool,); 3])>("pair"),
             Field::opaque("outcome", "Result<u8, \"x\">"),
-            Field::new("pages", Schema::Generic("Map".to_string(), vec![String::schema(), u64::schema()])),
+            Field::of::<Map<String, u64>>("pages").expiring(ttl),
+            Field::of::<u8>("ttl"),
             Field::of::<()>("a name"),
             Field::of::<u8>("struct"),
         ];
@@ -461,7 +483,8 @@ operator "count-visits" {
         }>,
         pair: (u8, [(bool,); 3]),
         outcome: opaque "Result<u8, \"x\">",
-        pages: Map<String, u64>,
+        pages: Map<String, u64> ttl("1m 30s", "uptime", "read-and-write"),
+        ttl: u8,
         "a name": (),
         "struct": u8,
     }
@@ -499,9 +522,15 @@ operator "count-visits" {
             ("visits: u64,", "visits u64,", "line 16: `:` should be here"),
             ("visits: u64,", "visits: u64", "line 17: `}` should be here"),
             ("; 3]", "; three]", "line 26: a number should be here"),
-            ("\"a name\"", "\"a name", "line 29: a name is not closed by a quotation mark"),
+            ("\"a name\"", "\"a name", "line 30: a name is not closed by a quotation mark"),
+            (
+                "\"uptime\"",
+                "\"downtime\"",
+                "line 28: this is no time to live: unknown variant `downtime`, expected one of \
+                                           `event`, `processing`, `uptime`",
+            ),
             ("timer u8", "time u8", "line 8: `timer` should be here"),
-            ("a \\\"quoted\\\" one", "count-visits", "line 32: operator \"count-visits\" is here twice"),
+            ("a \\\"quoted\\\" one", "count-visits", "line 33: operator \"count-visits\" is here twice"),
         ] {
             let changed = text.replace(was, is);
             assert_ne!(changed, text, "{was}");

@@ -181,9 +181,8 @@ impl Compactor {
         let (sender, receiver) = channel();
         let work = move || {
             // Nobody waits for it any more if the attempt is over.
-            let result = panic::catch(work).unwrap_or_else(|panic| {
-                Err(Error::failure(format!("it panicked: {panic}; this is a defect of Tidegate")))
-            });
+            let result = panic::catch(work)
+                .unwrap_or_else(|caught| Err(caught.into_error("it (a defect of Tidegate)")));
             let _ = sender.send(result);
         };
         if self.inline {

@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::exchange::channel::{self, Doorbell};
 use crate::exchange::input_gate::InputGate;
 use crate::exchange::output_gate::OutputGate;
@@ -57,9 +57,7 @@ impl WorkerSeed {
             Ok(Ok(worker)) => worker.run(),
             // The coordinator is gone only if the job is over.
             Ok(Err(error)) => drop(reports.send(Report::Failed(error))),
-            Err(panic) => {
-                drop(reports.send(Report::Failed(Error::failure(format!("a stage panicked: {panic}")))))
-            }
+            Err(caught) => drop(reports.send(Report::Failed(caught.into_error("a stage")))),
         }
     }
 

@@ -206,8 +206,7 @@ impl Snapshot {
             ))
             .hint("restore from a snapshot of this job, or start without --restore"));
         }
-        let was = self.manifest.operators.iter().map(|operator| (operator.name.as_str(), &operator.schema));
-        let report = Report::of(format_args!("snapshot {snapshot}"), was, operators);
+        let report = Report::of_snapshot(&self.manifest, operators);
         report.check()?;
         for OperatorReport { name, fate } in report.operators() {
             if let Fate::Gone { state } = fate {

@@ -2,10 +2,12 @@
 //!
 //! `#[state(key = ..)]` implements [`State`] for a struct. An operator sees it as a decoded row, `&mut Session`; between
 //! records it lives in a [`table`] of rows, in front of the [`fjall`] working copy; in a snapshot it is a row of bytes.
-//! The [`schema`] is what a snapshot says of it, so that a restore can tell precisely what changed.
+//! Its fields are plain Rust, or one of the [`kinds`] of state that know more than their content: they expire, or are loaded
+//! entry by entry. The [`schema`] is what a snapshot says of it, so that a restore can tell precisely what changed.
 
 pub mod fjall;
 pub(crate) mod frozen;
+pub mod kinds;
 pub mod migration;
 #[doc(hidden)]
 pub mod opaque;
@@ -15,9 +17,13 @@ pub(crate) mod table;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use kinds::{
+    Aggregating, List, ManagedSpec, ManagedVisitor, Map, Reducing, Refresh, Ttl, TtlTime, Value,
+};
 pub use migration::{Migration, StateProgram};
 pub use schema::{Describe, Field, Schema, StateSchema, Variant};
 
+use crate::error::Result;
 use crate::key::Key;
 
 /// A value that can cross an exchange and rest in a snapshot. `#[event]`, `#[key]` and `#[state]` implement it.
@@ -43,6 +49,9 @@ pub trait State: KeyedBy<Self::Key> + Serialize + DeserializeOwned + Send + 'sta
     /// The type of key that the state belongs to.
     type Key: Key;
 
+    /// What is declared of the managed fields, in order of declaration: their place here is their number in snapshots.
+    const MANAGED: &'static [ManagedSpec] = &[];
+
     /// Where a key begins that has no state yet.
     fn initial() -> Self;
 
@@ -55,6 +64,15 @@ pub trait State: KeyedBy<Self::Key> + Serialize + DeserializeOwned + Send + 'sta
     /// How state of an older version is taken over.
     fn migration() -> Option<Migration> {
         None
+    }
+
+    /// Shows every managed field to `visitor`.
+    ///
+    /// # Errors
+    /// Those of the visitor.
+    fn managed<V: ManagedVisitor>(&mut self, visitor: &mut V) -> Result<()> {
+        let _ = visitor;
+        Ok(())
     }
 }
 

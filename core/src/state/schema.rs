@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::state::Data;
+use crate::state::{Data, Ttl};
 
 /// A type's shape on disk. It prints itself the way the type is written in Rust.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +45,9 @@ pub struct Field {
     pub name: String,
     /// Its type.
     pub schema: Schema,
+    /// How long its values are kept, if not for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<Ttl>,
     /// The names that it had before; known to the program only.
     #[serde(skip)]
     pub was: Vec<String>,
@@ -56,12 +59,18 @@ pub struct Field {
 impl Field {
     /// A field called `name` of the shape `schema`.
     pub fn new(name: &str, schema: Schema) -> Field {
-        Field { name: name.to_string(), schema, was: Vec::new(), default: None }
+        Field { name: name.to_string(), schema, ttl: None, was: Vec::new(), default: None }
     }
 
     /// A field called `name` with the shape of `T`.
     pub fn of<T: Describe + ?Sized>(name: &str) -> Field {
         Field::new(name, T::schema())
+    }
+
+    /// The field, whose values expire.
+    #[must_use]
+    pub fn expiring(self, ttl: Ttl) -> Field {
+        Field { ttl: Some(ttl), ..self }
     }
 
     /// A field whose type only serde knows; `type_name` stands for it.
@@ -86,7 +95,7 @@ impl Field {
 
 impl PartialEq for Field {
     fn eq(&self, other: &Field) -> bool {
-        self.name == other.name && self.schema == other.schema
+        self.name == other.name && self.schema == other.schema && self.ttl == other.ttl
     }
 }
 

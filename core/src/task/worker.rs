@@ -311,7 +311,7 @@ impl Worker {
         task.output.send(&mut self.outbox);
     }
 
-    /// Calls a stage. Its panic is an error that says where it happened.
+    /// Calls a stage. Its panic, or what was thrown through it, is an error that says where it happened.
     fn drive<T>(
         &mut self,
         index: usize,
@@ -320,10 +320,7 @@ impl Worker {
         let Task { id, stage, .. } = &mut self.tasks[index];
         match panic::catch(|| call(&mut **stage, &mut self.outbox)) {
             Ok(result) => result,
-            Err(panic) => {
-                let place = (self.describe)(id.stage, stage.whereabouts());
-                Err(Error::failure(format!("{place} panicked: {panic}")))
-            }
+            Err(caught) => Err(caught.into_error((self.describe)(id.stage, stage.whereabouts()))),
         }
     }
 }

@@ -2,10 +2,11 @@
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
+use syn::Type;
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 
-use super::State;
+use super::{State, managed};
 use crate::subject::unfit::spelled;
 use crate::subject::{codec, describe};
 
@@ -13,8 +14,13 @@ pub fn expand(state: &State) -> TokenStream {
     let State { krate, subject, key, name, .. } = state;
     let item = codec::item(subject, krate);
     let codec = codec::expand(subject, krate);
-    let describe = describe::expand(subject, krate);
-    let checks = codec::checks(subject, krate);
+    let candidates: Vec<&Type> = managed::candidates(subject).map(|field| &field.ty).collect();
+    // A state with a managed field is no record: its entries and times are not in its bytes.
+    let describe = describe::expand_if(subject, krate, &candidates);
+    let checks = managed::checks(subject, krate);
+    let plain = managed::needs_plain(subject).then(|| quote!(use #krate::__rt::Plain as _;));
+    let managed = managed::expand(subject, krate);
+    let warnings = managed::warnings(subject, krate);
     let ident = subject.ident();
     let name = match name {
         Some(name) => name.value(),
@@ -30,6 +36,7 @@ pub fn expand(state: &State) -> TokenStream {
         #item
         const _: () = {
             use #krate::__rt::Unchecked as _;
+            #plain
             #codec
             #describe
             impl #krate::state::State for #ident {
@@ -50,6 +57,7 @@ pub fn expand(state: &State) -> TokenStream {
                 }
 
                 #migration
+                #managed
             }
             impl #krate::state::KeyedBy<#key> for #ident {
                 type Through<H> = H;
@@ -59,6 +67,7 @@ pub fn expand(state: &State) -> TokenStream {
                 }
             }
             #checks
+            #warnings
             const _: fn() = || #initial;
             #older
         };

@@ -2,6 +2,8 @@
 
 mod expand;
 mod fallback;
+pub mod keep;
+mod managed;
 mod parse;
 mod validate;
 

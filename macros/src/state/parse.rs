@@ -18,8 +18,16 @@ const OPTIONS: [Known; 5] = [
     Known { name: "from", form: "from = OldState" },
     CRATE,
 ];
-const FIELD_OPTIONS: [Known; 3] =
-    [Known { name: "opaque", form: "opaque" }, Known { name: "name", form: "name = \"..\"" }, WAS];
+const FIELD_OPTIONS: [Known; 8] = [
+    Known { name: "opaque", form: "opaque" },
+    Known { name: "name", form: "name = \"..\"" },
+    WAS,
+    Known { name: "ttl", form: "ttl = \"7d\"" },
+    Known { name: "time", form: "time = \"event\"" },
+    Known { name: "refresh", form: "refresh = \"read-and-write\"" },
+    Known { name: "max", form: "max = 100" },
+    Known { name: "unbounded", form: "unbounded" },
+];
 
 pub fn parse(options: TokenStream, item: TokenStream, errors: &mut Diagnostics) -> Option<State> {
     let (mut krate, mut key, mut name) = (Krate::default(), None::<Type>, None::<LitStr>);

@@ -14,6 +14,9 @@ pub fn validate(state: &mut State, errors: &mut Diagnostics) {
     shape(state, errors);
     key(state, errors);
     state.subject.refuse_unfit("state", errors);
+    for field in state.subject.parts.iter_mut().flat_map(|part| &mut part.fields) {
+        field.keep.validate(&field.member, errors);
+    }
     names(state, errors);
     was::validate(&state.subject, errors);
     row_format(state, errors);

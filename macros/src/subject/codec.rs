@@ -258,13 +258,22 @@ enum Mirror {
 
 /// Asks rustc, at each field's type, whether the field can be carried.
 pub fn checks(subject: &Subject, krate: &Krate) -> TokenStream {
+    checks_by(subject, krate, |ty| quote_spanned!(ty.span()=> #krate::__rt::carried::<#ty>();))
+}
+
+/// Asks rustc `described` of each field whose shape is known, and of an opaque one whether serde can carry it.
+pub fn checks_by(
+    subject: &Subject,
+    krate: &Krate,
+    described: impl Fn(&syn::Type) -> TokenStream,
+) -> TokenStream {
     let serde_is_ours = !missing(subject).is_empty();
     let calls: Vec<TokenStream> = subject
         .fields()
         .filter_map(|field| {
             let ty = &field.ty;
             match field.on_disk {
-                OnDisk::Described => Some(quote_spanned!(ty.span()=> #krate::__rt::carried::<#ty>();)),
+                OnDisk::Described => Some(described(ty)),
                 OnDisk::Opaque if serde_is_ours => {
                     Some(quote_spanned!(ty.span()=> #krate::__rt::opaque::<#ty>();))
                 }

@@ -3,14 +3,19 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::ext::IdentExt;
-use syn::{LitStr, parse_quote};
+use syn::{LitStr, Type, parse_quote};
 
 use super::unfit::spelled;
 use super::{OnDisk, Part, Subject};
 use crate::krate::Krate;
 
-/// `impl Describe for ..`.
+/// `impl Describe for ..` and `impl Data for ..`.
 pub fn expand(subject: &Subject, krate: &Krate) -> TokenStream {
+    expand_if(subject, krate, &[])
+}
+
+/// `impl Describe for ..`, and `impl Data for ..` on condition that these types are `Data`, too.
+pub fn expand_if(subject: &Subject, krate: &Krate, data_if: &[&Type]) -> TokenStream {
     let ident = subject.ident();
     let mut generics = subject.generics().clone();
     for parameter in generics.type_params_mut() {
@@ -18,7 +23,7 @@ pub fn expand(subject: &Subject, krate: &Krate) -> TokenStream {
         parameter.bounds.push(parse_quote!(#krate::state::Data));
     }
     let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
-    let data = data(subject, krate);
+    let data = data(subject, krate, data_if);
     let name = ident.unraw().to_string();
     let schema = match subject.is_enum() {
         false => {
@@ -45,11 +50,15 @@ pub fn expand(subject: &Subject, krate: &Krate) -> TokenStream {
 }
 
 /// `impl Data for ..`.
-fn data(subject: &Subject, krate: &Krate) -> TokenStream {
+fn data(subject: &Subject, krate: &Krate, data_if: &[&Type]) -> TokenStream {
     let ident = subject.ident();
     let mut generics = subject.generics().clone();
     for parameter in generics.type_params_mut() {
         parameter.bounds.push(parse_quote!(#krate::state::Data));
+    }
+    for ty in data_if {
+        // `for<'__>` keeps rustc from judging it on the spot.
+        generics.make_where_clause().predicates.push(parse_quote!(for<'__> #ty: #krate::state::Data));
     }
     let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
     quote!(impl #impl_generics #krate::state::Data for #ident #ty_generics #where_clause {})
@@ -61,9 +70,13 @@ pub fn fields(part: &Part, krate: &Krate) -> TokenStream {
         let (name, ty, was) = (&field.name, &field.ty, was(&field.was));
         let spelled = spelled(ty);
         match field.on_disk {
-            OnDisk::Described => quote! {
-                #krate::__rt::Checked::<#ty>::field(#name).begins(#krate::__rt::Checked::<#ty>::begins())#was
-            },
+            OnDisk::Described => {
+                let expiring = field.keep.ttl(krate).map(|ttl| quote!(.expiring(#ttl)));
+                quote! {
+                    #krate::__rt::Checked::<#ty>::field(#name)
+                        .begins(#krate::__rt::Checked::<#ty>::begins())#expiring #was
+                }
+            }
             OnDisk::Opaque => quote! {
                 #krate::state::Field::opaque(#name, #spelled).begins(#krate::__rt::Checked::<#ty>::begins())#was
             },

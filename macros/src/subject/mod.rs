@@ -17,6 +17,7 @@ use syn::{Attribute, Data, DeriveInput, Fields, Generics, Ident, LitStr, Member,
 
 use crate::diagnostics::{Diagnostics, Poison};
 use crate::options::{self, Known};
+use crate::state::keep::Keep;
 
 /// A struct or enum and what is known of it.
 pub struct Subject {
@@ -69,6 +70,8 @@ pub struct Field {
     pub on_disk: OnDisk,
     /// serde's attributes.
     pub serde: Vec<Attribute>,
+    /// How long and how much of it is kept, in a state.
+    pub keep: Keep,
     /// The mistake to be reported in place of its type, if it can't be carried.
     pub refused: Option<syn::Error>,
 }
@@ -299,6 +302,7 @@ fn parse_fields(
     let read = |(field, member): (&mut syn::Field, Member)| {
         refuse_cfg(&field.attrs, errors);
         let (mut opaque, mut renamed, mut was) = (false, None::<LitStr>, Vec::new());
+        let mut keep = Keep::default();
         let mut seen: Option<Attribute> = None;
         for attr in field.attrs.extract_if(.., |attr| attr.path().is_ident(macro_name)) {
             if seen.is_some() {
@@ -317,7 +321,8 @@ fn parse_fields(
                 match name.to_string().as_str() {
                     "opaque" => opaque = true,
                     "was" => was = was::names(value)?,
-                    _ => renamed = Some(value.parse()?),
+                    "name" => renamed = Some(value.parse()?),
+                    _ => keep.set(name, value)?,
                 }
                 Ok(())
             });
@@ -335,7 +340,7 @@ fn parse_fields(
             _ if opaque || unfit::holds_itself(&field.ty, own) => OnDisk::Opaque,
             _ => OnDisk::Described,
         };
-        Field { member, name, renamed, was, ty: field.ty.clone(), on_disk, serde, refused: None }
+        Field { member, name, renamed, was, ty: field.ty.clone(), on_disk, serde, keep, refused: None }
     };
     fields.iter_mut().zip(members).map(read).collect()
 }
