@@ -60,6 +60,11 @@ impl Place {
         Place { part: "timer", path: "timer".to_string(), attribute: "event", distinct: false, types: None }
     }
 
+    /// A record in flight.
+    pub fn record() -> Place {
+        Place { part: "record", path: "record".to_string(), ..Place::timer() }
+    }
+
     fn inside(&self, name: &str) -> Place {
         let path = if self.path.is_empty() { name.to_string() } else { format!("{}.{name}", self.path) };
         Place { part: "field", path, types: None, ..self.clone() }
@@ -222,6 +227,16 @@ impl Carrier {
         if generic(was) != generic(is) {
             self.carried(retyped(), "with all that is in it");
         }
+    }
+
+    /// Whether all that has to be taken apart can be: refuses a type whose bytes are not known.
+    pub fn can_walk(&mut self, unknown: Option<&Schema>) -> bool {
+        if let Some(unknown) = unknown {
+            let change = Change::Type { part: "type", was: unknown.to_string(), is: unknown.to_string() };
+            let fix = format!("have `#[event]` describe `{unknown}`, or put back what has changed");
+            self.refuse(change, "its bytes are not known, so that nothing around it can change", Some(fix));
+        }
+        unknown.is_none()
     }
 
     /// How the fields of a struct or variant go over. `initial` knows the default of a new field by its place, if it is one

@@ -37,6 +37,7 @@ pub(crate) mod format;
 pub(crate) mod json;
 pub mod lock;
 pub mod plan;
+pub mod record;
 pub mod report;
 pub mod row;
 pub(crate) mod shape;
@@ -44,4 +45,5 @@ pub(crate) mod value;
 
 pub use difference::{Change, Difference, Verdict};
 pub use plan::{OperatorProgram, Plan};
+pub use record::RecordPlan;
 pub use report::Report;

@@ -308,7 +308,11 @@ impl StateStep {
 }
 
 /// Converts a value that has all of `bytes`. One that stays is not looked into.
-fn apply_whole<F: Format>(conversion: &Conversion, mut bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
+pub(super) fn apply_whole<F: Format>(
+    conversion: &Conversion,
+    mut bytes: &[u8],
+    out: &mut Vec<u8>,
+) -> Option<()> {
     if conversion.is_copy() {
         out.extend_from_slice(bytes);
         return Some(());
@@ -433,14 +437,11 @@ impl Planner {
             entries.flat_map(|entry| [&entry.subkey, &entry.value]).find_map(Conversion::unknown).cloned()
         };
         let of_step = |step| of_state(step).or_else(|| of_entries(step));
-        let Some(unknown) = steps.iter().find_map(of_step).or_else(|| timer.unknown().cloned()) else {
-            return true;
-        };
-        let change = Change::Type { part: "type", was: unknown.to_string(), is: unknown.to_string() };
-        let why = "its bytes are not known, so that nothing around it can change".to_string();
-        let fix = format!("have `#[event]` describe `{unknown}`, or put back what has changed");
-        self.differences.push(Difference { change, verdict: Verdict::Refused { why, fix } });
-        false
+        let unknown = steps.iter().find_map(of_step).or_else(|| timer.unknown().cloned());
+        let mut carrier = Carrier::new(String::new(), self.taken_at);
+        let can = carrier.can_walk(unknown.as_ref());
+        self.differences.append(&mut carrier.differences);
+        can
     }
 
     /// What becomes of what timers carry.

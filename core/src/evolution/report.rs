@@ -98,6 +98,14 @@ impl Report {
         })
     }
 
+    /// The operators that the program does not have, each with the name of its state.
+    pub fn gone(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.operators.iter().filter_map(|operator| match &operator.fate {
+            Fate::Gone { state } => Some((operator.name.as_str(), state.as_str())),
+            Fate::Kept { .. } | Fate::New => None,
+        })
+    }
+
     /// Whether everything is as it was: no operator is new or gone, and no schema differs.
     pub fn is_same(&self) -> bool {
         self.operators.iter().all(|operator| match &operator.fate {

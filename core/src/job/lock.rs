@@ -10,7 +10,6 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::evolution::Report;
 use crate::evolution::lock::Lock;
-use crate::evolution::report::Fate;
 use crate::job::Graph;
 use crate::state::kinds::Now;
 use crate::time::EventTime;
@@ -81,7 +80,7 @@ fn check(there: Option<Lock>, path: &Path, graph: &Graph) -> Result<String> {
         ))
         .hint(fixes.join("\n        ")));
     }
-    if report.operators().iter().any(|operator| matches!(operator.fate, Fate::Gone { .. })) {
+    if report.gone().next().is_some() {
         return Err(Error::failure(format!(
             "the program has no place for state that {shown} says it had\n{differences}"
         ))
