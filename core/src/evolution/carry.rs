@@ -5,8 +5,7 @@
 //! default; a number in a type that has room for more; a value in an `Option`; a variant more; and all of that inside of
 //! structs, enums and containers. A field that is gone is carried, too: without it, and never in silence. All else is refused.
 //!
-//! A value that expires goes over with the time at which it was refreshed. Where there is none by the clock of the program, since
-//! the value had no time to live, or one by another clock, it counts as refreshed when the snapshot was taken.
+//! What expires is a matter of its own, see [`expiry`](super::expiry).
 //!
 //! Where equal values are one (the key of a map, an element of a set), what could make two values equal is refused.
 
@@ -17,15 +16,14 @@ use super::json::to_json;
 use super::shape::{Entries, Sequence, Shape};
 use super::value::{Value, decode, decode_fields};
 use crate::state::kinds::Now;
-use crate::state::{Describe, Field, Refresh, Schema, Ttl, TtlTime, Variant};
-use crate::time::EventTime;
+use crate::state::{Describe, Field, Schema, Variant};
 
 /// Compares schemas and gathers what differs.
 pub(super) struct Carrier {
     /// What to write where no rule helps.
     fix: String,
     /// When the snapshot was taken.
-    taken_at: Now,
+    pub taken_at: Now,
     pub differences: Vec<Difference>,
 }
 
@@ -65,7 +63,8 @@ impl Place {
         Place { part: "record", path: "record".to_string(), ..Place::timer() }
     }
 
-    fn inside(&self, name: &str) -> Place {
+    /// A named part of what is here.
+    pub fn inside(&self, name: &str) -> Place {
         let path = if self.path.is_empty() { name.to_string() } else { format!("{}.{name}", self.path) };
         Place { part: "field", path, types: None, ..self.clone() }
     }
@@ -98,7 +97,8 @@ impl Carrier {
         Carrier { fix, taken_at, differences: Vec::new() }
     }
 
-    fn carried(&mut self, change: Change, how: impl Into<String>) {
+    /// Notes a change that is carried.
+    pub fn carried(&mut self, change: Change, how: impl Into<String>) {
         let (same, how) = (self.differences.last_mut().filter(|last| last.change == change), how.into());
         match same.map(|last| &mut last.verdict) {
             Some(Verdict::Carried(before)) => *before = format!("{before}; {how}"),
@@ -284,34 +284,6 @@ impl Carrier {
         Some(Fields { was: was.iter().map(|field| field.schema.clone()).collect(), is })
     }
 
-    /// Says what becomes of the time to live, and adds it to the conversion if the times of refreshing change.
-    fn expiring(&mut self, place: &Place, old: &Field, new: &Field, conversion: Conversion) -> Conversion {
-        if old.ttl == new.ttl {
-            return conversion;
-        }
-        let text = |ttl| format!("{}: {}", place.inside(&new.name).path, lives(ttl));
-        let change = Change::Type { part: "time to live", was: text(old.ttl), is: text(new.ttl) };
-        let (refreshed, how) = match (old.ttl, new.ttl) {
-            (Some(old), Some(new)) if old.time == new.time => {
-                (Refreshed::AsItWas, "counted from when it was refreshed")
-            }
-            (_, Some(new)) => {
-                let at = match new.time {
-                    TtlTime::Event => self.taken_at.event,
-                    TtlTime::Processing => self.taken_at.processing,
-                    TtlTime::Uptime => self.taken_at.uptime,
-                };
-                (Refreshed::At(at), "counted from when the snapshot was taken")
-            }
-            (_, None) => (Refreshed::At(EventTime::from_millis(0)), "nothing expires any more"),
-        };
-        self.carried(change, how);
-        match refreshed {
-            Refreshed::AsItWas => conversion,
-            refreshed => refreshed_at(refreshed, conversion),
-        }
-    }
-
     fn removed_field<'a>(&mut self, place: &Place, old: &Field, mut added: impl Iterator<Item = &'a Field>) {
         let change = Change::Removed {
             part: "field",
@@ -436,46 +408,6 @@ pub(super) fn fields_of(fields: &[Field], mut bytes: &[u8]) -> Option<Vec<Value>
 
 fn one(was: &Schema, part: Conversion, wrap: impl FnOnce(Box<Conversion>) -> Conversion) -> Conversion {
     if part.is_copy() { Conversion::Copy(was.clone()) } else { wrap(Box::new(part)) }
-}
-
-/// The conversion of a field whose values count as refreshed at another time than they were.
-fn refreshed_at(refreshed: Refreshed, conversion: Conversion) -> Conversion {
-    match conversion {
-        Conversion::Held(_, part) => Conversion::Held(refreshed, part),
-        Conversion::Entries(schema, _, key, value) => Conversion::Entries(schema, refreshed, key, value),
-        Conversion::Copy(schema) => {
-            let copy = |part: &Schema| Box::new(Conversion::Copy(part.clone()));
-            match Shape::of(&schema) {
-                Shape::Held(part) => Conversion::Held(refreshed, copy(part)),
-                Shape::Entries(Entries::Map(key, value)) => {
-                    let (key, value) = (copy(key), copy(value));
-                    Conversion::Entries(schema, refreshed, key, value)
-                }
-                Shape::Entries(Entries::List(value)) => {
-                    let (key, value) = (copy(&u64::schema()), copy(value));
-                    Conversion::Entries(schema, refreshed, key, value)
-                }
-                _ => Conversion::Copy(schema),
-            }
-        }
-        // Nothing else expires.
-        other => other,
-    }
-}
-
-/// `7days of processing time after it was written`
-fn lives(ttl: Option<Ttl>) -> String {
-    let Some(Ttl { lasts, time, refresh }) = ttl else { return "for ever".to_string() };
-    let time = match time {
-        TtlTime::Event => "event time",
-        TtlTime::Processing => "processing time",
-        TtlTime::Uptime => "uptime",
-    };
-    let refresh = match refresh {
-        Refresh::Write => "written",
-        Refresh::ReadAndWrite => "written or read",
-    };
-    format!("{} of {time} after it was {refresh}", humantime::format_duration(lasts))
 }
 
 fn entries(was: &Schema, key: Conversion, value: Conversion) -> Conversion {

@@ -31,12 +31,15 @@
 mod carry;
 mod conversion;
 pub mod difference;
+mod expiry;
 #[cfg(test)]
 mod fixture;
 pub(crate) mod format;
 pub(crate) mod json;
+mod json_scalar;
 pub mod lock;
 pub mod plan;
+mod planner;
 pub mod record;
 pub mod report;
 pub mod row;
