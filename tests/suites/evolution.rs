@@ -2,6 +2,7 @@
 //! state goes over, with real bytes: written as the old type, taken over, read as the new one.
 
 mod edits;
+mod kinds;
 mod migrations;
 mod restores;
 mod timers;
@@ -13,7 +14,16 @@ use tidegate::key::Key;
 use tidegate::operator::Never;
 use tidegate::prelude::*;
 use tidegate::snapshot::part::{OperatorSchema, Section};
+use tidegate::state::kinds::Now;
 use tidegate::state::{Describe, Schema, State, StateProgram};
+
+/// What the time was when the snapshot was taken.
+pub const TAKEN_AT: Now = Now {
+    event: EventTime::from_millis(1_000),
+    record: EventTime::from_millis(1_000),
+    processing: EventTime::from_millis(2_000),
+    uptime: EventTime::from_millis(3_000),
+};
 
 pub fn program<S: State>(timer: Schema) -> OperatorProgram {
     OperatorProgram { state: StateProgram::of::<S>(), timer }
@@ -26,7 +36,7 @@ pub fn recorded(program: &OperatorProgram) -> OperatorSchema {
 }
 
 pub fn plan<Old: State, New: State>() -> Plan {
-    Plan::of(&recorded(&program::<Old>(Never::schema())), &program::<New>(Never::schema()))
+    Plan::of(&recorded(&program::<Old>(Never::schema())), &program::<New>(Never::schema()), TAKEN_AT)
 }
 
 pub fn told(plan: &Plan) -> Vec<String> {
@@ -49,6 +59,11 @@ pub fn assert_goes_over<Old: State, New: State + PartialEq + Debug>(plan: &Plan,
     assert_eq!(*new_key, *key);
     assert_eq!(postcard::from_bytes::<New>(&new_row).unwrap(), *new);
     assert_eq!(*new_row, *postcard::to_stdvec(new).unwrap(), "to the byte");
+}
+
+/// What the plan makes of a row; nothing if it is dropped.
+pub fn taken_over(plan: &Plan, section: Section, key: &[u8], value: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    plan.row(section, key, value).unwrap().map(|(key, value)| (key.into_owned(), value.into_owned()))
 }
 
 /// The edit from `Old` to `New` is carried, and `sentences` say how.

@@ -5,20 +5,25 @@
 //! default; a number in a type that has room for more; a value in an `Option`; a variant more; and all of that inside of
 //! structs, enums and containers. A field that is gone is carried, too: without it, and never in silence. All else is refused.
 //!
+//! What expires is a matter of its own, see [`expiry`](super::expiry).
+//!
 //! Where equal values are one (the key of a map, an element of a set), what could make two values equal is refused.
 
-use super::conversion::{Conversion, Fields, Origin, widens};
+use super::conversion::{Conversion, Fields, Origin, Refreshed, widens};
 use super::difference::{Change, Difference, Verdict};
 use super::format::RowFormat;
 use super::json::to_json;
 use super::shape::{Entries, Sequence, Shape};
 use super::value::{Value, decode, decode_fields};
-use crate::state::{Field, Schema, Variant};
+use crate::state::kinds::Now;
+use crate::state::{Describe, Field, Schema, Variant};
 
 /// Compares schemas and gathers what differs.
 pub(super) struct Carrier {
     /// What to write where no rule helps.
     fix: String,
+    /// When the snapshot was taken.
+    pub taken_at: Now,
     pub differences: Vec<Difference>,
 }
 
@@ -53,7 +58,13 @@ impl Place {
         Place { part: "timer", path: "timer".to_string(), attribute: "event", distinct: false, types: None }
     }
 
-    fn inside(&self, name: &str) -> Place {
+    /// A record in flight.
+    pub fn record() -> Place {
+        Place { part: "record", path: "record".to_string(), ..Place::timer() }
+    }
+
+    /// A named part of what is here.
+    pub fn inside(&self, name: &str) -> Place {
         let path = if self.path.is_empty() { name.to_string() } else { format!("{}.{name}", self.path) };
         Place { part: "field", path, types: None, ..self.clone() }
     }
@@ -82,11 +93,12 @@ pub(super) type Initial<'a> = &'a dyn Fn(usize) -> Option<Value>;
 
 impl Carrier {
     /// `fix` is what to write where nothing can be carried.
-    pub fn new(fix: String) -> Carrier {
-        Carrier { fix, differences: Vec::new() }
+    pub fn new(fix: String, taken_at: Now) -> Carrier {
+        Carrier { fix, taken_at, differences: Vec::new() }
     }
 
-    fn carried(&mut self, change: Change, how: impl Into<String>) {
+    /// Notes a change that is carried.
+    pub fn carried(&mut self, change: Change, how: impl Into<String>) {
         let (same, how) = (self.differences.last_mut().filter(|last| last.change == change), how.into());
         match same.map(|last| &mut last.verdict) {
             Some(Verdict::Carried(before)) => *before = format!("{before}; {how}"),
@@ -120,15 +132,14 @@ impl Carrier {
             }
             (Shape::Held(a), Shape::Held(b)) if generic(was) == generic(is) => {
                 let part = self.carry(place, a, b)?;
-                one(was, part, Conversion::Held)
+                one(was, part, |part| Conversion::Held(Refreshed::AsItWas, part))
             }
             (Shape::Entries(Entries::Map(a_key, a)), Shape::Entries(Entries::Map(b_key, b))) => {
                 let (key, value) = (self.carry(&place.distinct(), a_key, b_key), self.carry(place, a, b));
                 entries(was, key?, value?)
             }
             (Shape::Entries(Entries::List(a)), Shape::Entries(Entries::List(b))) => {
-                let index = Schema::Scalar("u64".to_string());
-                entries(was, Conversion::Copy(index), self.carry(place, a, b)?)
+                entries(was, Conversion::Copy(u64::schema()), self.carry(place, a, b)?)
             }
             (Shape::Held(_) | Shape::Entries(_), _) | (_, Shape::Held(_) | Shape::Entries(_)) => {
                 self.refuse(retyped(), "it is another kind of state", None);
@@ -218,6 +229,16 @@ impl Carrier {
         }
     }
 
+    /// Whether all that has to be taken apart can be: refuses a type whose bytes are not known.
+    pub fn can_walk(&mut self, unknown: Option<&Schema>) -> bool {
+        if let Some(unknown) = unknown {
+            let change = Change::Type { part: "type", was: unknown.to_string(), is: unknown.to_string() };
+            let fix = format!("have `#[event]` describe `{unknown}`, or put back what has changed");
+            self.refuse(change, "its bytes are not known, so that nothing around it can change", Some(fix));
+        }
+        unknown.is_none()
+    }
+
     /// How the fields of a struct or variant go over. `initial` knows the default of a new field by its place, if it is one
     /// of the state itself.
     pub fn fields(
@@ -238,7 +259,7 @@ impl Carrier {
                     self.carried(Change::Renamed { part: "field", was: text(old), is }, "under its new name");
                 }
                 let conversion = self.carry(&place.inside(&new.name), &old.schema, &new.schema)?;
-                Some(Origin::Field(from, conversion))
+                Some(Origin::Field(from, self.expiring(place, old, new, conversion)))
             }));
         }
         let added: Vec<usize> = (0..is.len()).filter(|&new| from[new].is_none()).collect();
@@ -271,8 +292,9 @@ impl Carrier {
         if place.distinct {
             return self.refuse(change, "values that differ in nothing else would become one", None);
         }
-        let renamed =
-            added.find(|new| Carrier::new(String::new()).carry(place, &old.schema, &new.schema).is_some());
+        let renamed = added.find(|new| {
+            Carrier::new(String::new(), self.taken_at).carry(place, &old.schema, &new.schema).is_some()
+        });
         match renamed {
             Some(new) => self.carried(
                 change,
@@ -391,7 +413,7 @@ fn one(was: &Schema, part: Conversion, wrap: impl FnOnce(Box<Conversion>) -> Con
 fn entries(was: &Schema, key: Conversion, value: Conversion) -> Conversion {
     match key.is_copy() && value.is_copy() {
         true => Conversion::Copy(was.clone()),
-        false => Conversion::Entries(was.clone(), Box::new(key), Box::new(value)),
+        false => Conversion::Entries(was.clone(), Refreshed::AsItWas, Box::new(key), Box::new(value)),
     }
 }
 

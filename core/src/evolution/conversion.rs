@@ -4,9 +4,10 @@
 //! in the same format. A conversion never fails on bytes that are of the old schema.
 
 use super::format::{Format, take_array};
-use super::shape::Scalar;
+use super::shape::{Scalar, Shape};
 use super::value::{Value, decode, encode, skip};
 use crate::state::Schema;
+use crate::time::EventTime;
 
 /// What becomes of a value.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,10 +32,32 @@ pub(super) enum Conversion {
     Struct(Fields),
     /// Every variant, by its old place, gets a new place and its fields.
     Enum(Vec<(u32, Fields)>),
-    /// The value that was refreshed is converted; when that was stays.
-    Held(Box<Conversion>),
+    /// The value that was refreshed is converted.
+    Held(Refreshed, Box<Conversion>),
     /// The bytes of the row stay; the entries, in rows of their own, are converted: subkeys and values.
-    Entries(Schema, Box<Conversion>, Box<Conversion>),
+    Entries(Schema, Refreshed, Box<Conversion>, Box<Conversion>),
+}
+
+/// When a value counts as refreshed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refreshed {
+    /// When it was.
+    AsItWas,
+    /// At this time, whatever it was by another clock or none.
+    At(EventTime),
+}
+
+impl Refreshed {
+    /// Takes the time from the front of `bytes` and appends the one that counts.
+    pub fn apply<F: Format>(self, bytes: &mut &[u8], out: &mut Vec<u8>) -> Option<()> {
+        let was = F::take_signed(64, bytes)?;
+        let is = match self {
+            Refreshed::AsItWas => was,
+            Refreshed::At(time) => time.as_millis().into(),
+        };
+        F::put_signed(64, is, out);
+        Some(())
+    }
 }
 
 /// How the fields of a struct or variant are put together.
@@ -59,6 +82,32 @@ impl Conversion {
     /// Whether nothing changes.
     pub fn is_copy(&self) -> bool {
         matches!(self, Conversion::Copy(_))
+    }
+
+    /// A type whose bytes have to be taken apart and are not known. What stays as a whole is not taken apart.
+    pub fn unknown(&self) -> Option<&Schema> {
+        match self {
+            Conversion::Copy(_) | Conversion::Widen(..) => None,
+            Conversion::Some(part)
+            | Conversion::Option(part)
+            | Conversion::Sequence(part)
+            | Conversion::Array(part, _)
+            | Conversion::Held(_, part) => part.unknown_inside(),
+            Conversion::Map(key, value) => key.unknown_inside().or_else(|| value.unknown_inside()),
+            Conversion::Tuple(parts) => parts.iter().find_map(Conversion::unknown_inside),
+            Conversion::Struct(fields) => fields.unknown(),
+            Conversion::Enum(variants) => variants.iter().find_map(|(_, fields)| fields.unknown_inside()),
+            // Those of entries are asked for by themselves.
+            Conversion::Entries(..) => None,
+        }
+    }
+
+    /// The same where the end of the bytes has to be found, also if they stay.
+    fn unknown_inside(&self) -> Option<&Schema> {
+        match self {
+            Conversion::Copy(schema) => unknown_in(schema),
+            other => other.unknown(),
+        }
     }
 
     /// Takes a value of the old schema, which is `was`, from the front of `bytes` and appends it to `out` as one of the new.
@@ -108,13 +157,13 @@ impl Conversion {
                 F::put_unsigned(32, u128::from(*place), out);
                 fields.apply::<F>(bytes, out)
             }
-            Conversion::Held(part) => {
+            Conversion::Held(refreshed, part) => {
                 let [tag] = take_array(bytes)?;
                 out.push(tag);
                 match tag {
                     0 => Some(()),
                     1 => {
-                        F::put_signed(64, F::take_signed(64, bytes)?, out);
+                        refreshed.apply::<F>(bytes, out)?;
                         part.apply::<F>(bytes, out)
                     }
                     _ => None,
@@ -139,6 +188,15 @@ impl Fields {
     pub fn is_copy(&self) -> bool {
         let in_place = |(place, origin): (usize, &Origin)| matches!(origin, Origin::Field(from, conversion) if *from == place && conversion.is_copy());
         self.was.len() == self.is.len() && self.is.iter().enumerate().all(in_place)
+    }
+
+    /// A type whose bytes have to be taken apart and are not known.
+    pub fn unknown(&self) -> Option<&Schema> {
+        if self.is_copy() { None } else { self.unknown_inside() }
+    }
+
+    fn unknown_inside(&self) -> Option<&Schema> {
+        self.was.iter().find_map(unknown_in)
     }
 
     pub fn apply<F: Format>(&self, bytes: &mut &[u8], out: &mut Vec<u8>) -> Option<()> {
@@ -177,5 +235,23 @@ pub(super) fn widens(was: Scalar, is: Scalar) -> bool {
         (Signed(was), SignedSize) => was <= 32,
         (F32, F64) => true,
         _ => false,
+    }
+}
+
+/// The first part of a value in a row whose bytes are not known.
+fn unknown_in(schema: &Schema) -> Option<&Schema> {
+    match Shape::of(schema) {
+        Shape::Unknown => Some(schema),
+        // Entries are rows of their own.
+        Shape::Scalar(_) | Shape::Opaque(_) | Shape::Entries(_) => None,
+        Shape::Option(part) | Shape::Sequence(_, part) | Shape::Array(part, _) | Shape::Held(part) => {
+            unknown_in(part)
+        }
+        Shape::Map(key, value) => unknown_in(key).or_else(|| unknown_in(value)),
+        Shape::Tuple(parts) => parts.iter().find_map(unknown_in),
+        Shape::Struct(fields) => fields.iter().find_map(|field| unknown_in(&field.schema)),
+        Shape::Enum(variants) => {
+            variants.iter().flat_map(|variant| &variant.fields).find_map(|field| unknown_in(&field.schema))
+        }
     }
 }

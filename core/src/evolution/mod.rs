@@ -31,12 +31,16 @@
 mod carry;
 mod conversion;
 pub mod difference;
+mod expiry;
 #[cfg(test)]
 mod fixture;
 pub(crate) mod format;
 pub(crate) mod json;
+mod json_scalar;
 pub mod lock;
 pub mod plan;
+mod planner;
+pub mod record;
 pub mod report;
 pub mod row;
 pub(crate) mod shape;
@@ -44,4 +48,5 @@ pub(crate) mod value;
 
 pub use difference::{Change, Difference, Verdict};
 pub use plan::{OperatorProgram, Plan};
+pub use record::RecordPlan;
 pub use report::Report;

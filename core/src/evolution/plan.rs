@@ -10,17 +10,16 @@
 
 use std::borrow::Cow;
 
-use super::carry::{Carrier, Place, fields_of};
-use super::conversion::{Conversion, Fields, Origin};
+use super::conversion::{Conversion, Fields, Refreshed};
 use super::difference::{Change, Difference, Verdict};
 use super::format::{Format, KeyFormat, RowFormat, take, take_array};
-use super::shape::{Entries, Shape, managed};
-use super::value::Value;
+use super::planner::Planner;
 use crate::error::{Error, Result};
 use crate::key::{KeyGroup, KeyHash, MaxParallelism};
 use crate::snapshot::part::{OperatorSchema, Section};
+use crate::state::kinds::Now;
 use crate::state::migration::MigrateKey;
-use crate::state::{Field, Schema, StateProgram, StateSchema};
+use crate::state::{Schema, StateProgram};
 
 /// What a program knows of the state of one of its operators.
 #[derive(Clone, Debug)]
@@ -52,45 +51,46 @@ pub struct Plan {
 
 /// The way of every row from one version to the next.
 #[derive(Debug)]
-struct Step {
-    key: KeyStep,
-    state: StateStep,
+pub(super) struct Step {
+    pub key: KeyStep,
+    pub state: StateStep,
     /// What becomes of the entries of every managed field, by its place; those of others are dropped.
-    entries: Vec<Option<EntryStep>>,
+    pub entries: Vec<Option<EntryStep>>,
 }
 
 /// What becomes of keys.
 #[derive(Clone, Copy, Debug)]
-enum KeyStep {
+pub(super) enum KeyStep {
     /// They stay; this finds where they end.
     Same(fn(&mut &[u8]) -> Option<KeyHash>),
     Migrated(MigrateKey),
 }
 
 #[derive(Debug)]
-enum StateStep {
+pub(super) enum StateStep {
     Carried(Fields),
     Migrated {
         state: fn(&[u8]) -> Result<Vec<u8>>,
-        /// From the fields of the old row followed by those of the migrated one: entries are as their rows are, whatever the
-        /// migration says of them.
-        merge: Fields,
+        /// If there are fields with entries: from the fields of the old row followed by those of the migrated one. Entries are
+        /// as their rows are, whatever the migration says of them.
+        merge: Option<Fields>,
     },
 }
 
 #[derive(Debug)]
-struct EntryStep {
-    field: u8,
-    subkey: Conversion,
-    value: Conversion,
+pub(super) struct EntryStep {
+    pub field: u8,
+    pub refreshed: Refreshed,
+    pub subkey: Conversion,
+    pub value: Conversion,
 }
 
 /// A row's key and value.
 pub type RowBytes<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
 
 impl Plan {
-    /// What becomes of state that the snapshot has as `was`.
-    pub fn of(was: &OperatorSchema, program: &OperatorProgram) -> Plan {
+    /// What becomes of state that a snapshot has as `was`, which was taken at these times.
+    pub fn of(was: &OperatorSchema, program: &OperatorProgram, taken_at: Now) -> Plan {
         let is = &program.state;
         let mut differences = Vec::new();
         if was.state.name != is.schema.name && was.state.version == is.schema.version {
@@ -99,15 +99,14 @@ impl Plan {
             let verdict = Verdict::Carried("the operator's name is what state is known by".to_string());
             differences.push(Difference { change, verdict });
         }
-        let steps = steps(&was.state, is, &mut differences);
-        let timer = carry_timer(&was.timer, &program.timer, &mut differences);
+        let mut planner = Planner { taken_at, differences };
+        let steps = planner.steps(&was.state, is);
+        let timer = planner.carry_timer(&was.timer, &program.timer);
         let (steps, timer) = match (steps, timer) {
-            (Some(steps), Some(timer)) => (Some(steps), timer),
+            (Some(steps), Some(timer)) if planner.can_walk(&steps, &timer) => (Some(steps), timer),
             (_, timer) => (None, timer.unwrap_or(Conversion::Copy(was.timer.clone()))),
         };
-        let mut plan = Plan { differences, steps, timer, hash: is.hash, schema: program.schema() };
-        plan.refuse_what_can_not_be_walked(was);
-        plan
+        Plan { differences: planner.differences, steps, timer, hash: is.hash, schema: program.schema() }
     }
 
     /// Everything that is not as it was.
@@ -163,11 +162,7 @@ impl Plan {
         }
         if matches!(section, Section::EventTimer | Section::ProcessingTimer) && !self.timer.is_copy() {
             let mut payload = Vec::with_capacity(row.1.len());
-            let mut rest = &*row.1;
-            self.timer
-                .apply::<RowFormat>(&mut rest, &mut payload)
-                .filter(|()| rest.is_empty())
-                .ok_or_else(damaged)?;
+            apply_whole::<RowFormat>(&self.timer, &row.1, &mut payload).ok_or_else(damaged)?;
             row.1 = Cow::Owned(payload);
         }
         Ok(Some(row))
@@ -182,27 +177,6 @@ impl Plan {
     ) -> Option<KeyGroup> {
         take(bytes_before_key(section), &mut key)?;
         (self.hash)(&mut key).map(|hash| hash.group(max_parallelism))
-    }
-
-    /// Bytes whose type describes itself by a name that is not ours can be kept, but not taken apart.
-    fn refuse_what_can_not_be_walked(&mut self, was: &OperatorSchema) {
-        if self.steps.is_none() || self.is_identity() {
-            return;
-        }
-        let fields = was.state.fields.iter().map(|field| (&field.name, &field.schema));
-        let unknown = fields.chain([(&"timer".to_string(), &was.timer)]).find_map(|(name, schema)| {
-            unknown_in(schema).map(|unknown| (format!("{name}: {schema}"), unknown.to_string()))
-        });
-        if let Some((field, unknown)) = unknown {
-            let mut carrier = Carrier::new(String::new());
-            carrier.refuse(
-                Change::Type { part: "field", was: field.clone(), is: field },
-                format!("the bytes of `{unknown}` are not known, so that nothing around it can change"),
-                Some(format!("have `#[event]` describe `{unknown}`, or put the state back as it was")),
-            );
-            self.differences.append(&mut carrier.differences);
-            self.steps = None;
-        }
     }
 }
 
@@ -220,9 +194,7 @@ impl Step {
 
     fn keeps_entries(&self) -> bool {
         self.entries.iter().enumerate().all(|(place, step)| {
-            step.as_ref().is_some_and(|step| {
-                usize::from(step.field) == place && step.subkey.is_copy() && step.value.is_copy()
-            })
+            step.as_ref().is_some_and(|step| usize::from(step.field) == place && step.is_copy())
         })
     }
 
@@ -256,7 +228,7 @@ impl Step {
         let Some(&field) = key.first() else { return Stepped::Damaged };
         let Some(step) = self.entries.get(usize::from(field)) else { return Stepped::Damaged };
         let Some(step) = step else { return Stepped::Dropped };
-        if step.field == field && step.subkey.is_copy() && step.value.is_copy() && self.keeps_keys() {
+        if step.field == field && step.is_copy() && self.keeps_keys() {
             return Stepped::Row((key, value));
         }
         match self.entry_key(step, &key).zip(step.value(&value)) {
@@ -291,10 +263,15 @@ impl Step {
 }
 
 impl EntryStep {
+    /// Whether subkeys and values stay.
+    fn is_copy(&self) -> bool {
+        self.refreshed == Refreshed::AsItWas && self.subkey.is_copy() && self.value.is_copy()
+    }
+
     fn value(&self, mut value: &[u8]) -> Option<Vec<u8>> {
         let mut new = Vec::with_capacity(value.len());
-        RowFormat::put_signed(64, RowFormat::take_signed(64, &mut value)?, &mut new);
-        self.value.apply::<RowFormat>(&mut value, &mut new).filter(|()| value.is_empty())?;
+        self.refreshed.apply::<RowFormat>(&mut value, &mut new)?;
+        apply_whole::<RowFormat>(&self.value, value, &mut new)?;
         Some(new)
     }
 }
@@ -314,6 +291,7 @@ impl StateStep {
             StateStep::Carried(fields) => (fields, row),
             StateStep::Migrated { state, merge } => {
                 let migrated = state(&row)?;
+                let Some(merge) = merge else { return Ok(Some(Cow::Owned(migrated))) };
                 let mut both = row.into_owned();
                 both.extend_from_slice(&migrated);
                 (merge, Cow::Owned(both))
@@ -327,6 +305,19 @@ impl StateStep {
     }
 }
 
+/// Converts a value that has all of `bytes`. One that stays is not looked into.
+pub(super) fn apply_whole<F: Format>(
+    conversion: &Conversion,
+    mut bytes: &[u8],
+    out: &mut Vec<u8>,
+) -> Option<()> {
+    if conversion.is_copy() {
+        out.extend_from_slice(bytes);
+        return Some(());
+    }
+    conversion.apply::<F>(&mut bytes, out).filter(|()| bytes.is_empty())
+}
+
 /// What stands before the key in the key of a row: a field, or a timer's time and number.
 fn bytes_before_key(section: Section) -> usize {
     match section {
@@ -336,199 +327,13 @@ fn bytes_before_key(section: Section) -> usize {
     }
 }
 
-/// The steps from `was` to the program's version; `None` if it can't be reached.
-fn steps(was: &StateSchema, program: &StateProgram, differences: &mut Vec<Difference>) -> Option<Vec<Step>> {
-    let versions: Vec<&StateProgram> =
-        std::iter::successors(Some(program), |version| Some(&version.migration.as_ref()?.from)).collect();
-    let Some(kept) = versions.iter().position(|version| version.schema.version == was.version) else {
-        differences.push(unknown_version(was, &program.schema));
-        return None;
-    };
-    let fix = match kept {
-        0 => migration_to_write(was, &program.schema),
-        _ => format!(
-            "declare `{}`, version {}, as the snapshot has it",
-            versions[kept].schema.name, was.version
-        ),
-    };
-    let mut steps = vec![carry_state(was, versions[kept], fix, differences)];
-    if kept > 0 {
-        let change = Change::Type {
-            part: "version",
-            was: was.version.to_string(),
-            is: program.schema.version.to_string(),
-        };
-        let names: Vec<String> =
-            versions[..=kept].iter().rev().map(|version| format!("`{}`", version.schema.name)).collect();
-        let verdict = Verdict::Migrated(format!("by the program: from {}", names.join(" to ")));
-        differences.push(Difference { change, verdict });
-    }
-    for version in versions[..kept].iter().rev() {
-        steps.push(migrate_state(version, differences));
-    }
-    steps.into_iter().collect()
-}
-
-fn unknown_version(was: &StateSchema, is: &StateSchema) -> Difference {
-    let change = Change::Type { part: "version", was: was.version.to_string(), is: is.version.to_string() };
-    let (why, fix) = match was.version > is.version {
-        true => (
-            "this program is older than the one that took it".to_string(),
-            "start the program that took it, or a newer one".to_string(),
-        ),
-        false => {
-            (format!("this program has nothing of version {}", was.version), migration_to_write(was, is))
-        }
-    };
-    Difference { change, verdict: Verdict::Refused { why, fix } }
-}
-
-/// The typed migration that takes over what can't be carried.
-fn migration_to_write(was: &StateSchema, is: &StateSchema) -> String {
-    let next = is.version.max(was.version + 1);
-    let old = format!("Old{}", was.name);
-    format!(
-        "keep the struct as it was: `#[state(key = {}, version = {})] struct {old}`; mark the new one \
-         `#[state(key = {}, version = {next}, from = {old})]` and write `impl From<{old}> for {}`",
-        was.key, was.version, is.key, is.name
-    )
-}
-
-/// Carries `was` into the version that the program has of it.
-fn carry_state(
-    was: &StateSchema,
-    is: &StateProgram,
-    fix: String,
-    differences: &mut Vec<Difference>,
-) -> Option<Step> {
-    let mut carrier = Carrier::new(fix.clone());
-    let key = carrier.carry(&Place::key(), &was.key, &is.schema.key);
-    if !key.is_some_and(|key| key.is_copy()) {
-        // The key's bytes would change, and with them its group: that is for a migration.
-        for difference in &mut carrier.differences {
-            let why = "a key is carried only as it is".to_string();
-            difference.verdict = Verdict::Refused { why, fix: fix.clone() };
-        }
-    }
-    let refused = carrier.differences.iter().any(Difference::is_refused);
-    let initial = (is.initial)().ok().and_then(|row| fields_of(&is.schema.fields, &row));
-    let default = |place: usize| initial.as_ref().map(|values| values[place].clone());
-    let fields = carrier.fields(&Place::state(), &was.fields, &is.schema.fields, &default);
-    differences.append(&mut carrier.differences);
-    let fields = fields.filter(|_| !refused)?;
-    let entries = entry_steps(&was.fields, &is.schema.fields, &fields);
-    Some(Step { key: KeyStep::Same(is.hash), state: StateStep::Carried(fields), entries })
-}
-
-/// Has the program's own code make `is` of what it comes from; the entries of managed fields are carried.
-fn migrate_state(is: &StateProgram, differences: &mut Vec<Difference>) -> Option<Step> {
-    let migration = is.migration.as_ref()?;
-    let (was, is) = (&migration.from.schema, &is.schema);
-    let with_entries = |fields: &[Field]| -> Vec<(usize, Field)> {
-        let fields = fields.iter().enumerate().filter(|(_, field)| has_entries(field));
-        fields.map(|(place, field)| (place, field.clone())).collect()
-    };
-    let (old, new) = (with_entries(&was.fields), with_entries(&is.fields));
-    let fields_of =
-        |fields: &[(usize, Field)]| fields.iter().map(|(_, field)| field.clone()).collect::<Vec<_>>();
-    let empty = |place: usize| match Shape::of(&new[place].1.schema) {
-        Shape::Entries(entries) => Some(Value::List(vec![Value::Unsigned(0); entries.numbers()])),
-        _ => None,
-    };
-    let fix = format!("give the field another name: entries are not seen by `From<{}>`", was.name);
-    let mut carrier = Carrier::new(fix);
-    let carried = carrier.fields(&Place::state(), &fields_of(&old), &fields_of(&new), &empty);
-    differences.append(&mut carrier.differences);
-    let mut carried = carried?.is.into_iter();
-    // The old row's fields, and behind them the migrated row's.
-    let all = was.fields.iter().chain(&is.fields).map(|field| field.schema.clone()).collect();
-    let origin = |(place, field): (usize, &Field)| match has_entries(field).then(|| carried.next()).flatten()
-    {
-        Some(Origin::Field(from, conversion)) => Origin::Field(old[from].0, conversion),
-        Some(default) => default,
-        None => Origin::Field(was.fields.len() + place, Conversion::Copy(field.schema.clone())),
-    };
-    let merge = Fields { was: all, is: is.fields.iter().enumerate().map(origin).collect() };
-    let entries = entry_steps(&was.fields, &is.fields, &merge);
-    let key = migration.key.map_or(KeyStep::Same(migration.from.hash), KeyStep::Migrated);
-    Some(Step { key, state: StateStep::Migrated { state: migration.state, merge }, entries })
-}
-
-/// What becomes of the entries of the managed fields of `was`, if the fields of rows go as `fields` says.
-fn entry_steps(was: &[Field], is: &[Field], fields: &Fields) -> Vec<Option<EntryStep>> {
-    let number = |place: usize| managed(is).position(|(other, _)| other == place).unwrap_or_default() as u8;
-    let step = |(old, field): (usize, &Field)| {
-        let (new, conversion) = fields.is.iter().enumerate().find_map(|(new, origin)| match origin {
-            Origin::Field(from, conversion) if *from == old => Some((new, conversion)),
-            _ => None,
-        })?;
-        let (subkey, value) = match (conversion, Shape::of(&field.schema)) {
-            (Conversion::Entries(_, subkey, value), _) => ((**subkey).clone(), (**value).clone()),
-            (_, Shape::Entries(Entries::Map(key, value))) => {
-                (Conversion::Copy(key.clone()), Conversion::Copy(value.clone()))
-            }
-            (_, Shape::Entries(Entries::List(value))) => {
-                (Conversion::Copy(Schema::Scalar("u64".to_string())), Conversion::Copy(value.clone()))
-            }
-            // A value that is in its row has no entries.
-            _ => (Conversion::Copy(field.schema.clone()), Conversion::Copy(field.schema.clone())),
-        };
-        Some(EntryStep { field: number(new), subkey, value })
-    };
-    managed(was).map(step).collect()
-}
-
-fn has_entries(field: &Field) -> bool {
-    matches!(Shape::of(&field.schema), Shape::Entries(_))
-}
-
-fn carry_timer(was: &Schema, is: &Schema, differences: &mut Vec<Difference>) -> Option<Conversion> {
-    let never = Schema::Scalar("Never".to_string());
-    let mut carrier = Carrier::new(
-        "what timers carry can gain variants and fields; otherwise keep it as it was until the timers of the snapshot have fired"
-            .to_string(),
-    );
-    let conversion = match (was == &never, is == &never) {
-        // There are no timers.
-        (true, _) => Some(Conversion::Copy(was.clone())),
-        (false, true) => {
-            let change = Change::Type { part: "timer", was: was.to_string(), is: is.to_string() };
-            let fix = format!("keep `on_timer(&self, _: {was}, ..)` until they have fired");
-            carrier.refuse(change, "timers that are set would find nobody", Some(fix));
-            None
-        }
-        (false, false) => carrier.carry(&Place::timer(), was, is),
-    };
-    differences.append(&mut carrier.differences);
-    conversion
-}
-
-/// The first part of `schema` whose bytes are not known.
-fn unknown_in(schema: &Schema) -> Option<&Schema> {
-    match Shape::of(schema) {
-        Shape::Unknown => Some(schema),
-        Shape::Scalar(_) | Shape::Opaque(_) => None,
-        Shape::Option(part) | Shape::Sequence(_, part) | Shape::Array(part, _) | Shape::Held(part) => {
-            unknown_in(part)
-        }
-        Shape::Entries(Entries::List(part)) => unknown_in(part),
-        Shape::Map(key, value) | Shape::Entries(Entries::Map(key, value)) => {
-            unknown_in(key).or_else(|| unknown_in(value))
-        }
-        Shape::Tuple(parts) => parts.iter().find_map(unknown_in),
-        Shape::Struct(fields) => fields.iter().find_map(|field| unknown_in(&field.schema)),
-        Shape::Enum(variants) => {
-            variants.iter().flat_map(|variant| &variant.fields).find_map(|field| unknown_in(&field.schema))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::evolution::fixture::Letter;
     use crate::key::Key;
-    use crate::state::{Describe, Migration};
+    use crate::state::{Describe, Field, Migration, Refresh, StateSchema, Ttl, TtlTime};
+    use crate::time::{EventTime, secs};
 
     fn kind(name: &str, parts: Vec<Schema>) -> Schema {
         Schema::Generic(name.to_string(), parts)
@@ -552,6 +357,13 @@ mod tests {
         let state = StateProgram { schema, initial, hash, migration: None };
         OperatorProgram { state, timer: Schema::Scalar("Never".to_string()) }
     }
+
+    const TAKEN_AT: Now = Now {
+        event: EventTime::from_millis(1_000),
+        record: EventTime::MIN,
+        processing: EventTime::from_millis(2_000),
+        uptime: EventTime::from_millis(3_000),
+    };
 
     fn told(plan: &Plan) -> Vec<String> {
         plan.differences().iter().map(Difference::to_string).collect()
@@ -599,7 +411,7 @@ mod tests {
             map::<String, u64>("pages"),
             map::<String, bool>("new"),
         ];
-        let plan = Plan::of(&before().schema(), &program(1, after, || Ok(vec![0, 0, 0, 0, 0, 0])));
+        let plan = Plan::of(&before().schema(), &program(1, after, || Ok(vec![0, 0, 0, 0, 0, 0])), TAKEN_AT);
         assert_eq!(
             told(&plan),
             [
@@ -624,7 +436,7 @@ mod tests {
     #[test]
     fn entries_of_a_field_that_is_gone_are_dropped_and_told() {
         let after = vec![Field::of::<bool>("open"), held::<u8>("last"), map::<u8, Letter>("letters")];
-        let plan = Plan::of(&before().schema(), &program(1, after, || Ok(vec![0, 0, 0])));
+        let plan = Plan::of(&before().schema(), &program(1, after, || Ok(vec![0, 0, 0])), TAKEN_AT);
         assert_eq!(
             told(&plan),
             [
@@ -652,7 +464,7 @@ mod tests {
             list::<Option<u16>>("log"),
             map::<u32, Letter>("letters"),
         ];
-        let plan = Plan::of(&before().schema(), &program(1, after, || Ok(vec![0; 6])));
+        let plan = Plan::of(&before().schema(), &program(1, after, || Ok(vec![0; 6])), TAKEN_AT);
         assert_eq!(
             told(&plan),
             [
@@ -692,7 +504,7 @@ mod tests {
             map::<u64, Option<u8>>("log"),
             map::<u8, u8>("letters"),
         ];
-        let plan = Plan::of(&before().schema(), &program(1, after, || Ok(vec![0; 5])));
+        let plan = Plan::of(&before().schema(), &program(1, after, || Ok(vec![0; 5])), TAKEN_AT);
         let told = told(&plan);
         assert_eq!(told.len(), 5);
         assert!(
@@ -710,7 +522,7 @@ mod tests {
         // What the code says of the maps, 99 and 98, is not what their entries are.
         let state = |row: &[u8]| Ok(vec![99, row[1] + 40, 98]);
         program.state.migration = Some(Box::new(Migration { from: before().state, state, key: None }));
-        let plan = Plan::of(&before().schema(), &program);
+        let plan = Plan::of(&before().schema(), &program, TAKEN_AT);
         assert_eq!(
             told(&plan),
             [
@@ -743,7 +555,7 @@ mod tests {
         };
         let migration = Migration { from: old.state.clone(), state: |row| Ok(row.to_vec()), key: Some(key) };
         new.state.migration = Some(Box::new(migration));
-        let plan = Plan::of(&old.schema(), &new);
+        let plan = Plan::of(&old.schema(), &new, TAKEN_AT);
         let was = (entry(0, "four", &7u8), value(0, &1u8));
         becomes(&plan, was.clone(), (vec![0, 0, 4, 0, 7], was.1.clone()));
         let max = MaxParallelism::DEFAULT;
@@ -752,9 +564,9 @@ mod tests {
 
     #[test]
     fn an_entry_that_is_not_of_its_schema_is_an_error() {
-        let after = vec![map::<u16, u8>("letters")];
+        let after = vec![map::<u16, u16>("letters")];
         let was = program(1, vec![map::<u8, u8>("letters")], || Ok(vec![0]));
-        let plan = Plan::of(&was.schema(), &program(1, after, || Ok(vec![0])));
+        let plan = Plan::of(&was.schema(), &program(1, after, || Ok(vec![0])), TAKEN_AT);
         assert!(plan.row(Section::Entry, &entry(0, "k", &7u8), &value(0, &1u8)).unwrap().is_some());
         for (key, value) in [
             (entry(1, "k", &7u8), value(0, &1u8)),
@@ -765,5 +577,58 @@ mod tests {
         ] {
             assert!(plan.row(Section::Entry, &key, &value).is_err(), "{key:?} {value:?}");
         }
+    }
+
+    #[test]
+    fn a_time_to_live_is_carried_and_said_and_nothing_expires_because_it_had_none_before() {
+        let ttl = |lasts, time| Ttl { lasts: secs(lasts), time, refresh: Refresh::Write };
+        let (event, uptime) = (ttl(60, TtlTime::Event), ttl(60, TtlTime::Uptime));
+        let fields = |ttls: [Option<Ttl>; 4]| {
+            let fields = [map::<u8, u8>("a"), list::<u8>("b"), held::<u8>("c"), map::<u8, u8>("d")];
+            fields.into_iter().zip(ttls).map(|(field, ttl)| Field { ttl, ..field }).collect::<Vec<_>>()
+        };
+        let was = program(1, fields([None, Some(event), None, Some(event)]), || Ok(vec![0; 5])).schema();
+        let now = fields([Some(event), Some(uptime), Some(ttl(5, TtlTime::Processing)), None]);
+        let plan = Plan::of(&was, &program(1, now, || Ok(vec![0; 5])), TAKEN_AT);
+        let minute = |time| format!("1m of {time} after it was written");
+        assert_eq!(
+            told(&plan),
+            [
+                format!(
+                    "has time to live \"a: for ever\", this program has \"a: {}\": carried, counted from when the snapshot was taken",
+                    minute("event time")
+                ),
+                format!(
+                    "has time to live \"b: {}\", this program has \"b: {}\": carried, counted from when the snapshot was taken",
+                    minute("event time"),
+                    minute("uptime")
+                ),
+                "has time to live \"c: for ever\", this program has \"c: 5s of processing time after it was written\": carried, \
+                 counted from when the snapshot was taken"
+                    .to_string(),
+                format!(
+                    "has time to live \"d: {}\", this program has \"d: for ever\": carried, nothing expires any more",
+                    minute("event time")
+                ),
+            ]
+        );
+        assert!(plan.keeps_order() && !plan.is_identity());
+        let at = |place, was, is| {
+            let key = entry(place, "k", &7u8);
+            becomes(&plan, (key.clone(), value(was, &9u8)), (key, value(is, &9u8)));
+        };
+        at(0, 0, 1_000);
+        at(3, 700, 0);
+        let key = entry(1, "k", &7u64);
+        becomes(&plan, (key.clone(), value(700, &9u8)), (key, value(3_000, &9u8)));
+        let row = |refreshed: i64| {
+            [&[2, 0, 2][..], &postcard::to_stdvec(&Some((refreshed, 8u8))).unwrap(), &[2]].concat()
+        };
+        assert_eq!(*plan.row(Section::State, b"\0\0\0\x01k", &row(0)).unwrap().unwrap().1, row(2_000));
+
+        let longer = fields([None, Some(ttl(99, TtlTime::Event)), None, Some(event)]);
+        let plan = Plan::of(&was, &program(1, longer, || Ok(vec![0; 5])), TAKEN_AT);
+        assert!(plan.is_identity());
+        assert!(told(&plan)[0].ends_with("carried, counted from when it was refreshed"), "{:?}", told(&plan));
     }
 }

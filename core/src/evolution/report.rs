@@ -7,7 +7,11 @@ use serde_json::json;
 use super::difference::{Difference, Verdict};
 use super::plan::{OperatorProgram, Plan};
 use crate::error::{Error, Result};
+use crate::operator::keyed;
+use crate::snapshot::Manifest;
 use crate::snapshot::part::OperatorSchema;
+use crate::state::kinds::Now;
+use crate::time::EventTime;
 
 /// What a snapshot (or a lock file) has beside what the program has.
 #[derive(Debug)]
@@ -47,17 +51,18 @@ pub enum Fate {
 }
 
 impl Report {
-    /// Compares what `against` (`snapshot 41`) has with what the program has.
+    /// Compares what `against` (`snapshot 41`) has with what the program has; of each operator is known when the snapshot was
+    /// taken.
     pub fn of<'a>(
         against: impl Display,
-        was: impl IntoIterator<Item = (&'a str, &'a OperatorSchema)>,
+        was: impl IntoIterator<Item = (&'a str, &'a OperatorSchema, Now)>,
         is: &[(String, OperatorProgram)],
     ) -> Report {
         let mut operators = Vec::new();
-        for (name, was) in was {
+        for (name, was, taken_at) in was {
             let state = was.state.name.clone();
             let fate = match is.iter().find(|(other, _)| other == name) {
-                Some((_, program)) => Fate::Kept { state, plan: Box::new(Plan::of(was, program)) },
+                Some((_, program)) => Fate::Kept { state, plan: Box::new(Plan::of(was, program, taken_at)) },
                 None => Fate::Gone { state },
             };
             operators.push(OperatorReport { name: name.to_string(), fate });
@@ -71,6 +76,15 @@ impl Report {
         Report { against: against.to_string(), operators }
     }
 
+    /// Compares what a snapshot has with what the program has.
+    pub fn of_snapshot(manifest: &Manifest, is: &[(String, OperatorProgram)]) -> Report {
+        let was = manifest
+            .operators
+            .iter()
+            .map(|operator| (operator.name.as_str(), &operator.schema, taken_at(manifest, &operator.name)));
+        Report::of(format_args!("snapshot {}", manifest.snapshot), was, is)
+    }
+
     /// Every operator, in order of their names.
     pub fn operators(&self) -> &[OperatorReport] {
         &self.operators
@@ -81,6 +95,14 @@ impl Report {
         self.operators.iter().filter_map(|operator| match &operator.fate {
             Fate::Kept { plan, .. } if !plan.is_identity() => Some((operator.name.as_str(), &**plan)),
             _ => None,
+        })
+    }
+
+    /// The operators that the program does not have, each with the name of its state.
+    pub fn gone(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.operators.iter().filter_map(|operator| match &operator.fate {
+            Fate::Gone { state } => Some((operator.name.as_str(), state.as_str())),
+            Fate::Kept { .. } | Fate::New => None,
         })
     }
 
@@ -187,6 +209,18 @@ impl Display for Report {
         }
         Ok(())
     }
+}
+
+/// What time it was for an operator when the snapshot was taken.
+fn taken_at(manifest: &Manifest, operator: &str) -> Now {
+    let owner = keyed::owner(operator);
+    let earliest = |item: &str| {
+        let own = manifest.entries.iter().filter(|entry| entry.owner == owner && entry.item == item);
+        own.filter_map(|entry| serde_json::from_value::<EventTime>(entry.value.clone()).ok()).min()
+    };
+    let event = earliest("watermark").unwrap_or(EventTime::MIN);
+    let uptime = earliest("uptime").unwrap_or(EventTime::from_millis(0));
+    Now { event, record: EventTime::MIN, processing: manifest.taken_at, uptime }
 }
 
 fn verdict(plan: &Plan) -> &'static str {

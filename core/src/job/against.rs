@@ -32,8 +32,7 @@ pub(crate) fn compare(
             graph.job
         )));
     }
-    let was = manifest.operators.iter().map(|operator| (operator.name.as_str(), &operator.schema));
-    let report = Report::of(format_args!("snapshot {}", manifest.snapshot), was, &graph.programs());
+    let report = Report::of_snapshot(&manifest, &graph.programs());
     let verdict = match report.is_refused() {
         false => Ok(()),
         true => Err(Error::failure(format!(

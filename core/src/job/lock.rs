@@ -10,8 +10,9 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::evolution::Report;
 use crate::evolution::lock::Lock;
-use crate::evolution::report::Fate;
 use crate::job::Graph;
+use crate::state::kinds::Now;
+use crate::time::EventTime;
 
 /// What to do with the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -48,7 +49,10 @@ fn read(path: &Path) -> Result<Option<Lock>> {
 }
 
 fn compare(lock: &Lock, path: &Path, graph: &Graph) -> Report {
-    let was = lock.operators.iter().map(|(name, schema)| (name.as_str(), schema));
+    // A lock file has no rows that could count as refreshed at some time.
+    let epoch = EventTime::from_millis(0);
+    let never = Now { event: epoch, record: epoch, processing: epoch, uptime: epoch };
+    let was = lock.operators.iter().map(|(name, schema)| (name.as_str(), schema, never));
     Report::of(path.display(), was, &graph.programs())
 }
 
@@ -76,7 +80,7 @@ fn check(there: Option<Lock>, path: &Path, graph: &Graph) -> Result<String> {
         ))
         .hint(fixes.join("\n        ")));
     }
-    if report.operators().iter().any(|operator| matches!(operator.fate, Fate::Gone { .. })) {
+    if report.gone().next().is_some() {
         return Err(Error::failure(format!(
             "the program has no place for state that {shown} says it had\n{differences}"
         ))

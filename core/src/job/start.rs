@@ -91,6 +91,14 @@ impl Directories {
             return Ok(None);
         };
         let report = snapshot.check(&graph.job, &graph.programs())?;
+        if let Some((operator, state)) = report.gone().next() {
+            return Err(Error::failure(format!(
+                "state {state:?} of operator {operator:?} in snapshot {} has no place to go: this program has no operator \
+                 {operator:?}",
+                snapshot.id()
+            ))
+            .hint("an operator is known by its name: call it what it was called, or start without --restore"));
+        }
         check_sources(graph, &snapshot)?;
         check_sinks(graph, &snapshot)?;
         let (taken, asked) = (snapshot.manifest().max_parallelism, options.max_parallelism);

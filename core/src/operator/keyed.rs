@@ -36,6 +36,11 @@ pub struct KeyedHead<O, A> {
     pub(crate) side: Option<EdgeIndex>,
 }
 
+/// Whose the entries of an operator are in a snapshot.
+pub(crate) fn owner(operator: &str) -> String {
+    format!("operator {operator}")
+}
+
 /// What the program knows of an operator's state.
 pub(crate) fn program_of<O: Operator>() -> OperatorProgram {
     OperatorProgram { state: StateProgram::of::<O::State>(), timer: O::Timer::schema() }
@@ -213,7 +218,7 @@ impl<O: Operator<Side: Send>> Working<O> {
 
 impl<O: Operator, A, N> KeyedStage<O, A, N> {
     fn owner(&self) -> String {
-        format!("operator {}", self.name)
+        owner(&self.name)
     }
 }
 

@@ -21,7 +21,6 @@ use super::manifest::{Manifest, StateFile, StateFiles, checksum_text};
 use super::merge::Removals;
 use super::pool::POOL_DIRECTORY;
 use crate::error::{Error, Result};
-use crate::evolution::report::{Fate, OperatorReport};
 use crate::evolution::{OperatorProgram, Report};
 use crate::key::KeyGroupRange;
 use crate::record::SnapshotId;
@@ -190,33 +189,23 @@ impl Snapshot {
         &self.manifest
     }
 
-    /// Whether a job that is called `job` and has these stateful operators can be restored from it, and what becomes of their
-    /// state. An operator that the snapshot does not know starts empty.
+    /// What becomes of the snapshot's state in a job that is called `job` and has these stateful operators.
     ///
     /// # Errors
-    /// If the snapshot is of another job, has state of an operator that is not there, or state that can't be taken over; the
-    /// error names every difference.
+    /// If the snapshot is of another job, or state of an operator that both have can't be taken over; the error names every
+    /// difference that stands in the way. Operators that only one of the two has are in the report.
     pub fn check(&self, job: &str, operators: &[(String, OperatorProgram)]) -> Result<Report> {
-        let snapshot = self.id();
         if self.manifest.job != job {
             return Err(Error::failure(format!(
-                "snapshot {snapshot} in {} is of job \"{}\", this is job \"{job}\"",
+                "snapshot {} in {} is of job \"{}\", this is job \"{job}\"",
+                self.id(),
                 self.path.display(),
                 self.manifest.job
             ))
             .hint("restore from a snapshot of this job, or start without --restore"));
         }
-        let was = self.manifest.operators.iter().map(|operator| (operator.name.as_str(), &operator.schema));
-        let report = Report::of(format_args!("snapshot {snapshot}"), was, operators);
+        let report = Report::of_snapshot(&self.manifest, operators);
         report.check()?;
-        for OperatorReport { name, fate } in report.operators() {
-            if let Fate::Gone { state } = fate {
-                return Err(Error::failure(format!(
-                    "state \"{state}\" of operator \"{name}\" in snapshot {snapshot} has no place to go: this program has no \
-                     operator \"{name}\""
-                )));
-            }
-        }
         Ok(report)
     }
 }
@@ -619,10 +608,11 @@ mod tests {
     }
 
     #[test]
-    fn state_without_an_operator_is_refused() {
+    fn state_without_an_operator_is_reported() {
         let scene = Scene::new();
-        let error = scene.snapshot().check("web-visits", &program()[..1]).unwrap_err();
-        assert!(error.to_string().contains("this program has no operator \"sum\""), "{error}");
+        let report = scene.snapshot().check("web-visits", &program()[..1]).unwrap();
+        let gone = report.gone().collect::<Vec<_>>();
+        assert_eq!(gone, [("sum", "Account")]);
     }
 
     #[test]

@@ -314,10 +314,8 @@ mod tests {
         }
 
         fn report(&self, count: OperatorProgram) -> Report {
-            let was = self.snapshot.manifest().operators.iter();
-            let was = was.map(|operator| (operator.name.as_str(), &operator.schema));
             let programs = [("count".to_string(), count), ("other".to_string(), fixture::program("Account"))];
-            Report::of("snapshot 1", was, &programs)
+            Report::of_snapshot(self.snapshot.manifest(), &programs)
         }
 
         fn rewrite(&self, count: OperatorProgram, max_parallelism: MaxParallelism) -> Result<Snapshot> {

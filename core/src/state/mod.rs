@@ -84,6 +84,15 @@ pub trait State: KeyedBy<Self::Key> + Serialize + DeserializeOwned + Send + 'sta
     fn migration() -> Option<Migration> {
         None
     }
+
+    /// Shows every managed field to `visitor`.
+    ///
+    /// # Errors
+    /// Those of the visitor.
+    fn managed<V: ManagedVisitor>(&mut self, visitor: &mut V) -> Result<()> {
+        let _ = visitor;
+        Ok(())
+    }
 }
 
 /// Says which key a state belongs to, so that the compiler can say when a stream has another one. Implemented by

@@ -95,7 +95,7 @@ impl Field {
 
 impl PartialEq for Field {
     fn eq(&self, other: &Field) -> bool {
-        self.name == other.name && self.schema == other.schema
+        self.name == other.name && self.schema == other.schema && self.ttl == other.ttl
     }
 }
 

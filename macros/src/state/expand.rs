@@ -58,6 +58,7 @@ pub fn expand(state: &State) -> TokenStream {
 
                 #managed
                 #migration
+                #managed
             }
             impl #krate::state::KeyedBy<#key> for #ident {
                 type Through<H> = H;

@@ -73,7 +73,8 @@ pub fn fields(part: &Part, krate: &Krate) -> TokenStream {
             OnDisk::Described => {
                 let expiring = field.keep.ttl(krate).map(|ttl| quote!(.expiring(#ttl)));
                 quote! {
-                    #krate::__rt::Checked::<#ty>::field(#name).begins(#krate::__rt::Checked::<#ty>::begins())#expiring #was
+                    #krate::__rt::Checked::<#ty>::field(#name)
+                        .begins(#krate::__rt::Checked::<#ty>::begins())#expiring #was
                 }
             }
             OnDisk::Opaque => quote! {

@@ -301,8 +301,8 @@ fn parse_fields(
     let members: Vec<Member> = fields.members().collect();
     let read = |(field, member): (&mut syn::Field, Member)| {
         refuse_cfg(&field.attrs, errors);
-        let (mut opaque, mut renamed) = (false, None::<LitStr>);
-        let (mut was, mut keep) = (Vec::new(), Keep::default());
+        let (mut opaque, mut renamed, mut was) = (false, None::<LitStr>, Vec::new());
+        let mut keep = Keep::default();
         let mut seen: Option<Attribute> = None;
         for attr in field.attrs.extract_if(.., |attr| attr.path().is_ident(macro_name)) {
             if seen.is_some() {

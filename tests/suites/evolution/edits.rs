@@ -765,8 +765,8 @@ fn a_type_whose_bytes_are_not_known_stays_and_holds_the_rest_in_its_place() {
     refused::<Old, New>(
         &[
             "has field \"n: u8\", this program has \"n: u16\": carried, every number is one of the new type",
-            "has field \"sum: Money\", this program has \"sum: Money\": refused, the bytes of `Money` are not known, so that \
-             nothing around it can change",
+            "has type \"Money\", this program has \"Money\": refused, its bytes are not known, so that nothing around it can \
+             change",
         ],
         "have `#[event]` describe `Money`",
     );

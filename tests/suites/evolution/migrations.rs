@@ -7,7 +7,7 @@ use tidegate::snapshot::part::Section;
 use tidegate::state::{Describe, State};
 use tidegate::time::EventTime;
 
-use super::{assert_goes_over, key_bytes, plan, program, recorded, refused, told};
+use super::{TAKEN_AT, assert_goes_over, key_bytes, plan, program, recorded, refused, told};
 
 #[state(key = u64, name = "Account")]
 #[derive(Debug, Default, PartialEq)]
@@ -156,7 +156,7 @@ fn a_snapshot_of_a_newer_program_is_refused() {
 #[test]
 fn timers_follow_their_keys() {
     let (was, is) = (program::<Account>(u8::schema()), program::<NewAccount>(Option::<u16>::schema()));
-    let plan = Plan::of(&recorded(&was), &is);
+    let plan = Plan::of(&recorded(&was), &is, TAKEN_AT);
     let row_key =
         |key: Vec<u8>| [&EventTime::from_millis(5).as_millis().to_be_bytes()[..], &[0; 8], &key].concat();
     let new_key = AccountId { number: 9, branch: 1 };

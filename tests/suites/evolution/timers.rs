@@ -8,7 +8,7 @@ use tidegate::prelude::*;
 use tidegate::snapshot::part::Section;
 use tidegate::state::{Data, Describe};
 
-use super::{Visit, VisitWithPages, program, recorded, told};
+use super::{TAKEN_AT, Visit, VisitWithPages, program, recorded, told};
 
 #[state(key = u64)]
 #[derive(Default)]
@@ -17,7 +17,7 @@ struct Account {
 }
 
 fn plan_of<Old: Describe, New: Describe>() -> Plan {
-    Plan::of(&recorded(&program::<Account>(Old::schema())), &program::<Account>(New::schema()))
+    Plan::of(&recorded(&program::<Account>(Old::schema())), &program::<Account>(New::schema()), TAKEN_AT)
 }
 
 #[track_caller]
