@@ -68,15 +68,6 @@ pub trait State: KeyedBy<Self::Key> + Serialize + DeserializeOwned + Send + 'sta
     /// The name, the fields and the key, as a snapshot records them.
     fn schema() -> StateSchema;
 
-    /// Shows every managed field to `visitor`.
-    ///
-    /// # Errors
-    /// Those of the visitor.
-    fn managed<V: ManagedVisitor>(&mut self, visitor: &mut V) -> Result<()> {
-        let _ = visitor;
-        Ok(())
-    }
-
     /// The version that its author has given it.
     const VERSION: u32 = 1;
 

@@ -56,7 +56,6 @@ pub fn expand(state: &State) -> TokenStream {
                     }
                 }
 
-                #managed
                 #migration
                 #managed
             }
