@@ -368,13 +368,13 @@ where
             Freezing::Timers(mut delta) if working.time.timers.encode_frozen() => {
                 delta.runs.extend(working.time.timers.unconfirmed());
                 delta.complete = working.complete;
-                Ok(Work::Frozen(FrozenState {
+                Ok(Work::Frozen(Box::new(FrozenState {
                     operator: self.name.clone(),
                     schema: schema_of::<O>(),
                     groups: working.cx.groups,
                     complete: working.complete,
                     rows: Box::new(delta),
-                }))
+                })))
             }
             Freezing::Timers(delta) => {
                 working.freezing = Freezing::Timers(delta);

@@ -246,7 +246,7 @@ impl Worker {
             Work::Done => {}
             Work::Frozen(frozen) => {
                 if let Some((barrier, part)) = self.tasks[index].freezing.take() {
-                    self.write(index, barrier, part, Some(frozen));
+                    self.write(index, barrier, part, Some(*frozen));
                 }
             }
         }

@@ -25,6 +25,7 @@ use crate::error::{Error, Result};
 use crate::files::portable_name;
 use crate::key::{KeyGroup, SubtaskIndex};
 use crate::snapshot::part::{RowChange, Section, StateRow};
+use crate::state::kinds::EachEntry;
 
 /// What stands before the key.
 const PREFIX_BYTES: usize = 3;
@@ -140,7 +141,7 @@ impl RowStore {
         group: KeyGroup,
         section: Section,
         begin: &[u8],
-        each: &mut dyn FnMut(&[u8], &[u8]) -> Result<()>,
+        each: &mut EachEntry<'_>,
     ) -> Result<()> {
         let begin = [&prefix(group, section), begin].concat();
         for row in self.keyspace.prefix(&begin) {
