@@ -6,10 +6,12 @@
 // All of it is tests, though clippy only knows those that are marked: what fails panics, and what is printed is shown then.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
+mod evolution;
 mod examples;
 mod faults;
 mod restarts;
 mod simulation;
+mod state_kinds;
 mod support;
 mod threads;
 mod torture;

@@ -7,6 +7,7 @@ use tidegate::job::Job;
 use tidegate::job::signals::StopSignal;
 use tidegate::prelude::*;
 
+use crate::simulation::assert_same;
 use crate::threads::{Number, kept_in, run_in_time};
 
 #[state(unkeyed)]
@@ -59,13 +60,35 @@ fn what_is_held_when_a_job_has_ended_is_dealt_when_it_goes_on() {
 
 #[state(unkeyed, name = "Held")]
 #[derive(Default)]
-struct HeldWidely {
-    numbers: UnionList<u64>,
+struct HeldAsText {
+    numbers: DealtList<String>,
 }
 
 #[operator(unkeyed)]
-fn count_held(_: Number, held: &mut HeldWidely) -> usize {
+fn count_texts(_: Number, held: &mut HeldAsText) -> usize {
     held.numbers.len()
+}
+
+#[state(unkeyed, name = "Held")]
+#[derive(Default)]
+struct HeldWidely {
+    more: DealtList<u64>,
+    #[state(was = "numbers")]
+    wide: UnionList<u128>,
+}
+
+/// Gives at the end what a subtask has been given.
+struct GiveHeld;
+
+#[operator(unkeyed)]
+impl GiveHeld {
+    fn on_event(&self, number: Number, held: &mut HeldWidely) {
+        held.more.push(number.n);
+    }
+
+    fn on_end(&self, held: &mut HeldWidely, out: &mut impl Emit<u128>) {
+        held.wide.drain(..).for_each(|number| out.emit(number));
+    }
 }
 
 #[test]
@@ -78,17 +101,29 @@ fn a_job_does_not_start_without_a_place_for_what_its_subtasks_hold() {
     };
     sevens("sevens").unwrap();
     let error = sevens("by seven").unwrap_err();
-    let held = "state \"Held\" (unkeyed) of operator \"sevens\" in snapshot";
+    let held = "state \"Held\" of operator \"sevens (unkeyed)\" in snapshot";
     assert!(error.to_string().contains(held) && error.to_string().contains("no place to go"), "{error}");
     let error = run(directory.path(), 2, 1, |numbers| {
-        numbers.process("sevens", CountHeld).discard();
+        numbers.process("sevens", CountTexts).discard();
     });
     let error = error.unwrap_err().to_string();
-    assert!(
-        error.contains(held) && error.contains("this program has \"numbers: UnionList<u64>\""),
-        "{error}"
-    );
+    assert!(error.contains(held) && error.contains("numbers: DealtList<String>"), "{error}");
     sevens("sevens").unwrap();
+}
+
+#[test]
+fn what_is_held_goes_on_in_a_program_that_calls_it_otherwise() {
+    let (sink, given, directory) = (Collect::new(), Collect::new(), tempfile::tempdir().unwrap());
+    run(directory.path(), 2, 1, |numbers| {
+        numbers.process("sevens", Sevens).flat_map(|seven| seven).sink("numbers", sink.clone());
+    })
+    .unwrap();
+    run(directory.path(), 3, 1, |numbers| {
+        numbers.process("sevens", GiveHeld).sink("numbers", given.clone());
+    })
+    .unwrap();
+    // Of 101 numbers 3 are held: each of three subtasks is given them all.
+    assert_same(given.committed(), [98, 99, 100].repeat(3));
 }
 
 #[state(key = u64)]

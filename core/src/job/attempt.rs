@@ -14,17 +14,20 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 use crate::exchange::channel::Doorbell;
 use crate::job::RunOptions;
+use crate::job::compactor::Compactor;
 use crate::job::graph::Graph;
 use crate::job::input::{Input, describe};
 use crate::job::seed::{Rings, WorkerSeed};
 use crate::record::{Barrier, SnapshotId};
 use crate::sink::{Pending, SettleContext};
+use crate::snapshot::chain::Chains;
 use crate::snapshot::coordinator::{Action, Coordinator, CoordinatorConfig, Ending};
-use crate::snapshot::manifest::{FORMAT, Manifest, OperatorState};
+use crate::snapshot::manifest::{FORMAT, Manifest, StateFiles};
 use crate::snapshot::part::{Entry, RestoredState};
-use crate::snapshot::{PendingSnapshot, Snapshot, SnapshotDirectory};
+use crate::snapshot::pool::Hold;
+use crate::snapshot::{PendingSnapshot, Skipped, Snapshot, SnapshotDirectory};
 use crate::source::Throttle;
-use crate::state::fjall::WorkingCopy;
+use crate::state::backend::StateBackend;
 use crate::task::metrics::{SourceMetrics, WatermarkMetrics};
 use crate::task::worker::{Command, Report, SnapshotPart, TaskId};
 use crate::time::Clock;
@@ -36,7 +39,7 @@ pub(crate) struct Setting<'a> {
     pub clock: Clock,
     pub snapshots: Option<&'a SnapshotDirectory>,
     pub restored: Option<Arc<Restored>>,
-    pub working_copy: Arc<WorkingCopy>,
+    pub state: Arc<StateBackend>,
     pub first_snapshot: SnapshotId,
 }
 
@@ -44,12 +47,24 @@ pub(crate) struct Setting<'a> {
 pub(crate) struct Restored {
     pub id: SnapshotId,
     pub path: PathBuf,
-    pub state: Box<dyn RestoredState + Send + Sync>,
+    /// The files of its keyed state, and where they lie.
+    pub chains: Chains,
+    pub state_path: PathBuf,
+    /// The newer ones that were passed over.
+    pub skipped: Vec<Skipped>,
+    pub state: Arc<dyn RestoredState>,
 }
 
 impl From<Snapshot> for Restored {
     fn from(snapshot: Snapshot) -> Restored {
-        Restored { id: snapshot.id(), path: snapshot.path().to_path_buf(), state: Box::new(snapshot) }
+        Restored {
+            id: snapshot.id(),
+            path: snapshot.path().to_path_buf(),
+            chains: Chains::restored(snapshot.manifest()),
+            state_path: snapshot.state_path().to_path_buf(),
+            skipped: snapshot.skipped().to_vec(),
+            state: Arc::new(snapshot),
+        }
     }
 }
 
@@ -63,7 +78,11 @@ pub(crate) struct Attempt<'a> {
     sources: BTreeMap<TaskId, usize>,
     /// The snapshot whose parts are being gathered.
     gathering: Option<Gathering>,
+    /// Keeps the files of keyed state, in a job that keeps snapshots.
+    compactor: Option<Compactor>,
     cancelled: Arc<AtomicBool>,
+    /// Keeps the files that the job was restored from: workers load from them when they need to.
+    _restored: Option<Hold>,
     pub metrics: Arc<SourceMetrics>,
     pub watermarks: Arc<WatermarkMetrics>,
     /// The bytes of all splits, if all are known.
@@ -128,7 +147,8 @@ impl<'a> Attempt<'a> {
                 graph: Arc::clone(&graph),
                 options: setting.options.clone(),
                 restored: setting.restored.clone(),
-                working_copy: Arc::clone(&setting.working_copy),
+                state: Arc::clone(&setting.state),
+                snapshots: setting.snapshots.is_some(),
                 splits: splits.collect(),
                 throttle: Arc::clone(&throttle),
                 metrics: Arc::clone(&metrics),
@@ -156,13 +176,22 @@ impl<'a> Attempt<'a> {
             subtasks: graph.stages.len() * workers,
             sources: sources.len(),
         });
+        let compactor = setting.snapshots.map(|snapshots| {
+            Compactor::new(snapshots.pool(), setting.restored.as_deref(), setting.options, writes_inline)
+        });
+        let restored_files = match (setting.snapshots, &setting.restored) {
+            (Some(snapshots), Some(restored)) => Some(snapshots.pool().hold(restored.chains.files())),
+            _ => None,
+        };
         let attempt = Attempt {
+            _restored: restored_files,
             setting,
             coordinator,
             reports: report_end,
             workers: handles,
             sources,
             gathering: None,
+            compactor,
             cancelled,
             metrics,
             watermarks,
@@ -202,6 +231,9 @@ impl<'a> Attempt<'a> {
         while let Some(next) = report {
             self.on_report(next)?;
             report = self.reports.try_recv().ok();
+        }
+        if let Some(compactor) = &mut self.compactor {
+            compactor.turn();
         }
         let action = self.coordinator.tick(self.setting.clock.monotonic());
         self.act(action)
@@ -298,7 +330,7 @@ impl<'a> Attempt<'a> {
     fn inject(&mut self, barrier: Barrier) -> Result<()> {
         let begin = |snapshots: &SnapshotDirectory| snapshots.begin(barrier.snapshot);
         let directory = self.setting.snapshots.map(begin).transpose()?;
-        let path = directory.as_ref().map(|directory| directory.path().to_path_buf());
+        let path = directory.as_ref().map(|directory| directory.state_path().to_path_buf());
         self.gathering = Some(Gathering { barrier, directory, parts: Vec::new() });
         tracing::debug!(snapshot = barrier.snapshot.0, kind = ?barrier.kind, "snapshot begins");
         self.tell(&Command::Inject(barrier, path));
@@ -310,11 +342,18 @@ impl<'a> Attempt<'a> {
             return Ok(());
         };
         let mut entries = Vec::new();
-        let mut operators = Vec::new();
+        let mut written = Vec::new();
         for part in parts {
             entries.extend(part.entries);
-            operators.extend(part.operators);
+            written.extend(part.operators);
         }
+        let operators = match &mut self.compactor {
+            Some(compactor) => {
+                compactor.append(written);
+                compactor.operators()?
+            }
+            None => Vec::new(),
+        };
         entries.sort_by(|a: &Entry, b: &Entry| (&a.owner, &a.item).cmp(&(&b.owner, &b.item)));
         directory.complete(&Manifest {
             format: FORMAT,
@@ -324,7 +363,8 @@ impl<'a> Attempt<'a> {
             taken_at: self.setting.clock.now(),
             parallelism: self.setting.options.parallelism,
             max_parallelism: self.setting.options.max_parallelism,
-            operators: OperatorState::gather(operators),
+            files: StateFiles::Shared,
+            operators,
             entries,
         })?;
         tracing::info!(snapshot = snapshot.0, "snapshot is complete");

@@ -8,11 +8,15 @@ use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bytesize::ByteSize;
+
 use crate::error::{Error, Result};
+use crate::job::lock::LockAction;
 use crate::job::plan::PlanFormat;
 use crate::job::restart::RestartStrategy;
 use crate::key::{MaxParallelism, Parallelism};
 use crate::snapshot::RestoreTarget;
+use crate::state::backend::StoreKind;
 use crate::time::secs;
 
 /// The flags as they are written. Their ids begin with `tidegate-`, so that a field of the user's may be called `plan`.
@@ -36,6 +40,17 @@ pub struct JobFlags {
         default_value_t = 128
     )]
     max_parallelism: u32,
+
+    /// Where keyed state lies: in memory alone, or in memory and what does not fit there in a fjall database
+    #[arg(id = "tidegate-state", long = "state", value_name = "STORE", value_enum, default_value_t)]
+    state: StoreKind,
+
+    /// Memory for keyed state, of all operators and workers together, as in 512MiB, 4GiB
+    ///
+    /// With --state fjall, rows that were not used lately go to --state-dir when there are more. It is counted by estimate:
+    /// see that the machine has a quarter more, and what the job takes besides.
+    #[arg(id = "tidegate-state-memory", long = "state-memory", value_name = "SIZE", default_value = "1GiB")]
+    state_memory: ByteSize,
 
     /// Directory of the working copy of keyed state [default: a temporary directory]
     ///
@@ -78,9 +93,40 @@ pub struct JobFlags {
     #[arg(id = "tidegate-max-rate", long = "max-rate", value_name = "N")]
     max_rate: Option<u64>,
 
-    /// Print the job's plan in this format and exit; nothing is read or written
-    #[arg(id = "tidegate-plan", long = "plan", value_name = "FORMAT", value_enum)]
+    /// Print the job's plan in this format [default: text] and exit; nothing is read or written
+    #[arg(
+        id = "tidegate-plan", long = "plan", value_name = "FORMAT", value_enum,
+        num_args = 0..=1, default_missing_value = "text",
+    )]
     pub(crate) plan: Option<PlanFormat>,
+
+    /// With --plan: print what would become of this snapshot's state if the job were restored from it
+    ///
+    /// As text or json. The exit code is 1 if the state could not be taken over. Only the snapshot's manifest is read.
+    #[arg(
+        id = "tidegate-against",
+        long = "against",
+        value_name = "latest|ID|PATH",
+        requires = "tidegate-plan"
+    )]
+    pub(crate) against: Option<String>,
+
+    /// Compare the job's state with the file state.lock, or write that file anew, and exit
+    ///
+    /// Check the file in: then a change of state shows where the program changes, and --lock check fails until it is taken
+    /// in with --lock update.
+    #[arg(id = "tidegate-lock", long = "lock", value_name = "ACTION", value_enum)]
+    pub(crate) lock: Option<LockAction>,
+
+    /// The file that --lock means
+    #[arg(
+        id = "tidegate-lock-file",
+        long = "lock-file",
+        value_name = "PATH",
+        default_value = "state.lock",
+        requires = "tidegate-lock"
+    )]
+    pub(crate) lock_file: PathBuf,
 
     /// Check that the job could run, snapshot to restore included, and exit; nothing is processed
     #[arg(id = "tidegate-check", long = "check")]
@@ -102,6 +148,10 @@ pub struct RunOptions {
     pub parallelism: Parallelism,
     /// The number of key groups.
     pub max_parallelism: MaxParallelism,
+    /// Where keyed state lies.
+    pub store: StoreKind,
+    /// How much memory keyed state may take before rows leave it; not zero.
+    pub state_memory_bytes: u64,
     /// Where keyed state has its working copy; a temporary directory if nowhere.
     pub state_dir: Option<PathBuf>,
     /// Where snapshots are kept; they are not, if nowhere.
@@ -126,6 +176,8 @@ impl Default for RunOptions {
         RunOptions {
             parallelism: Parallelism::ONE,
             max_parallelism: MaxParallelism::DEFAULT,
+            store: StoreKind::default(),
+            state_memory_bytes: 1 << 30,
             state_dir: None,
             snapshot_dir: None,
             snapshot_interval: secs(10),
@@ -148,6 +200,8 @@ impl JobFlags {
         Ok(RunOptions {
             parallelism: self.parallelism(max_parallelism, cpus)?,
             max_parallelism,
+            store: self.state,
+            state_memory_bytes: self.state_memory_bytes()?,
             state_dir: self.state_dir.clone(),
             snapshot_dir: self.snapshot_dir.clone(),
             snapshot_interval: self.snapshot_interval()?,
@@ -165,6 +219,14 @@ impl JobFlags {
             Error::usage(format!("--max-parallelism {groups} is not a number of key groups from 1 to 32768"))
                 .hint("leave it out for 128, which up to 128 workers can share")
         })
+    }
+
+    fn state_memory_bytes(&self) -> Result<u64> {
+        match self.state_memory.as_u64() {
+            0 => Err(Error::usage("--state-memory 0 leaves no room for the state at work")
+                .hint("give it at least some MiB: 64MiB, 2GiB")),
+            bytes => Ok(bytes),
+        }
     }
 
     fn parallelism(&self, max_parallelism: MaxParallelism, cpus: usize) -> Result<Parallelism> {

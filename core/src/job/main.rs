@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::job::flags::JobFlags;
 use crate::job::progress::beside;
 use crate::job::signals::StopSignal;
-use crate::job::{Graph, Job, logging, run};
+use crate::job::{Graph, Job, against, lock, logging, run};
 
 /// What an executable says of itself. `#[job]` fills it in from the function and its package.
 #[derive(Clone, Copy, Debug)]
@@ -193,6 +193,13 @@ fn launch<A>(program: Program, job: impl Fn(&Job, A) -> Result<()>, args: A, fla
     let cpus = std::thread::available_parallelism().map_or(1, NonZero::get);
     let options = flags.options(cpus)?;
     let graph = wire(program, job, args)?;
+    if let Some(action) = flags.lock {
+        return answer(&lock::run(action, &flags.lock_file, &graph)?);
+    }
+    if let (Some(format), Some(target)) = (flags.plan, &flags.against) {
+        let (report, verdict) = against::compare(&graph, &options, target, format)?;
+        return answer(&report).and(verdict);
+    }
     if let Some(format) = flags.plan {
         answer(&graph.plan(&options).render(format))?;
     }
@@ -342,7 +349,7 @@ mod tests {
             refusal.starts_with("the job's own argument --restore is also one of every job's flags"),
             "{refusal}"
         );
-        assert!(refusal.contains("\n  hint: rename it; --check, --help, --log, "), "{refusal}");
+        assert!(refusal.contains("\n  hint: rename it; --against, --check, --help, --lock, "), "{refusal}");
         assert!(refused::<Aliased>().contains("argument --log is"));
         assert!(refused::<OwnHelp>().contains("argument -h is"));
         assert!(refused::<Twins>().contains("two of the job's own arguments are called --name"));

@@ -4,12 +4,15 @@
 //! the [`flags`] and either shows the [`plan`] or [`run`]s the graph: one [`attempt`] after another, until the job is done or
 //! may not [`restart`] any more. An attempt deals its [`input`] and grows its workers from [`seed`]s.
 
+pub(crate) mod against;
 pub(crate) mod attempt;
 pub mod broadcast_stream;
 pub mod builder;
+pub(crate) mod compactor;
 pub mod flags;
 pub(crate) mod graph;
 pub(crate) mod input;
+pub(crate) mod lock;
 pub(crate) mod logging;
 mod main;
 pub mod plan;

@@ -15,6 +15,7 @@ use crate::job::signals::StopSignal;
 use crate::job::start::Directories;
 use crate::record::SnapshotId;
 use crate::snapshot::coordinator::Ending;
+use crate::snapshot::entry_state::EntryState;
 use crate::time::Clock;
 
 /// How long the coordinator waits for a report before it looks at the time, the signals and the progress.
@@ -43,7 +44,7 @@ pub fn run(graph: Graph, options: &RunOptions, stop: &StopSignal) -> Result<Summ
             snapshots: directories.snapshots.as_ref(),
             first_snapshot: directories.next_snapshot(run.last_snapshot),
             restored: start.restored(),
-            working_copy: Arc::new(directories.state.working_copy()?),
+            state: Arc::new(directories.backend(options)),
         };
         // What can't be prepared (results in the way, input that is gone) does not get better by trying again.
         let (attempt, seeds) = Attempt::prepare(setting, false)?;
@@ -78,14 +79,22 @@ pub fn check(graph: &Graph, options: &RunOptions) -> Result<String> {
         let noun = if splits == 1 { "split" } else { "splits" };
         lines.push(format!("source {name:?}: {}, {splits} {noun}", source.describe()));
     }
-    for (name, schema) in graph.operators() {
-        lines.push(format!("operator {name:?}: state {}, keyed by {}", schema.state.name, schema.state.key));
+    for (name, program) in graph.keyed_programs() {
+        let schema = program.state.schema;
+        lines.push(format!("operator {name:?}: state {}, keyed by {}", schema.name, schema.key));
+    }
+    for EntryState { operator, scope, program } in &graph.entry_states {
+        let name = &program.state.schema.name;
+        lines.push(format!("operator {operator:?}: state {name}, {}", scope.in_words()));
     }
     for node in graph.sinks() {
         lines.push(format!("sink {:?}: {}", node.name, node.sink.describe()));
     }
     let directories = Directories::open(graph, options)?;
-    lines.push(format!("starts {}", directories.start(graph, options)?));
+    let (start, changes) = directories.check(graph, options)?;
+    lines.extend(changes);
+    lines.extend(start.skipped().iter().map(ToString::to_string));
+    lines.push(format!("starts {start}"));
     Ok(lines.join("\n"))
 }
 

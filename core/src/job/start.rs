@@ -4,19 +4,22 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
+use crate::evolution::Report;
 use crate::job::RunOptions;
 use crate::job::attempt::Restored;
 use crate::job::graph::Graph;
 use crate::record::SnapshotId;
 use crate::sink;
-use crate::snapshot::entry_state;
-use crate::snapshot::{RestoreTarget, Snapshot, SnapshotDirectory};
+use crate::snapshot::rewrite::rewrite;
+use crate::snapshot::{RestoreTarget, Skipped, Snapshot, SnapshotDirectory};
 use crate::source::{self, SplitPosition};
+use crate::state::backend::{StateBackend, StoreKind};
 use crate::state::fjall::StateDirectory;
+use crate::state::memory::StateMemory;
 
 /// The directories that a process works with, locked against others.
 pub(crate) struct Directories {
-    pub state: StateDirectory,
+    pub state: Arc<StateDirectory>,
     pub snapshots: Option<SnapshotDirectory>,
 }
 
@@ -30,19 +33,57 @@ impl Directories {
             graph.check_exactly_once()?;
         }
         let snapshots = options.snapshot_dir.as_deref().map(SnapshotDirectory::open).transpose()?;
-        let state = match &options.state_dir {
+        let state = Arc::new(match &options.state_dir {
             Some(path) => StateDirectory::open(path)?,
             None => StateDirectory::temporary()?,
-        };
+        });
         Ok(Directories { state, snapshots })
     }
 
-    /// Where the flags say that the job starts; a snapshot fits the program.
+    /// The store of one attempt: empty.
+    pub fn backend(&self, options: &RunOptions) -> StateBackend {
+        match options.store {
+            StoreKind::Heap => StateBackend::heap(),
+            StoreKind::Fjall => {
+                StateBackend::fjall(Arc::clone(&self.state), StateMemory::of(options.state_memory_bytes))
+            }
+        }
+    }
+
+    /// Where the flags say that the job starts; a snapshot fits the program, and is rewritten if that has other schemas.
     ///
     /// # Errors
     /// If there is no such snapshot, or it is broken, or does not fit.
     pub fn start(&self, graph: &Graph, options: &RunOptions) -> Result<Start> {
-        let Some(target) = &options.restore else { return Ok(Start::Beginning) };
+        let Some((snapshot, report)) = self.fitting(graph, options)? else { return Ok(Start::Beginning) };
+        for sentence in report.sentences() {
+            tracing::warn!("{sentence}");
+        }
+        // State outside of keys is converted when it is taken back.
+        let has_rows =
+            |name: &str| snapshot.manifest().operators.iter().any(|operator| operator.name == name);
+        if !report.changed().any(|(name, _)| has_rows(name)) {
+            return Ok(Start::Snapshot(Arc::new(Restored::from(snapshot))));
+        }
+        let rewritten = rewrite(&snapshot, &report, options.max_parallelism, &self.state.rewritten()?)?;
+        // For people it is the snapshot that they asked for.
+        let (path, skipped) = (snapshot.path().to_path_buf(), snapshot.skipped().to_vec());
+        Ok(Start::Snapshot(Arc::new(Restored { path, skipped, ..Restored::from(rewritten) })))
+    }
+
+    /// The same, but nothing is written.
+    ///
+    /// # Errors
+    /// If there is no such snapshot, or it is broken, or does not fit.
+    pub fn check(&self, graph: &Graph, options: &RunOptions) -> Result<(Start, Vec<String>)> {
+        let Some((snapshot, report)) = self.fitting(graph, options)? else {
+            return Ok((Start::Beginning, Vec::new()));
+        };
+        Ok((Start::Snapshot(Arc::new(Restored::from(snapshot))), report.sentences()))
+    }
+
+    fn fitting(&self, graph: &Graph, options: &RunOptions) -> Result<Option<(Snapshot, Report)>> {
+        let Some(target) = &options.restore else { return Ok(None) };
         let snapshot = match (&self.snapshots, target) {
             (Some(snapshots), target) => snapshots.resolve(target)?,
             (None, RestoreTarget::Path(path)) => Some(Snapshot::open(path)?),
@@ -50,10 +91,17 @@ impl Directories {
         };
         let Some(snapshot) = snapshot else {
             tracing::warn!("there is no snapshot to restore yet: the job starts from the beginning");
-            return Ok(Start::Beginning);
+            return Ok(None);
         };
-        snapshot.check(&graph.job, &graph.operators())?;
-        entry_state::check(snapshot.manifest(), &graph.entry_states)?;
+        let report = snapshot.check(&graph.job, &graph.programs())?;
+        if let Some((operator, state)) = report.gone().next() {
+            return Err(Error::failure(format!(
+                "state {state:?} of operator {operator:?} in snapshot {} has no place to go: this program has no operator \
+                 {operator:?}",
+                snapshot.id()
+            ))
+            .hint("an operator is known by its name: call it what it was called, or start without --restore"));
+        }
         check_sources(graph, &snapshot)?;
         check_sinks(graph, &snapshot)?;
         let (taken, asked) = (snapshot.manifest().max_parallelism, options.max_parallelism);
@@ -67,7 +115,7 @@ impl Directories {
                 "the number of key groups can't change: start it with --max-parallelism {taken}"
             )));
         }
-        Ok(Start::Snapshot(Arc::new(Restored::from(snapshot))))
+        Ok(Some((snapshot, report)))
     }
 
     /// The newest complete snapshot from number `first` on: asked of the directory, because one that failed just after it
@@ -148,6 +196,14 @@ impl Start {
         match self {
             Start::Beginning => None,
             Start::Snapshot(restored) => Some(Arc::clone(restored)),
+        }
+    }
+
+    /// The newer snapshots that were passed over.
+    pub fn skipped(&self) -> &[Skipped] {
+        match self {
+            Start::Beginning => &[],
+            Start::Snapshot(restored) => &restored.skipped,
         }
     }
 

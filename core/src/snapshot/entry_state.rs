@@ -9,20 +9,29 @@
 //! | `broadcast rate`   | `state`     | as above; once, by subtask 0                                                        |
 //!
 //! A state is written by postcard, as the rows of keyed state are, and then in hexadecimal digits: so whatever can rest in keyed
-//! state can rest here, to the bit (JSON has no NaN and no map with keys other than text). Version and checksum are the manifest's.
+//! state can rest here, to the bit (JSON has no NaN and no map with keys other than text), and what is carried from one program
+//! to the next is carried here: a state is converted when it is taken back. Version and checksum are the manifest's.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::key::SubtaskIndex;
-use crate::snapshot::compare::changes;
+use crate::evolution::{OperatorProgram, Plan};
+use crate::key::{KeyHash, SubtaskIndex};
 use crate::snapshot::manifest::Manifest;
-use crate::snapshot::part::{OperatorSchema, RestoredState, StageSnapshot};
-use crate::state::{BroadcastState, Describe, Field, StateSchema, UnkeyedState};
+use crate::snapshot::part::{OperatorSchema, RestoredState, Section, StageSnapshot};
+use crate::state::kinds::Now;
+use crate::state::{BroadcastState, Describe, Field, StateProgram, StateSchema, UnkeyedState};
+use crate::time::EventTime;
 
 /// A manifest is text that is read as a whole: more than this of one subtask is better kept per key.
 const BYTES_MAX: usize = 1 << 20;
+
+/// The time at which such a state was kept: nothing in it expires, so any will do.
+pub(crate) const NO_TIME: Now = {
+    let epoch = EventTime::from_millis(0);
+    Now { event: epoch, record: epoch, processing: epoch, uptime: epoch }
+};
 
 /// Whose state it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,21 +55,29 @@ impl Scope {
             Scope::Broadcast => "broadcast",
         }
     }
+
+    /// What it says of a state.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Scope::Unkeyed => "of each subtask",
+            Scope::Broadcast => "broadcast to all subtasks",
+        }
+    }
 }
 
-/// A state outside of keys: whose it is, and what is in it.
+/// A state outside of keys: whose it is, and what the program knows of it.
 #[derive(Clone, Debug)]
 pub(crate) struct EntryState {
     pub operator: String,
     pub scope: Scope,
-    pub schema: EntrySchema,
+    pub program: OperatorProgram,
 }
 
 /// What a manifest records of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct EntrySchema {
-    pub name: String,
-    pub fields: Vec<Field>,
+#[derive(Serialize, Deserialize)]
+struct Recorded {
+    name: String,
+    fields: Vec<Field>,
 }
 
 /// What one subtask kept.
@@ -72,18 +89,37 @@ struct Kept {
 
 impl EntryState {
     pub fn unkeyed<S: UnkeyedState>(operator: &str) -> EntryState {
-        let schema = EntrySchema { name: S::NAME.to_string(), fields: S::fields() };
-        EntryState { operator: operator.to_string(), scope: Scope::Unkeyed, schema }
+        let initial = || Ok(postcard::to_stdvec(&S::initial())?);
+        EntryState::new(operator, Scope::Unkeyed, S::NAME, S::fields(), initial)
     }
 
     /// `None` for an operator that nothing is broadcast to.
     pub fn broadcast<S: BroadcastState>(operator: &str) -> Option<EntryState> {
-        let schema = EntrySchema { name: S::NAME?.to_string(), fields: S::fields() };
-        Some(EntryState { operator: operator.to_string(), scope: Scope::Broadcast, schema })
+        let initial = || Ok(postcard::to_stdvec(&S::initial())?);
+        Some(EntryState::new(operator, Scope::Broadcast, S::NAME?, S::fields(), initial))
+    }
+
+    fn new(
+        operator: &str,
+        scope: Scope,
+        name: &str,
+        fields: Vec<Field>,
+        initial: fn() -> Result<Vec<u8>>,
+    ) -> EntryState {
+        let OperatorSchema { state: schema, timer } =
+            Recorded { name: name.to_string(), fields }.as_operator();
+        let state = StateProgram { schema, initial, hash: |_| Some(KeyHash::of(&[])), migration: None };
+        let operator = operator.to_string();
+        EntryState { operator, scope, program: OperatorProgram { state, timer } }
     }
 
     pub fn owner(&self) -> String {
         self.scope.owner(&self.operator)
+    }
+
+    /// What it is called beside the keyed states of operators.
+    pub fn label(&self) -> String {
+        label(&self.operator, self.scope)
     }
 
     /// Puts down what `subtask` has.
@@ -100,45 +136,57 @@ impl EntryState {
             return Ok(());
         }
         let bytes = postcard::to_stdvec(state)?;
+        let StateSchema { name, fields, .. } = &self.program.state.schema;
         if bytes.len() > BYTES_MAX {
             tracing::warn!(
                 operator = self.operator,
-                state = self.schema.name,
+                state = name,
                 bytes = bytes.len(),
                 "a state that belongs to no key is large, and every manifest holds all of it: keep less, or keep it per key"
             );
         }
         let owner = self.owner();
         if subtask == SubtaskIndex(0) {
-            snapshot.put(&owner, "schema", &self.schema)?;
+            snapshot.put(&owner, "schema", Recorded { name: name.clone(), fields: fields.clone() })?;
         }
         snapshot.put(&owner, "state", Kept { subtask, state: to_hex(&bytes) })
     }
 
-    /// Takes back what the subtasks kept, in their order: nothing if the snapshot does not know the state.
+    /// Takes back what the subtasks kept, in their order, carried into the program: nothing if the snapshot does not know the
+    /// state.
     ///
     /// # Errors
-    /// If it can't be decoded.
+    /// If it can't be carried or decoded.
     pub fn take_back<S: DeserializeOwned>(&self, restored: &dyn RestoredState) -> Result<Vec<S>> {
         let mut kept = Vec::new();
+        let mut plan = None;
         for entry in restored.entries(&self.owner()) {
-            if entry.item == "state" {
-                kept.push(serde_json::from_value::<Kept>(entry.value.clone())?);
+            match entry.item.as_str() {
+                "state" => kept.push(serde_json::from_value::<Kept>(entry.value.clone())?),
+                "schema" => {
+                    let was = serde_json::from_value::<Recorded>(entry.value.clone())?.as_operator();
+                    plan = Some(Plan::of(&was, &self.program, NO_TIME));
+                }
+                _ => {}
             }
         }
         kept.sort_by_key(|kept| kept.subtask);
-        kept.iter().map(|kept| self.decode(kept)).collect()
+        kept.iter().map(|kept| self.decode(kept, plan.as_ref())).collect()
     }
 
-    fn decode<S: DeserializeOwned>(&self, kept: &Kept) -> Result<S> {
+    fn decode<S: DeserializeOwned>(&self, kept: &Kept, plan: Option<&Plan>) -> Result<S> {
         let damaged = || {
-            let EntryState { operator, schema: EntrySchema { name, .. }, .. } = self;
+            let (operator, name) = (&self.operator, &self.program.state.schema.name);
+            let subtask = kept.subtask;
             Error::failure(format!(
-                "state \"{name}\" of operator \"{operator}\", as subtask {} kept it, can't be decoded",
-                kept.subtask
+                "state \"{name}\" of operator \"{operator}\", as subtask {subtask} kept it, can't be decoded"
             ))
         };
         let bytes = from_hex(&kept.state).ok_or_else(damaged)?;
+        let plan = plan.ok_or_else(|| damaged().caused_by("the snapshot does not have its schema"))?;
+        let row =
+            plan.row(Section::State, &[], &bytes).map_err(|error| damaged().caused_by(error.to_string()))?;
+        let (_, bytes) = row.ok_or_else(damaged)?;
         match postcard::take_from_bytes(&bytes) {
             Ok((state, [])) => Ok(state),
             Ok(_) => Err(damaged().caused_by("it is longer than its fields")),
@@ -147,49 +195,33 @@ impl EntryState {
     }
 }
 
-impl EntrySchema {
+impl Recorded {
     /// The same as a keyed state's: with a key that says nothing.
     fn as_operator(&self) -> OperatorSchema {
-        let EntrySchema { name, fields } = self.clone();
-        OperatorSchema { state: StateSchema { name, key: <()>::schema(), fields }, timer: <()>::schema() }
+        let Recorded { name, fields } = self;
+        let (name, fields) = (name.clone(), fields.clone());
+        OperatorSchema {
+            state: StateSchema { name, version: 1, key: <()>::schema(), fields },
+            timer: <()>::schema(),
+        }
     }
 }
 
-/// Whether the states outside of keys that a snapshot holds are those of a program: a state that the snapshot does not know
-/// starts empty.
-///
-/// # Errors
-/// If the snapshot has one that is not there, or of another schema; the error names every difference.
-pub(crate) fn check(manifest: &Manifest, states: &[EntryState]) -> Result<()> {
-    let mut faults = Vec::new();
-    for entry in manifest.entries.iter().filter(|entry| entry.item == "schema") {
-        let named = |scope: &Scope| entry.owner.strip_prefix(&scope.owner(""));
-        let Some((scope, operator)) = Scope::ALL.iter().find_map(|scope| Some((scope, named(scope)?))) else {
-            continue;
-        };
-        let was: EntrySchema = serde_json::from_value(entry.value.clone())?;
-        let state = format!(
-            "state \"{}\" ({}) of operator \"{operator}\" in snapshot {}",
-            was.name,
-            scope.word(),
-            manifest.snapshot
-        );
-        match states.iter().find(|state| state.owner() == entry.owner) {
-            Some(is) => {
-                let changes = changes(&was.as_operator(), &is.schema.as_operator());
-                faults.extend(changes.into_iter().map(|change| format!("{state} {change}")));
-            }
-            None => faults.push(format!(
-                "{state} has no place to go: this program has no operator \"{operator}\" with such a state"
-            )),
-        }
-    }
-    if faults.is_empty() {
-        return Ok(());
-    }
-    Err(Error::failure(faults.join("\n")).hint(
-        "put the program's state back as it was, or start without --restore; state can't be migrated yet",
-    ))
+/// The states outside of keys that a manifest records, by their [labels](EntryState::label). What is not understood is no
+/// such state: the manifest is guarded by its checksum.
+pub(crate) fn recorded(manifest: &Manifest) -> Vec<(String, OperatorSchema)> {
+    let schemas = manifest.entries.iter().filter(|entry| entry.item == "schema");
+    let recorded = schemas.filter_map(|entry| {
+        let of = |scope: Scope| Some((scope, entry.owner.strip_prefix(&scope.owner(""))?));
+        let (scope, operator) = Scope::ALL.into_iter().find_map(of)?;
+        let recorded: Recorded = serde_json::from_value(entry.value.clone()).ok()?;
+        Some((label(operator, scope), recorded.as_operator()))
+    });
+    recorded.collect()
+}
+
+fn label(operator: &str, scope: Scope) -> String {
+    format!("{operator} ({})", scope.word())
 }
 
 fn to_hex(bytes: &[u8]) -> String {
@@ -206,7 +238,7 @@ fn to_hex(bytes: &[u8]) -> String {
 fn from_hex(text: &str) -> Option<Vec<u8>> {
     let (pairs, []) = text.strip_prefix("0x")?.as_bytes().as_chunks::<2>() else { return None };
     let digit = |digit: u8| char::from(digit).to_digit(16);
-    pairs.iter().map(|[high, low]| Some((digit(*high)? << 4 | digit(*low)?) as u8)).collect()
+    pairs.iter().map(|[high, low]| Some(((digit(*high)? << 4) | digit(*low)?) as u8)).collect()
 }
 
 #[cfg(test)]
@@ -214,6 +246,7 @@ mod tests {
     use tidegate_macros::state;
 
     use super::*;
+    use crate::evolution::Report;
     use crate::record::SnapshotId;
     use crate::snapshot::fixture;
     use crate::snapshot::part::{Entry, StateRow};
@@ -226,15 +259,28 @@ mod tests {
         files: UnionList<(u32, Option<f64>)>,
     }
 
-    mod changed {
+    mod next {
+        use super::*;
+
+        /// What another version of the program makes of it.
+        #[state(unkeyed, crate = crate)]
+        #[derive(Default)]
+        pub struct Pending {
+            pub more: DealtList<u8>,
+            #[state(was = "files")]
+            pub paths: UnionList<(u64, Option<f64>)>,
+            pub lines: UnionList<String>,
+        }
+    }
+
+    mod refused {
         use super::*;
 
         #[state(unkeyed, crate = crate)]
         #[derive(Default)]
         pub struct Pending {
-            lines: UnionList<String>,
-            files: UnionList<(u32, Option<f32>)>,
-            more: DealtList<u8>,
+            lines: DealtList<char>,
+            files: UnionList<(u32, Option<f64>)>,
         }
     }
 
@@ -298,21 +344,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_broadcast_is_another_state_of_the_operator_and_needs_a_place_too() {
+    fn what_is_broadcast_is_another_state_of_the_operator() {
         let rates = EntryState::broadcast::<Rates>("batcher").unwrap();
         let mut snapshot = StageSnapshot::new(true);
         rates.keep(SubtaskIndex(0), &Rates { cents: 300 }, &mut snapshot).unwrap();
         let mut manifest = fixture::manifest(SnapshotId(7));
         manifest.entries = kept(&[(0, "a")]);
         manifest.entries.extend(snapshot.entries);
-        check(&manifest, &[batcher(), rates.clone()]).unwrap();
-        let error = check(&manifest, &[batcher()]).unwrap_err().to_string();
-        assert!(
-            error.starts_with(
-                "state \"tariff\" (broadcast) of operator \"batcher\" in snapshot 7 has no place"
-            ),
-            "{error}"
-        );
+        let labels: Vec<String> = recorded(&manifest).into_iter().map(|(label, _)| label).collect();
+        assert_eq!(labels, [batcher().label(), "batcher (broadcast)".to_string()]);
         let entries = Entries(manifest.entries);
         assert_eq!(rates.take_back::<Rates>(&entries).unwrap()[0].cents, 300);
         assert_eq!(batcher().take_back::<Pending>(&entries).unwrap().len(), 1);
@@ -334,9 +374,9 @@ mod tests {
             (&|state| state.replace("0x", "0z"), "can't be decoded"),
             (&|state| format!("{state}0"), "can't be decoded"),
         ] {
-            let mut entries = kept(&[(3, "a")]);
-            let state = change(entries[0].value["state"].as_str().unwrap());
-            entries[0].value["state"] = state.into();
+            let mut entries = kept(&[(0, "a"), (3, "b")]);
+            let state = change(entries[2].value["state"].as_str().unwrap());
+            entries[2].value["state"] = state.into();
             let error = batcher().take_back::<Pending>(&Entries(entries)).err().unwrap().to_string();
             let whose = "state \"Pending\" of operator \"batcher\", as subtask 3 kept it, can't be decoded";
             assert!(error.starts_with(whose) && error.contains(cause), "{error}");
@@ -344,29 +384,29 @@ mod tests {
     }
 
     #[test]
-    fn a_snapshot_whose_lists_are_other_ones_is_refused_field_by_field() {
+    fn what_a_program_has_changed_is_carried_or_refused_as_state_per_key_is() {
         let mut manifest = fixture::manifest(SnapshotId(7));
-        manifest.entries = kept(&[(0, "a")]);
-        check(&manifest, &[batcher()]).unwrap();
-        let error = check(&manifest, &[EntryState::unkeyed::<changed::Pending>("batcher")]).unwrap_err();
-        let state = "state \"Pending\" (unkeyed) of operator \"batcher\" in snapshot 7 has";
-        let expected = [
-            format!(
-                "{state} field \"lines: DealtList<String>\", this program has \"lines: UnionList<String>\""
-            ),
-            format!(
-                "{state} field \"files: UnionList<(u32, Option<f64>)>\", this program has \"files: UnionList<(u32, Option<f32>)>\""
-            ),
-            format!("{state} no field \"more: DealtList<u8>\", this program has one"),
-        ];
-        assert_eq!(error.to_string().lines().collect::<Vec<_>>(), expected);
-        let error = check(&manifest, &[EntryState::unkeyed::<Pending>("gatherer")]).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .ends_with("has no place to go: this program has no operator \"batcher\" with such a state")
-        );
-        manifest.entries.clear();
-        check(&manifest, &[batcher()]).unwrap();
+        manifest.entries = kept(&[(0, "a"), (1, "b")]);
+        let report = |state: EntryState| Report::of_snapshot(&manifest, &[(state.label(), state.program)]);
+        assert!(report(batcher()).is_same());
+
+        let next = EntryState::unkeyed::<next::Pending>("batcher");
+        let carried = report(next.clone());
+        carried.check().unwrap();
+        let state = "state \"Pending\" of operator \"batcher (unkeyed)\" in snapshot 7";
+        let sentences = carried.sentences().join("\n");
+        assert!(sentences.contains(&format!("{state} has field \"files")), "{sentences}");
+        let back: Vec<next::Pending> = next.take_back(&Entries(manifest.entries.clone())).unwrap();
+        assert_eq!((&*back[1].lines, back[1].paths[0].0), (&vec!["b".to_string()], 1));
+        assert!(back[0].more.is_empty() && back[0].paths[0].1.is_some_and(f64::is_nan));
+
+        let refused = EntryState::unkeyed::<refused::Pending>("batcher");
+        let error = report(refused.clone()).check().unwrap_err();
+        assert!(error.to_string().starts_with(&format!("{state} has field \"lines: ")), "{error}");
+        let error = refused.take_back::<refused::Pending>(&Entries(manifest.entries.clone())).err().unwrap();
+        assert!(error.to_string().contains("operator \"batcher\", as subtask 0 kept it"), "{error}");
+
+        let gone = report(EntryState::unkeyed::<Pending>("gatherer"));
+        assert_eq!(gone.gone().collect::<Vec<_>>(), [("batcher (unkeyed)", "Pending")]);
     }
 }

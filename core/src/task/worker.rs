@@ -21,11 +21,11 @@ use crate::key::SubtaskIndex;
 use crate::outbox::Outbox;
 use crate::record::{Barrier, BarrierKind, Element, Fill, SnapshotId};
 use crate::snapshot::manifest::StateFile;
-use crate::snapshot::part::{Entry, OperatorSchema, StageSnapshot};
+use crate::snapshot::part::{Entry, FrozenState, OperatorSchema, StageSnapshot};
 use crate::snapshot::write::write_state;
 use crate::task::metrics::WatermarkMetrics;
 use crate::task::panic;
-use crate::task::stage::{Polled, Stage, Whereabouts};
+use crate::task::stage::{Polled, Stage, Whereabouts, Work};
 use crate::time::{Clock, EventTime};
 
 /// How long gathered records wait in a busy stage before they are handed on.
@@ -69,7 +69,8 @@ pub(crate) struct TaskId {
 #[derive(Default)]
 pub(crate) struct SnapshotPart {
     pub entries: Vec<Entry>,
-    pub operators: Vec<(String, OperatorSchema, StateFile)>,
+    /// The file of each operator, if it had anything to write.
+    pub operators: Vec<(String, OperatorSchema, Option<StateFile>)>,
 }
 
 /// Translates a stage's whereabouts into words: which splits have which names is known to the job.
@@ -81,6 +82,8 @@ pub(crate) struct Task {
     pub stage: Box<dyn Stage>,
     pub state: TaskState,
     pub output: OutputGate,
+    /// The part of a snapshot whose keyed state is being encoded.
+    pub freezing: Option<(Barrier, StageSnapshot)>,
     /// When gathered records were last handed on.
     pub flushed_at: Duration,
 }
@@ -212,30 +215,49 @@ impl Worker {
         let pause = self.clock.monotonic().saturating_sub(began);
         tracing::debug!(task = ?self.tasks[index].id, snapshot = barrier.snapshot.0, ?pause, "frozen");
         self.send(index);
-        let task = &mut self.tasks[index];
         if barrier.kind == BarrierKind::Last {
-            task.state = TaskState::Drained;
+            self.tasks[index].state = TaskState::Drained;
         }
-        let (id, reports, path) = (task.id, self.reports.clone(), self.snapshot_path.clone());
+        if part.keyed_follows {
+            self.tasks[index].freezing = Some((barrier, part));
+        } else {
+            self.write(index, barrier, part, None);
+        }
+        Ok(())
+    }
+
+    /// Has the part of a task written, elsewhere, and reported.
+    fn write(&mut self, index: usize, barrier: Barrier, part: StageSnapshot, frozen: Option<FrozenState>) {
+        let (id, reports, path) = (self.tasks[index].id, self.reports.clone(), self.snapshot_path.clone());
         let write = move || {
-            let report = match write_part(part, id.subtask, path) {
+            let report = match write_part(part, frozen, barrier.snapshot, id.subtask, path) {
                 Ok(part) => Report::Acknowledged(id, barrier.snapshot, part),
                 Err(error) => Report::Failed(error),
             };
             let _ = reports.send(report);
         };
-        if self.writes_inline {
-            write()
-        } else {
-            rayon::spawn(write)
+        if self.writes_inline { write() } else { rayon::spawn(write) }
+    }
+
+    /// Lets a task do what it does between two batches.
+    fn work(&mut self, index: usize) -> Result<Turn> {
+        match self.drive(index, |stage, _| stage.work())? {
+            Work::Nothing => return Ok(Turn::Idle),
+            Work::Done => {}
+            Work::Frozen(frozen) => {
+                if let Some((barrier, part)) = self.tasks[index].freezing.take() {
+                    self.write(index, barrier, part, Some(*frozen));
+                }
+            }
         }
-        Ok(())
+        Ok(Turn::Busy)
     }
 
     /// Lets a task do one thing, if its output is free.
     fn turn(&mut self, index: usize) -> Result<Turn> {
+        let worked = self.work(index)?;
         if !self.tasks[index].output.flush() {
-            return Ok(Turn::Idle);
+            return Ok(worked);
         }
         let fired = self.fire_processing_time(index)?;
         let turn = match &mut self.tasks[index].state {
@@ -258,7 +280,7 @@ impl Worker {
             self.drive(index, |stage, out| stage.flush(fill, out))?;
         }
         self.send(index);
-        Ok(if fired == Turn::Busy { fired } else { turn })
+        Ok(if [worked, fired].contains(&Turn::Busy) { Turn::Busy } else { turn })
     }
 
     fn fire_processing_time(&mut self, index: usize) -> Result<Turn> {
@@ -310,7 +332,7 @@ impl Worker {
         task.output.send(&mut self.outbox);
     }
 
-    /// Calls a stage. Its panic is an error that says where it happened.
+    /// Calls a stage. Its panic, or what was thrown through it, is an error that says where it happened.
     fn drive<T>(
         &mut self,
         index: usize,
@@ -319,22 +341,23 @@ impl Worker {
         let Task { id, stage, .. } = &mut self.tasks[index];
         match panic::catch(|| call(&mut **stage, &mut self.outbox)) {
             Ok(result) => result,
-            Err(panic) => {
-                let place = (self.describe)(id.stage, stage.whereabouts());
-                Err(Error::failure(format!("{place} panicked: {panic}")))
-            }
+            Err(caught) => Err(caught.into_error((self.describe)(id.stage, stage.whereabouts()))),
         }
     }
 }
 
 /// Encodes and writes the frozen state of a part.
-fn write_part(part: StageSnapshot, subtask: SubtaskIndex, path: Option<PathBuf>) -> Result<SnapshotPart> {
+fn write_part(
+    part: StageSnapshot,
+    frozen: Option<FrozenState>,
+    snapshot: SnapshotId,
+    subtask: SubtaskIndex,
+    path: Option<PathBuf>,
+) -> Result<SnapshotPart> {
     let mut operators = Vec::new();
-    if let Some(path) = path {
-        for frozen in part.keyed {
-            let file = write_state(&path, subtask, &frozen)?;
-            operators.push((frozen.operator, frozen.schema, file));
-        }
+    if let (Some(path), Some(frozen)) = (path, frozen) {
+        let file = write_state(&path, snapshot, subtask, &frozen)?;
+        operators.push((frozen.operator, frozen.schema, file));
     }
     Ok(SnapshotPart { entries: part.entries, operators })
 }

@@ -13,7 +13,9 @@ use crate::job::attempt::{Attempt, Restored, Setting};
 use crate::job::{Graph, Job, RunOptions};
 use crate::key::Parallelism;
 use crate::snapshot::{RestoreTarget, SnapshotDirectory};
+use crate::state::backend::StateBackend;
 use crate::state::fjall::StateDirectory;
+use crate::state::memory::StateMemory;
 use crate::task::worker::{Step, Worker};
 use crate::time::{Clock, EventTime, millis};
 
@@ -130,7 +132,7 @@ impl TestJob {
     /// What a running job would fail with; or if it has not come to an end after ten million turns.
     pub fn run(mut self) -> Result<TestRun> {
         let scratch = Scratch::new()?;
-        let state = StateDirectory::temporary()?;
+        let state = Arc::new(StateDirectory::temporary()?);
         let snapshots = SnapshotDirectory::open(scratch.path())?;
         let clock = Clock::virtual_at(EventTime::from_millis(0));
         let graph = Arc::new(self.graph);
@@ -149,7 +151,7 @@ impl TestJob {
                 snapshots: Some(&snapshots),
                 first_snapshot: snapshots.next_id(),
                 restored: restored.map(|snapshot| Arc::new(Restored::from(snapshot))),
-                working_copy: Arc::new(state.working_copy()?),
+                state: Arc::new(store(&state, &mut random).inline()),
             };
             let (mut attempt, seeds) = Attempt::prepare(setting, true)?;
             let workers = seeds.into_iter().map(|seed| seed.grow()).collect::<Result<Vec<_>>>()?;
@@ -169,6 +171,16 @@ impl TestJob {
                 Ended::Crashed => run.crashes += 1,
             }
         }
+    }
+}
+
+/// Some store: which one is nothing that a job could notice.
+fn store(directory: &Arc<StateDirectory>, random: &mut Random) -> StateBackend {
+    match random.below(8) {
+        // Every such store makes a database, which takes a while.
+        0 => StateBackend::fjall(Arc::clone(directory), StateMemory::of(random.below(4096) as u64)),
+        1..4 => StateBackend::fjall(Arc::clone(directory), StateMemory::unlimited()),
+        _ => StateBackend::heap(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Drives the subtasks of one operator without keys by hand, and makes them more or fewer.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::harness::{Gather, Output, SIDE, context, take_side};
 use crate::chain::{Head, LocalHead};
@@ -11,7 +12,6 @@ use crate::operator::unkeyed::UnkeyedHead;
 use crate::outbox::Outbox;
 use crate::record::{Barrier, BarrierKind, Batch, Fill, Origin, SnapshotId, Timed};
 use crate::snapshot::part::{Entry, RestoredState, StageSnapshot, StateRow};
-use crate::state::fjall::StateDirectory;
 use crate::task::stage::{Stage, StageContext};
 use crate::time::{Clock, EventTime};
 
@@ -54,7 +54,6 @@ pub struct UnkeyedHarness<O: UnkeyedOperator> {
     side: Vec<(O::Side, EventTime)>,
     outbox: Outbox,
     clock: Clock,
-    directory: StateDirectory,
     snapshots: u64,
 }
 
@@ -72,7 +71,6 @@ impl<O: UnkeyedOperator<In: Send, Side: Send>> UnkeyedHarness<O> {
             side: Vec::new(),
             outbox: Outbox::default(),
             clock: Clock::virtual_at(EventTime::from_millis(0)),
-            directory: StateDirectory::temporary()?,
             snapshots: 0,
         };
         harness.subtasks = harness.open(Parallelism::ONE)?;
@@ -122,6 +120,7 @@ impl<O: UnkeyedOperator<In: Send, Side: Send>> UnkeyedHarness<O> {
         let parallelism = Parallelism::new(subtasks, MaxParallelism::DEFAULT);
         let parallelism = parallelism.expect("the parallelism of a harness is from 1 to 128");
         self.subtasks = self.open(parallelism)?;
+        let kept: Arc<dyn RestoredState> = Arc::new(kept);
         self.subtasks.iter_mut().try_for_each(|subtask| subtask.restore(&kept))?;
         self.next = 0;
         self.after_step()
@@ -145,7 +144,7 @@ impl<O: UnkeyedOperator<In: Send, Side: Send>> UnkeyedHarness<O> {
     fn open(&self, parallelism: Parallelism) -> Result<Vec<Box<dyn Stage>>> {
         let open = |subtask| {
             let mut stage = self.head.build(Gather(Rc::clone(&self.output)));
-            stage.open(StageContext { subtask, parallelism, ..context(&self.directory, &self.clock)? })?;
+            stage.open(StageContext { subtask, parallelism, ..context(&self.clock) })?;
             Ok(stage)
         };
         parallelism.subtasks().map(open).collect()

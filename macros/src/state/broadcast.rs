@@ -17,7 +17,7 @@ pub fn run(state: &mut State, mut errors: Diagnostics) -> TokenStream {
 
 fn expand(state: &State) -> TokenStream {
     let State { krate, subject, .. } = state;
-    let item = if codec::is_ours(subject) { subject.without_serde() } else { subject.item.clone() };
+    let item = codec::item(subject, krate);
     let (codec, checks) = (codec::expand(subject, krate), codec::checks(subject, krate));
     let (ident, name) = (subject.ident(), state.name());
     let fields = describe::fields(&subject.parts[0], krate);

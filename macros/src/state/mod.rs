@@ -3,6 +3,8 @@
 mod broadcast;
 mod expand;
 mod fallback;
+pub mod keep;
+mod managed;
 mod parse;
 mod unkeyed;
 mod validate;
@@ -10,7 +12,7 @@ mod validate;
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::ext::IdentExt;
-use syn::{Ident, LitStr, Type};
+use syn::{Ident, LitInt, LitStr, Type};
 
 use crate::diagnostics::Diagnostics;
 use crate::krate::Krate;
@@ -26,6 +28,10 @@ pub struct State {
     pub keyless: Option<(Keyless, Ident)>,
     /// The state's name in snapshots, if it is not the struct's.
     pub name: Option<LitStr>,
+    /// The version; 1 if it is not given.
+    pub version: Option<LitInt>,
+    /// The state that an older version of it is taken over from.
+    pub from: Option<Type>,
 }
 
 /// What a state can belong to that belongs to no key.

@@ -38,7 +38,7 @@ fn described(state: &State, errors: &mut Diagnostics) {
 
 fn expand(state: &State) -> TokenStream {
     let State { krate, subject, .. } = state;
-    let item = if codec::is_ours(subject) { subject.without_serde() } else { subject.item.clone() };
+    let item = codec::item(subject, krate);
     let codec = codec::expand(subject, krate);
     let (ident, name) = (subject.ident(), state.name());
     let fields = describe::fields(&subject.parts[0], krate);

@@ -45,8 +45,12 @@ const _: () = {
         }
         fn fields() -> ::std::vec::Vec<::tidegate::state::Field> {
             ::std::vec::Vec::from([
-                ::tidegate::__rt::Checked::<BTreeMap<String, u64>>::field("rates"),
-                ::tidegate::__rt::Checked::<u64>::field("told"),
+                ::tidegate::__rt::Checked::<BTreeMap<String, u64>>::field("rates")
+                    .begins(
+                        ::tidegate::__rt::Checked::<BTreeMap<String, u64>>::begins(),
+                    ),
+                ::tidegate::__rt::Checked::<u64>::field("told")
+                    .begins(::tidegate::__rt::Checked::<u64>::begins()),
             ])
         }
     }

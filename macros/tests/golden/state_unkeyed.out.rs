@@ -46,8 +46,10 @@ const _: () = {
         }
         fn fields() -> ::std::vec::Vec<::tidegate::state::Field> {
             ::std::vec::Vec::from([
-                ::tidegate::__rt::Checked::<DealtList<Line>>::field("lines"),
-                ::tidegate::__rt::Checked::<UnionList<String>>::field("seen"),
+                ::tidegate::__rt::Checked::<DealtList<Line>>::field("lines")
+                    .begins(::tidegate::__rt::Checked::<DealtList<Line>>::begins()),
+                ::tidegate::__rt::Checked::<UnionList<String>>::field("seen")
+                    .begins(::tidegate::__rt::Checked::<UnionList<String>>::begins()),
             ])
         }
         #[allow(unused_mut, unused_variables)]

@@ -48,6 +48,11 @@ impl Program {
         Program::at(Path::new(env!("CARGO_BIN_EXE_faulty")))
     }
 
+    /// The job of which there are several versions.
+    pub fn evolving() -> Program {
+        Program::at(Path::new(env!("CARGO_BIN_EXE_evolving")))
+    }
+
     /// A program of the system.
     pub fn at(path: &Path) -> Program {
         let shown = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
