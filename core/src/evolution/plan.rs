@@ -14,6 +14,7 @@ use super::carry::{Carrier, Place, fields_of};
 use super::conversion::{Conversion, Fields, Origin};
 use super::difference::{Change, Difference, Verdict};
 use super::format::{Format, KeyFormat, RowFormat, take, take_array};
+use super::row::bytes_before_key;
 use super::shape::{Entries, Shape, managed};
 use super::value::Value;
 use crate::error::{Error, Result};
@@ -324,15 +325,6 @@ impl StateStep {
             .apply::<RowFormat>(&mut rest, &mut new)
             .filter(|()| rest.is_empty())
             .map(|()| Cow::Owned(new)))
-    }
-}
-
-/// What stands before the key in the key of a row: a field, or a timer's time and number.
-fn bytes_before_key(section: Section) -> usize {
-    match section {
-        Section::State => 0,
-        Section::Entry => 1,
-        Section::EventTimer | Section::ProcessingTimer => 16,
     }
 }
 
