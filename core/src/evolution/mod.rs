@@ -32,7 +32,7 @@ mod carry;
 mod conversion;
 pub mod difference;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 pub(crate) mod format;
 pub(crate) mod json;
 pub mod lock;

@@ -10,7 +10,7 @@ use crate::snapshot::RestoreTarget;
 /// SNAP is `latest`, the number of a snapshot in --snapshot-dir, or the path of a snapshot or savepoint.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct Tools {
-    /// Directory of the job's snapshots
+    /// Directory of the job's snapshots, which can also be given before `snapshots`
     #[arg(long, value_name = "DIR", global = true)]
     pub(super) snapshot_dir: Option<PathBuf>,
     #[command(subcommand)]
@@ -35,6 +35,7 @@ pub(super) enum Tool {
     },
     /// Say what is in a snapshot: schemas, files, offsets of sources, what sinks have pending
     Show {
+        /// The snapshot
         #[arg(value_name = "SNAP", value_parser = target, default_value = "latest")]
         snapshot: RestoreTarget,
         /// Print the manifest
@@ -46,6 +47,7 @@ pub(super) enum Tool {
     /// Every checksum, every row by its schema, every key in its key group, every entry of a Map or List with the state that it
     /// belongs to. The exit code is 1 if anything is wrong.
     Verify {
+        /// The snapshots
         #[arg(value_name = "SNAP", value_parser = target, required_unless_present = "all")]
         snapshots: Vec<RestoreTarget>,
         /// Every complete snapshot in --snapshot-dir
@@ -61,6 +63,7 @@ pub(super) enum Tool {
     /// Opaque values and bytes are hexadecimal text: "0x1f8b".
     #[command(verbatim_doc_comment)]
     Dump {
+        /// The snapshot
         #[arg(value_name = "SNAP", value_parser = target, default_value = "latest")]
         snapshot: RestoreTarget,
         /// Only the rows of this operator
@@ -75,6 +78,7 @@ pub(super) enum Tool {
         /// The key as JSON or, if it is text, just so
         #[arg(value_name = "KEY", allow_negative_numbers = true)]
         key: String,
+        /// The snapshot
         #[arg(value_name = "SNAP", value_parser = target, default_value = "latest")]
         snapshot: RestoreTarget,
         /// Only the rows of this operator [default: of all whose keys are of that type]
@@ -86,8 +90,10 @@ pub(super) enum Tool {
     /// As dump prints them, with "change": "added", "removed" or "changed". Of what was removed or changed, "was" is the value in
     /// A, and "was_refreshed" when an entry was refreshed; "value" and "refreshed" are those in B.
     Diff {
+        /// The snapshot before
         #[arg(value_name = "A", value_parser = target)]
         was: RestoreTarget,
+        /// The snapshot after
         #[arg(value_name = "B", value_parser = target)]
         is: RestoreTarget,
         /// Only how many rows of every operator were added, removed and changed
@@ -101,6 +107,7 @@ pub(super) enum Tool {
     /// it has then. An entry or a timer alone is removed by "removed": true in the place of its "value". How many entries a
     /// state has is counted anew where entries come or go.
     Edit {
+        /// The snapshot, which stays as it is
         #[arg(value_name = "SNAP", value_parser = target)]
         snapshot: RestoreTarget,
         /// Directory of the savepoint, which must be new
@@ -109,11 +116,13 @@ pub(super) enum Tool {
     },
     /// Write a snapshot as a savepoint, which needs no other files, or print it
     Export {
+        /// The snapshot
         #[arg(value_name = "SNAP", value_parser = target, default_value = "latest")]
         snapshot: RestoreTarget,
         /// Directory of the savepoint, which must be new
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
+        /// What is made of it
         #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
         format: ExportFormat,
     },

@@ -12,12 +12,16 @@ mod command;
 mod diff;
 mod dump;
 mod edit;
+#[cfg(test)]
+mod fixture;
 mod layer;
 mod line;
 mod list;
 mod output;
 mod rows;
 mod show;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 use std::io::{BufRead, Write};

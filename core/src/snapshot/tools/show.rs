@@ -39,7 +39,10 @@ pub(super) fn show(path: &Path, manifest: &Manifest, json: bool, out: &mut Outpu
             out.line(&entry.owner)?;
             owner = Some(&entry.owner);
         }
-        out.line(format_args!("  {}: {}", entry.item, entry.value))?;
+        match entry.item.as_str() {
+            "" => out.line(format_args!("  {}", entry.value))?,
+            item => out.line(format_args!("  {item}: {}", entry.value))?,
+        }
     }
     Ok(())
 }
