@@ -20,7 +20,7 @@ impl Scene {
         let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/web_visits/access.log");
         let scene = Scene { dir: TempDir::new().unwrap(), log: Log::shipped(&shipped) };
         let mut running =
-            scene.job("--snapshot-interval 50ms --retain 100 --max-rate 40 --parallelism 2").spawn();
+            scene.job("--snapshot-interval 50ms --retain 100 --max-rate 5 --parallelism 2").spawn();
         let snapshots = || scene.snapshots().map_or(0, Iterator::count);
         running.until("third snapshot with sessions", || {
             snapshots() >= 3 && !scene.tool("dump").success().stdout.is_empty()

@@ -187,7 +187,9 @@ fn number(number: u64) -> Json {
 
 /// Rows over those of a snapshot: what they are then, or that they are gone.
 #[derive(Default)]
-pub(super) struct Layer(BTreeMap<(KeyGroup, Place), Option<Vec<u8>>>);
+pub(super) struct Layer(BTreeMap<LayerPlace, Option<Vec<u8>>>);
+
+type LayerPlace = (KeyGroup, Place);
 
 impl Layer {
     /// How many rows are put, or removed.
@@ -216,7 +218,7 @@ impl Layer {
 
 /// Goes through a layer beside the rows that it lies over.
 pub(super) struct Over<'a> {
-    rest: Peekable<btree_map::Range<'a, (KeyGroup, Place), Option<Vec<u8>>>>,
+    rest: Peekable<btree_map::Range<'a, LayerPlace, Option<Vec<u8>>>>,
     groups: KeyGroupRange,
 }
 
