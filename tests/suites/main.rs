@@ -11,6 +11,7 @@ mod examples;
 mod faults;
 mod restarts;
 mod simulation;
+mod snapshot_tools;
 mod state_kinds;
 mod support;
 mod threads;

@@ -62,7 +62,7 @@ pub struct JobFlags {
     ///
     /// Use storage that survives the machine. One directory belongs to one job.
     #[arg(id = "tidegate-snapshot-dir", long = "snapshot-dir", value_name = "DIR")]
-    snapshot_dir: Option<PathBuf>,
+    pub(crate) snapshot_dir: Option<PathBuf>,
 
     /// Time from the beginning of one snapshot to the beginning of the next, as in 500ms, 10s, 5m
     #[arg(
