@@ -37,9 +37,9 @@ pub(crate) struct Compactor {
 
 /// What is being done beside the job.
 enum Work {
-    /// Nothing.
+    /// Nothing, but something may be due.
     Idle,
-    /// Nothing, until the next snapshot: the last compaction failed.
+    /// Nothing until the next snapshot: nothing is due, or the last compaction failed.
     Resting,
     /// The files that these operators had when the job started lie elsewhere; they are being copied into the pool, or that
     /// failed and is tried again with the next snapshot.
@@ -124,6 +124,7 @@ impl Compactor {
                 }
                 Work::Idle => {
                     let Some(compaction) = self.chains.due(self.parallelism, self.max_parallelism) else {
+                        self.work = Work::Resting;
                         return;
                     };
                     tracing::debug!(
