@@ -225,21 +225,21 @@ const _: () = {
         ::tidegate::__rt::expires::<tidegate::state::Value<u8>>();
     };
     #[allow(dead_code)]
-    const _: () = {
-        struct Unbounded<T>(::core::marker::PhantomData<T>);
-        impl<T: ::tidegate::state::kinds::Grows> Unbounded<T> {
-            #[deprecated(
-                note = "the field `seen` of the state `Account` can only grow: nothing says when its entries go\nhelp: `#[state(ttl = \"7d\")]` lets them expire; `#[state(max = 100)]` keeps the newest of a `List`; if the operator removes them, write `#[state(unbounded)]`"
-            )]
-            fn seen() {}
-        }
-        trait Bounded {
-            fn seen() {}
-        }
-        impl<T> Bounded for Unbounded<T> {}
-        const _: fn() = || {
-            Unbounded::<Map<u64, u64>>::seen();
-        };
+    struct __OnlyGrows<T>(::core::marker::PhantomData<T>);
+    #[allow(dead_code)]
+    impl<T: ::tidegate::state::kinds::Grows> __OnlyGrows<T> {
+        #[deprecated(
+            note = "the field `seen` of the state `Account` can only grow: nothing says when its entries go\nhelp: `#[state(ttl = \"7d\")]` lets them expire; `#[state(max = 100)]` keeps the newest of a `List`; if the operator removes them, write `#[state(unbounded)]`"
+        )]
+        fn seen() {}
+    }
+    #[allow(dead_code)]
+    trait __DoesNot {
+        fn seen() {}
+    }
+    impl<T> __DoesNot for __OnlyGrows<T> {}
+    const _: fn() = || {
+        __OnlyGrows::<Map<u64, u64>>::seen();
     };
     const _: fn() = || ::tidegate::__rt::initial::<Account>();
 };
