@@ -48,41 +48,30 @@ impl Known {
 }
 
 /// The logs of both consumers.
-pub(super) struct Changes<S> {
+#[derive(Default)]
+pub(super) struct Changes {
     consumers: Consumers,
     /// Only while there is something to tell.
-    logs: Option<Box<[Log<S>; 2]>>,
+    logs: Option<Box<[Log; 2]>>,
 }
 
 /// What a consumer must hear.
-pub(super) struct Log<S> {
+#[derive(Default)]
+pub(super) struct Log {
     /// Whether all that it was told before is void.
     pub reset: bool,
-    /// Every entry of which it must hear; also some of which it need not, and some twice.
-    pub touched: Vec<S>,
+    /// The tokens of every entry of which it must hear; also of some of which it need not, and some twice.
+    pub touched: Vec<u64>,
 }
 
-impl<S> Default for Log<S> {
-    fn default() -> Log<S> {
-        Log { reset: false, touched: Vec::new() }
-    }
-}
-
-impl<S> Log<S> {
+impl Log {
     fn is_empty(&self) -> bool {
         !self.reset && self.touched.is_empty()
     }
 }
 
-impl<S> Default for Changes<S> {
-    /// For nobody.
-    fn default() -> Changes<S> {
-        Changes { consumers: Consumers { snapshots: false, store: false }, logs: None }
-    }
-}
-
-impl<S> Changes<S> {
-    pub fn for_consumers(consumers: Consumers) -> Changes<S> {
+impl Changes {
+    pub fn for_consumers(consumers: Consumers) -> Changes {
         Changes { consumers, logs: None }
     }
 
@@ -93,13 +82,13 @@ impl<S> Changes<S> {
         }
     }
 
-    fn wanted(&self) -> impl Iterator<Item = Consumer> + use<S> {
+    fn wanted(&self) -> impl Iterator<Item = Consumer> + use<> {
         let Consumers { snapshots, store } = self.consumers;
         let wanted = [snapshots, store];
         BOTH.into_iter().filter(move |consumer| wanted[*consumer as usize])
     }
 
-    fn log(&mut self, consumer: Consumer) -> &mut Log<S> {
+    fn log(&mut self, consumer: Consumer) -> &mut Log {
         let logs = self.logs.get_or_insert_with(Default::default);
         &mut logs[consumer as usize]
     }
@@ -117,23 +106,23 @@ impl<S> Changes<S> {
     }
 
     /// The entry has come into being.
-    pub fn came(&mut self, known: Known, at: impl Fn() -> S) {
+    pub fn came(&mut self, known: Known, token: u64) {
         for consumer in self.wanted() {
             match known.to(consumer) {
                 // It came back before the consumer heard that it was gone: it is in the log.
                 Knows::Older => {}
-                Knows::Nothing | Knows::This => self.log(consumer).touched.push(at()),
+                Knows::Nothing | Knows::This => self.log(consumer).touched.push(token),
             }
         }
     }
 
     /// The entry has another value or another time, or is gone.
     #[inline]
-    pub fn touched(&mut self, known: &mut Known, at: impl Fn() -> S) {
+    pub fn touched(&mut self, known: &mut Known, token: impl Fn() -> u64) {
         for consumer in self.wanted() {
             if known.to(consumer) == Knows::This {
                 known.set(consumer, Knows::Older);
-                self.log(consumer).touched.push(at());
+                self.log(consumer).touched.push(token());
             }
         }
     }
@@ -150,7 +139,7 @@ impl<S> Changes<S> {
     }
 
     /// What `consumer` must hear.
-    pub fn take(&mut self, consumer: Consumer) -> Log<S> {
+    pub fn take(&mut self, consumer: Consumer) -> Log {
         let Some(logs) = &mut self.logs else { return Log::default() };
         let log = std::mem::take(&mut logs[consumer as usize]);
         if logs.iter().all(Log::is_empty) {
@@ -159,26 +148,25 @@ impl<S> Changes<S> {
         log
     }
 
-    /// About how many bytes the logs take.
-    pub fn bytes(&self) -> usize {
-        let logs = self.logs.iter().flat_map(|logs| logs.iter());
-        logs.map(|log| size_of::<Log<S>>() + log.touched.capacity() * size_of::<S>()).sum()
-    }
-}
-
-impl<S: Ord> Changes<S> {
     /// Forgets what the logs have for nothing, once that is more than `entries`, the number of entries in memory, explain.
+    /// `is_due` says whether the consumer must hear of any entry with that token.
     #[inline]
-    pub fn tidy(&mut self, entries: usize, known: impl Fn(&S) -> Option<Known>) {
+    pub fn tidy(&mut self, entries: usize, is_due: impl Fn(Consumer, u64) -> bool) {
         const SLACK: usize = 32;
         if let Some(logs) = &mut self.logs {
             for (log, consumer) in logs.iter_mut().zip(BOTH) {
                 if log.touched.len() > 2 * entries + SLACK {
-                    log.touched.retain(|at| known(at).is_some_and(|known| known.to(consumer) != Knows::This));
+                    log.touched.retain(|token| is_due(consumer, *token));
                     log.touched.sort_unstable();
                     log.touched.dedup();
                 }
             }
         }
+    }
+
+    /// How many bytes were allocated for the logs.
+    pub fn bytes(&self) -> usize {
+        let logs = self.logs.iter().flat_map(|logs| logs.iter());
+        logs.map(|log| size_of::<Log>() + log.touched.capacity() * size_of::<u64>()).sum()
     }
 }

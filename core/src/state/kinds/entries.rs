@@ -1,51 +1,31 @@
 //! The entries of a [`Map`](super::Map) or [`List`](super::List): those in memory, and what is known of the [rest](Rest).
 //!
 //! An entry in memory is newer than what a store has under its subkey, or the same. One that was removed stays as a slot
-//! without an entry for as long as someone has not heard of it: it hides what the store still has.
-
-use std::collections::BTreeMap;
+//! without a value for as long as someone has not heard of it: it hides what the store still has.
 
 use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::state::kinds::backing::Backing;
 use crate::state::kinds::changes::{Changes, Consumer, Known, Knows, Log};
-use crate::state::kinds::subkey::Subkey;
+use crate::state::kinds::lookup::{Lookup, Subkey};
+use crate::state::kinds::slots::{Slot, SlotOf, Slots};
 use crate::state::kinds::ttl::{Now, Reading, Refresh, Ttl};
 use crate::state::kinds::{EntryChange, Older, Place};
 use crate::time::EventTime;
 
-/// What a field can hold under a subkey.
-pub(super) trait Entry<S>: Sized {
-    /// Appends the value of the entry's row, but for its time.
-    fn encode_value(&self, bytes: Vec<u8>) -> Result<Vec<u8>>;
-
-    /// Reads it back, given what follows the time.
-    fn decode_value(subkey: &[u8], value: &[u8]) -> Result<Self>;
-
-    /// How many bytes of key and value serde sees.
-    fn encoded_bytes(&self) -> usize;
-}
-
-pub(super) struct Entries<S, E> {
-    slots: BTreeMap<S, Slot<E>>,
-    /// How many slots have no entry.
-    removed: usize,
+pub(super) struct Entries<C> {
+    slots: C,
+    /// How many slots have a value.
+    live: usize,
     rest: Rest,
     place: Option<Place>,
     reading: Reading,
-    /// No entry in memory was last refreshed before this.
+    /// No value in memory was last refreshed before this.
     oldest: EventTime,
-    changes: Changes<S>,
-    /// About how many bytes serde sees of an entry.
+    changes: Changes,
+    /// About how many bytes serde makes of an entry.
     encoded_bytes: u32,
-}
-
-struct Slot<E> {
-    /// `None`: it was removed.
-    entry: Option<E>,
-    refreshed: EventTime,
-    known: Known,
 }
 
 /// The entries that are not in memory.
@@ -79,18 +59,18 @@ impl Count {
     }
 }
 
-impl<S, E> Default for Entries<S, E> {
-    fn default() -> Entries<S, E> {
+impl<C: Default> Default for Entries<C> {
+    fn default() -> Entries<C> {
         Entries::of_row(Count::ZERO)
     }
 }
 
-impl<S, E> Entries<S, E> {
+impl<C: Default> Entries<C> {
     /// The entries of a row that was read: they are somewhere.
-    pub fn of_row(count: Count) -> Entries<S, E> {
+    pub fn of_row(count: Count) -> Entries<C> {
         Entries {
-            slots: BTreeMap::new(),
-            removed: 0,
+            slots: C::default(),
+            live: 0,
             rest: if count.entries == 0 { Rest::Nothing } else { Rest::Unplaced(count) },
             place: None,
             reading: Reading::UNATTACHED,
@@ -99,7 +79,9 @@ impl<S, E> Entries<S, E> {
             encoded_bytes: 0,
         }
     }
+}
 
+impl<C> Entries<C> {
     fn elsewhere(&self) -> Count {
         match &self.rest {
             Rest::Nothing => Count::ZERO,
@@ -111,7 +93,7 @@ impl<S, E> Entries<S, E> {
     /// How many entries there are, expired ones that were not met included.
     fn count(&self) -> Count {
         let Count { entries, at_most } = self.elsewhere();
-        Count { entries: (self.slots.len() - self.removed) as u64 + entries, at_most }
+        Count { entries: self.live as u64 + entries, at_most }
     }
 
     /// What a row says of how many there are.
@@ -129,10 +111,16 @@ impl<S, E> Entries<S, E> {
         self.place
     }
 
+    #[inline]
     pub fn ttl(&self) -> Option<Ttl> {
         self.place.and_then(|place| place.spec.ttl)
     }
 
+    fn reads_refresh(&self) -> bool {
+        self.ttl().is_some_and(|ttl| ttl.refresh == Refresh::ReadAndWrite)
+    }
+
+    #[inline]
     fn has_expired(&self, refreshed: EventTime) -> bool {
         self.ttl().is_some_and(|ttl| ttl.is_over(refreshed, self.reading.now))
     }
@@ -141,65 +129,6 @@ impl<S, E> Entries<S, E> {
         if let Some(ttl) = self.ttl() {
             self.reading = Reading::of(Some(ttl), now);
         }
-    }
-
-    /// The entries in memory that have not expired, in the order of their subkeys.
-    pub fn in_memory(&self) -> impl DoubleEndedIterator<Item = (&S, &E)> {
-        let visible = |slot: &&Slot<E>| !self.has_expired(slot.refreshed);
-        self.slots
-            .iter()
-            .filter(move |(_, slot)| visible(slot))
-            .filter_map(|(at, slot)| slot.entry.as_ref().map(|entry| (at, entry)))
-    }
-}
-
-const FOUND: &str = "the entry was just found";
-
-impl<S: Subkey, E: Entry<S>> Entries<S, E> {
-    /// Whether every lookup is one in memory: nothing is elsewhere, and nothing expires.
-    #[inline]
-    fn is_plain(&self) -> bool {
-        matches!(self.rest, Rest::Nothing) && self.ttl().is_none()
-    }
-
-    /// Whether there is such an entry; it is in memory then.
-    pub fn find(&mut self, at: &S::Ref) -> Result<bool> {
-        match self.slots.get(at) {
-            Some(Slot { entry: None, .. }) => Ok(false),
-            Some(slot) if !self.has_expired(slot.refreshed) => Ok(true),
-            Some(_) => {
-                self.take_out(at);
-                Ok(false)
-            }
-            None => self.fetch(at),
-        }
-    }
-
-    /// Looks for an entry that is not in memory.
-    fn fetch(&mut self, at: &S::Ref) -> Result<bool> {
-        let found = match &self.rest {
-            Rest::Nothing => return Ok(false),
-            Rest::Unplaced(_) => return Err(unplaced()),
-            Rest::Stored(stored) => S::bytes_of(at, |subkey| match stored.1.get(subkey)? {
-                Some(value) => decode(subkey, &value).map(Some),
-                None => Ok(None),
-            })?,
-        };
-        let Some((refreshed, entry)) = found else { return Ok(false) };
-        self.insert_known(S::of(at), refreshed, entry);
-        self.one_less_elsewhere();
-        if self.has_expired(refreshed) {
-            self.take_out(at);
-            return Ok(false);
-        }
-        Ok(true)
-    }
-
-    /// An entry as everyone knows it.
-    fn insert_known(&mut self, at: S, refreshed: EventTime, entry: E) {
-        self.weigh(&entry);
-        self.oldest = self.oldest.min(refreshed);
-        self.slots.insert(at, Slot { entry: Some(entry), refreshed, known: self.changes.all_know() });
     }
 
     fn one_less_elsewhere(&mut self) {
@@ -213,94 +142,129 @@ impl<S: Subkey, E: Entry<S>> Entries<S, E> {
             self.rest = Rest::Nothing;
         }
     }
+}
 
-    pub fn get(&mut self, at: &S::Ref) -> Result<Option<&E>> {
-        if self.is_plain() {
-            return Ok(self.slots.get(at).and_then(|slot| slot.entry.as_ref()));
-        }
-        if !self.find(at)? {
-            return Ok(None);
-        }
-        let slot = self.slots.get_mut(at).expect(FOUND);
-        if self.place.and_then(|place| place.spec.ttl).is_some_and(|ttl| ttl.refresh == Refresh::ReadAndWrite)
-        {
-            refresh(slot, self.reading.write, &mut self.changes, || S::of(at));
-        }
-        Ok(slot.entry.as_ref())
-    }
-
-    /// The entry, which counts as written.
-    pub fn get_mut(&mut self, at: &S::Ref) -> Result<Option<&mut E>> {
-        if !self.is_plain() && !self.find(at)? {
-            return Ok(None);
-        }
-        let Some(slot) = self.slots.get_mut(at).filter(|slot| slot.entry.is_some()) else { return Ok(None) };
-        slot.refreshed = slot.refreshed.max(self.reading.write);
-        self.changes.touched(&mut slot.known, || S::of(at));
-        Ok(slot.entry.as_mut())
-    }
-
-    /// Puts an entry under a subkey whose old one, if it has one, is in memory.
-    pub fn put(&mut self, at: S, entry: E) -> Option<E> {
-        self.tidy();
-        self.weigh(&entry);
-        let write = self.reading.write;
-        self.oldest = self.oldest.min(write);
-        let Some(slot) = self.slots.get_mut(at.borrow()) else {
-            self.changes.came(Known::NOTHING, || at.clone());
-            self.slots.insert(at, Slot { entry: Some(entry), refreshed: write, known: Known::NOTHING });
-            return None;
+impl<C: Slots> Entries<C> {
+    /// Where the entry is, in memory, if there is one.
+    #[inline]
+    pub fn find(&mut self, key: &(impl Lookup<C::Key> + ?Sized)) -> Result<Option<C::At>> {
+        let Some(at) = self.slots.find(key) else {
+            return if self.are_in_memory() { Ok(None) } else { self.fetch(key) };
         };
-        let old = slot.entry.replace(entry);
-        match old {
-            Some(_) => {
-                slot.refreshed = slot.refreshed.max(write);
-                self.changes.touched(&mut slot.known, || at.clone());
-            }
-            None => {
-                self.removed -= 1;
-                slot.refreshed = write;
-                self.changes.came(slot.known, || at.clone());
-            }
+        let slot = self.slots.get(at);
+        if slot.value.is_some() && self.has_expired(slot.refreshed) {
+            self.take_out(at);
+            return Ok(None);
         }
-        old
+        Ok(slot.value.is_some().then_some(at))
     }
 
-    pub fn remove(&mut self, at: &S::Ref) -> Result<Option<E>> {
-        Ok(if self.find(at)? { self.take_out(at) } else { None })
+    /// Looks for an entry that is not in memory.
+    #[cold]
+    fn fetch(&mut self, key: &(impl Lookup<C::Key> + ?Sized)) -> Result<Option<C::At>> {
+        let found = match &self.rest {
+            Rest::Nothing => None,
+            Rest::Unplaced(_) => return Err(unplaced()),
+            Rest::Stored(stored) => key.subkey(|subkey| match stored.1.get(subkey)? {
+                Some(value) => self.known_slot(subkey, &value).map(Some),
+                None => Ok(None),
+            })?,
+        };
+        let Some(slot) = found else { return Ok(None) };
+        let expired = self.has_expired(slot.refreshed);
+        let at = self.insert_known(slot);
+        if expired {
+            self.take_out(at);
+        }
+        Ok((!expired).then_some(at))
+    }
+
+    /// An entry as everyone knows it.
+    fn known_slot(&self, subkey: &[u8], value: &[u8]) -> Result<SlotOf<C>> {
+        let (key, refreshed, value) = decode(subkey, value)?;
+        Ok(Slot { key, value: Some(value), refreshed, known: self.changes.all_know() })
+    }
+
+    fn insert_known(&mut self, slot: SlotOf<C>) -> C::At {
+        self.weigh(&slot);
+        self.oldest = self.oldest.min(slot.refreshed);
+        self.live += 1;
+        self.one_less_elsewhere();
+        self.slots.insert(slot)
+    }
+
+    /// The value of an entry that was found, which counts as read.
+    #[inline]
+    pub fn read(&mut self, at: C::At) -> Option<&C::Value> {
+        if self.reads_refresh() {
+            refresh(self.slots.get_mut(at), self.reading.write, &mut self.changes);
+        }
+        self.slots.get(at).value.as_ref()
+    }
+
+    /// The value of an entry that was found, to be changed: it counts as written.
+    #[inline]
+    pub fn write(&mut self, at: C::At) -> Option<&mut C::Value> {
+        let Slot { key, value, refreshed, known } = self.slots.get_mut(at);
+        *refreshed = self.reading.write.max(*refreshed);
+        self.changes.touched(known, || key.token());
+        value.as_mut()
+    }
+
+    /// Puts an entry where none was found.
+    pub fn create(&mut self, key: C::Key, value: C::Value) -> C::At {
+        let Entries { slots, changes, .. } = self;
+        changes.tidy(slots.len(), |consumer, token| find_due(slots, consumer, token).is_some());
+        // What was removed may still have a slot.
+        let removed = if self.live < self.slots.len() { self.slots.find(&key) } else { None };
+        self.live += 1;
+        self.oldest = self.oldest.min(self.reading.write);
+        if let Some(at) = removed {
+            let slot = self.slots.get_mut(at);
+            (slot.value, slot.refreshed) = (Some(value), self.reading.write);
+            self.changes.came(slot.known, key.token());
+            return at;
+        }
+        self.changes.came(Known::NOTHING, key.token());
+        let slot = Slot { key, value: Some(value), refreshed: self.reading.write, known: Known::NOTHING };
+        self.weigh(&slot);
+        self.slots.insert(slot)
+    }
+
+    pub fn remove(&mut self, key: &(impl Lookup<C::Key> + ?Sized)) -> Result<Option<C::Value>> {
+        let at = self.find(key)?;
+        Ok(at.and_then(|at| self.take_out(at)))
     }
 
     /// Removes an entry that exists, without asking what it is.
-    pub fn discard(&mut self, at: &S::Ref) {
-        if self.slots.contains_key(at) {
+    pub fn discard(&mut self, key: C::Key) {
+        if let Some(at) = self.slots.find(&key) {
             self.take_out(at);
-        } else if !matches!(self.rest, Rest::Nothing) {
-            let mut slot = Slot { entry: None, refreshed: EventTime::MIN, known: self.changes.all_know() };
-            self.changes.touched(&mut slot.known, || S::of(at));
-            if slot.known.is_known() {
-                self.slots.insert(S::of(at), slot);
-                self.removed += 1;
-            }
-            self.one_less_elsewhere();
+            return;
         }
+        let mut slot = Slot { key, value: None, refreshed: EventTime::MIN, known: self.changes.all_know() };
+        self.changes.touched(&mut slot.known, || slot.key.token());
+        if slot.known.is_known() {
+            self.slots.insert(slot);
+        }
+        self.one_less_elsewhere();
     }
 
-    /// Takes an entry out of memory, and notes that it is gone.
-    fn take_out(&mut self, at: &S::Ref) -> Option<E> {
-        let slot = self.slots.get_mut(at)?;
-        let entry = slot.entry.take()?;
-        self.changes.touched(&mut slot.known, || S::of(at));
-        if slot.known.is_known() {
-            self.removed += 1;
-        } else {
+    /// Takes a value out of memory, and notes that the entry is gone.
+    fn take_out(&mut self, at: C::At) -> Option<C::Value> {
+        let Slot { key, value, known, .. } = self.slots.get_mut(at);
+        let value = value.take()?;
+        self.changes.touched(known, || key.token());
+        self.live -= 1;
+        if !known.is_known() {
             self.slots.remove(at);
         }
-        Some(entry)
+        Some(value)
     }
 
     /// Brings every entry into memory, and removes what has expired.
     pub fn gather(&mut self) -> Result<()> {
-        if !matches!(self.rest, Rest::Nothing) {
+        if !self.are_in_memory() {
             self.load_rest()?;
         }
         self.purge();
@@ -309,27 +273,20 @@ impl<S: Subkey, E: Entry<S>> Entries<S, E> {
 
     #[cold]
     fn load_rest(&mut self) -> Result<()> {
-        let stored = match std::mem::replace(&mut self.rest, Rest::Nothing) {
-            Rest::Nothing => return Ok(()),
-            Rest::Stored(stored) => stored,
+        match std::mem::replace(&mut self.rest, Rest::Nothing) {
+            Rest::Nothing => Ok(()),
+            Rest::Stored(stored) => stored.1.visit(&mut |subkey, value| self.load(subkey, value)),
             unknown @ Rest::Unplaced(_) => {
                 self.rest = unknown;
-                return Err(unplaced());
+                Err(unplaced())
             }
-        };
-        let loaded = stored.1.visit(&mut |subkey, value| self.load(subkey, value));
-        if loaded.is_err() {
-            self.rest = Rest::Stored(stored);
         }
-        loaded
     }
 
     pub fn load(&mut self, subkey: &[u8], value: &[u8]) -> Result<()> {
-        let at = S::from_bytes(subkey).ok_or_else(|| damaged(subkey))?;
-        if !self.slots.contains_key(at.borrow()) {
-            let (refreshed, entry) = decode(subkey, value)?;
-            self.insert_known(at, refreshed, entry);
-            self.one_less_elsewhere();
+        let slot = self.known_slot(subkey, value)?;
+        if self.slots.find(&slot.key).is_none() {
+            self.insert_known(slot);
         }
         Ok(())
     }
@@ -339,26 +296,30 @@ impl<S: Subkey, E: Entry<S>> Entries<S, E> {
         if !self.has_expired(self.oldest) {
             return 0;
         }
-        let (mut expired, mut oldest) = (0, EventTime::MAX);
-        let Entries { slots, removed, changes, place, reading, .. } = self;
-        let ttl = place.and_then(|place| place.spec.ttl);
-        slots.retain(|at, slot| {
-            if slot.entry.is_none() {
+        self.oldest = EventTime::MAX;
+        let now = self.reading.now;
+        let ttl = self.ttl();
+        self.keep(|slot| ttl.is_some_and(|ttl| !ttl.is_over(slot.refreshed, now)))
+    }
+
+    /// Removes the entries for which `keep` is false; how many.
+    fn keep(&mut self, mut keep: impl FnMut(&SlotOf<C>) -> bool) -> usize {
+        let before = self.live;
+        let Entries { slots, live, oldest, changes, .. } = self;
+        slots.retain(|slot| {
+            if slot.value.is_none() {
                 return true;
             }
-            if !ttl.is_some_and(|ttl| ttl.is_over(slot.refreshed, reading.now)) {
-                oldest = oldest.min(slot.refreshed);
+            if keep(slot) {
+                *oldest = slot.refreshed.min(*oldest);
                 return true;
             }
-            expired += 1;
-            slot.entry = None;
-            changes.touched(&mut slot.known, || at.clone());
-            let stays = slot.known.is_known();
-            *removed += usize::from(stays);
-            stays
+            slot.value = None;
+            *live -= 1;
+            changes.touched(&mut slot.known, || slot.key.token());
+            slot.known.is_known()
         });
-        self.oldest = oldest;
-        expired
+        before - self.live
     }
 
     /// How many entries there are.
@@ -369,36 +330,49 @@ impl<S: Subkey, E: Entry<S>> Entries<S, E> {
         Ok(self.count().entries as usize)
     }
 
-    /// All entries, of which someone reads.
-    pub fn read_all(&mut self) -> Result<impl DoubleEndedIterator<Item = (&S, &E)>> {
-        self.gather()?;
-        if self.ttl().is_some_and(|ttl| ttl.refresh == Refresh::ReadAndWrite) {
-            let Entries { slots, changes, reading, .. } = self;
-            for (at, slot) in slots.iter_mut().filter(|(_, slot)| slot.entry.is_some()) {
-                refresh(slot, reading.write, changes, || at.clone());
-            }
-        }
+    /// The entries in memory that have not expired, in order.
+    pub fn in_memory(&self) -> impl DoubleEndedIterator<Item = (&C::Key, &C::Value)> {
+        self.slots
+            .in_order()
+            .filter(|slot| !self.has_expired(slot.refreshed))
+            .filter_map(|slot| slot.value.as_ref().map(|value| (&slot.key, value)))
+    }
+
+    /// All entries, in order; each counts as read.
+    pub fn read_all(&mut self) -> Result<impl DoubleEndedIterator<Item = (&C::Key, &C::Value)>> {
+        self.gather_to_read()?;
         Ok(self.in_memory())
     }
 
-    /// Removes the entries for which `keep` is false.
-    pub fn retain(&mut self, mut keep: impl FnMut(&E) -> bool) -> Result<()> {
-        let gone: Vec<S> =
-            self.read_all()?.filter(|(_, entry)| !keep(entry)).map(|(at, _)| at.clone()).collect();
-        for at in gone {
-            self.take_out(at.borrow());
+    fn gather_to_read(&mut self) -> Result<()> {
+        self.gather()?;
+        if self.reads_refresh() {
+            let Entries { slots, changes, reading, .. } = self;
+            slots.retain(|slot| {
+                if slot.value.is_some() {
+                    refresh(slot, reading.write, changes);
+                }
+                true
+            });
         }
+        Ok(())
+    }
+
+    /// Removes the entries for which `keep` is false.
+    pub fn retain(&mut self, mut keep: impl FnMut(&C::Key, &C::Value) -> bool) -> Result<()> {
+        self.gather_to_read()?;
+        self.keep(|slot| slot.value.as_ref().is_none_or(|value| keep(&slot.key, value)));
         Ok(())
     }
 
     pub fn clear(&mut self) {
         let Entries { slots, rest, changes, .. } = self;
         changes.reset(|consumer| {
-            !matches!(rest, Rest::Nothing)
-                || slots.values().any(|slot| slot.known.to(consumer) != Knows::Nothing)
+            let knows = |slot: &SlotOf<C>| slot.known.to(consumer) != Knows::Nothing;
+            !matches!(rest, Rest::Nothing) || slots.iter().any(knows)
         });
-        self.slots.clear();
-        (self.removed, self.oldest, self.rest) = (0, EventTime::MAX, Rest::Nothing);
+        self.slots = C::default();
+        (self.live, self.oldest, self.rest) = (0, EventTime::MAX, Rest::Nothing);
     }
 
     pub fn attach(&mut self, place: Place, older: Older, backing: Option<Backing>, now: &Now) -> Result<()> {
@@ -412,18 +386,20 @@ impl<S: Subkey, E: Entry<S>> Entries<S, E> {
         };
         self.place = Some(place);
         self.reading = Reading::of(place.spec.ttl, now);
-        self.changes = Changes::for_consumers(place.consumers);
+        self.oldest = self.reading.write;
+        let mut changes = Changes::for_consumers(place.consumers);
         if older == Older::Void {
-            self.changes.reset(|_| true);
+            changes.reset(|_| true);
         }
-        self.slots.retain(|_, slot| slot.entry.is_some());
-        self.removed = 0;
-        for (at, slot) in &mut self.slots {
-            slot.known = Known::NOTHING;
-            self.changes.came(Known::NOTHING, || at.clone());
-            slot.refreshed = self.reading.write;
-        }
-        self.oldest = if self.slots.is_empty() { EventTime::MAX } else { self.reading.write };
+        self.slots.retain(|slot| {
+            if slot.value.is_none() {
+                return false;
+            }
+            (slot.known, slot.refreshed) = (Known::NOTHING, self.reading.write);
+            changes.came(Known::NOTHING, slot.key.token());
+            true
+        });
+        self.changes = changes;
         Ok(())
     }
 
@@ -431,14 +407,18 @@ impl<S: Subkey, E: Entry<S>> Entries<S, E> {
         if !self.changes.is_wanted_by(Consumer::Store) {
             return;
         }
-        let before = self.slots.len();
-        let changes = &self.changes;
-        self.slots.retain(|_, slot| !changes.is_told(slot.known));
-        let went = (before - self.slots.len()) as u64;
+        let before = self.live;
+        let Entries { slots, live, changes, .. } = self;
+        slots.retain(|slot| {
+            let stays = slot.value.is_none() || !changes.is_told(slot.known);
+            *live -= usize::from(!stays);
+            stays
+        });
+        slots.shrink();
         let Count { entries, at_most } = self.elsewhere();
-        if entries + went > 0 {
-            let count = Count { entries: entries + went, at_most };
-            self.rest = Rest::Stored(Box::new((count, backing)));
+        let entries = entries + (before - self.live) as u64;
+        if entries > 0 {
+            self.rest = Rest::Stored(Box::new((Count { entries, at_most }, backing)));
         }
     }
 
@@ -453,23 +433,23 @@ impl<S: Subkey, E: Entry<S>> Entries<S, E> {
             each(EntryChange::Reset)?;
         }
         let mut bytes = Vec::new();
-        for at in touched {
-            let at = at.borrow();
-            let Some(slot) = self.slots.get_mut(at) else { continue };
-            match (slot.known.to(consumer), &slot.entry) {
-                (Knows::This, _) | (Knows::Nothing, None) => {}
-                (Knows::Older | Knows::Nothing, Some(entry)) => {
-                    bytes.clear();
-                    bytes = encode(slot.refreshed, entry, bytes)?;
-                    S::bytes_of(at, |subkey| each(EntryChange::Put(subkey, &bytes)))?;
-                    slot.known.set(consumer, Knows::This);
-                }
-                (Knows::Older, None) => {
-                    S::bytes_of(at, |subkey| each(EntryChange::Remove(subkey)))?;
-                    slot.known.set(consumer, Knows::Nothing);
-                    if !slot.known.is_known() {
-                        self.slots.remove(at);
-                        self.removed -= 1;
+        for token in touched {
+            // Keys of one hash share a token.
+            while let Some(at) = find_due(&self.slots, consumer, token) {
+                let slot = self.slots.get_mut(at);
+                match &slot.value {
+                    Some(value) => {
+                        bytes.clear();
+                        bytes = postcard::to_extend(&(slot.refreshed, value), bytes)?;
+                        slot.key.subkey(|subkey| each(EntryChange::Put(subkey, &bytes)))?;
+                        slot.known.set(consumer, Knows::This);
+                    }
+                    None => {
+                        slot.key.subkey(|subkey| each(EntryChange::Remove(subkey)))?;
+                        slot.known.set(consumer, Knows::Nothing);
+                        if !slot.known.is_known() {
+                            self.slots.remove(at);
+                        }
                     }
                 }
             }
@@ -477,17 +457,11 @@ impl<S: Subkey, E: Entry<S>> Entries<S, E> {
         Ok(())
     }
 
-    #[inline]
-    fn tidy(&mut self) {
-        let Entries { slots, changes, .. } = self;
-        changes.tidy(slots.len(), |at| slots.get(at.borrow()).map(|slot| slot.known));
-    }
-
     /// Now and then has serde say how much there is in an entry: nobody else could.
-    fn weigh(&mut self, entry: &E) {
+    fn weigh(&mut self, slot: &SlotOf<C>) {
         const EVERY: usize = 16;
-        if std::mem::needs_drop::<E>() && self.slots.len().is_multiple_of(EVERY) {
-            let sample = entry.encoded_bytes() as u32;
+        if std::mem::needs_drop::<SlotOf<C>>() && self.slots.len().is_multiple_of(EVERY) {
+            let sample = (slot.key.subkey(<[u8]>::len) + serialized_bytes(&slot.value)) as u32;
             self.encoded_bytes = match self.encoded_bytes {
                 0 => sample,
                 mean => mean - mean / 8 + sample / 8,
@@ -496,23 +470,19 @@ impl<S: Subkey, E: Entry<S>> Entries<S, E> {
     }
 
     pub fn bytes(&self) -> usize {
-        /// A tree's nodes are two thirds full.
-        const NODE_OVERHEAD: f64 = 1.5;
-        let slot = size_of::<(S, Slot<E>)>() as f64 * NODE_OVERHEAD;
-        self.slots.len() * (slot as usize + self.encoded_bytes as usize) + self.changes.bytes()
+        self.slots.bytes() + self.slots.len() * self.encoded_bytes as usize + self.changes.bytes()
     }
 
     /// The entries that are not in memory, for who must not change anything.
-    pub fn read_rest(&self) -> Result<BTreeMap<S, E>> {
-        let mut rest = BTreeMap::new();
+    fn read_rest(&self) -> Result<C> {
+        let mut rest = C::default();
         match &self.rest {
             Rest::Nothing => {}
             Rest::Unplaced(_) => return Err(unplaced()),
             Rest::Stored(stored) => stored.1.visit(&mut |subkey, value| {
-                let at = S::from_bytes(subkey).ok_or_else(|| damaged(subkey))?;
-                let (refreshed, entry) = decode(subkey, value)?;
-                if !self.slots.contains_key(at.borrow()) && !self.has_expired(refreshed) {
-                    rest.insert(at, entry);
+                let slot = self.known_slot(subkey, value)?;
+                if self.slots.find(&slot.key).is_none() && !self.has_expired(slot.refreshed) {
+                    rest.insert(slot);
                 }
                 Ok(())
             })?,
@@ -520,52 +490,69 @@ impl<S: Subkey, E: Entry<S>> Entries<S, E> {
         Ok(rest)
     }
 
-    /// Whether the two have the same entries under the same subkeys, in memory or not.
+    /// A copy of all entries, in memory or not, that has no place.
+    pub fn copy(&self) -> Result<Entries<C>>
+    where
+        C::Key: Clone,
+        C::Value: Clone,
+    {
+        let mut copy = Entries::<C>::default();
+        for (key, value) in self.with(&self.read_rest()?) {
+            copy.create(key.clone(), value.clone());
+        }
+        Ok(copy)
+    }
+
+    /// Whether the two have the same entries, in memory or not, in their order.
     pub fn equals(
         &self,
-        other: &Entries<S, E>,
-        mut same: impl FnMut((&S, &E), (&S, &E)) -> bool,
+        other: &Entries<C>,
+        mut same: impl FnMut((&C::Key, &C::Value), (&C::Key, &C::Value)) -> bool,
     ) -> Result<bool> {
-        let (own_rest, other_rest) = (self.read_rest()?, other.read_rest()?);
-        let own: BTreeMap<&S, &E> = self.in_memory().chain(&own_rest).collect();
-        let others: BTreeMap<&S, &E> = other.in_memory().chain(&other_rest).collect();
+        let (rest, other_rest) = (self.read_rest()?, other.read_rest()?);
+        let (own, others) = (self.with(&rest), other.with(&other_rest));
         Ok(own.len() == others.len() && own.into_iter().zip(others).all(|(own, other)| same(own, other)))
     }
 
-    /// A copy that has no place, of all entries, in memory or not.
-    pub fn copy(&self) -> Result<Entries<S, E>>
-    where
-        E: Clone,
-    {
-        let slot = |entry| Slot { entry: Some(entry), refreshed: EventTime::MIN, known: Known::NOTHING };
-        let mut copy = Entries::default();
-        copy.slots.extend(self.read_rest()?.into_iter().map(|(at, entry)| (at, slot(entry))));
-        copy.slots.extend(self.in_memory().map(|(at, entry)| (at.clone(), slot(entry.clone()))));
-        copy.encoded_bytes = self.encoded_bytes;
-        Ok(copy)
+    /// The entries in memory and these others, in their order.
+    fn with<'a>(&'a self, rest: &'a C) -> Vec<(&'a C::Key, &'a C::Value)> {
+        let rest = rest.iter().filter_map(|slot| slot.value.as_ref().map(|value| (&slot.key, value)));
+        let mut all: Vec<_> = self.in_memory().chain(rest).collect();
+        all.sort_by(|(a, _), (b, _)| a.order(b));
+        all
     }
+}
+
+/// An entry of which the consumer must hear: those with this token are found, and perhaps others before their turn.
+fn find_due<C: Slots>(slots: &C, consumer: Consumer, token: u64) -> Option<C::At> {
+    slots.find_where(token, |slot| match slot.known.to(consumer) {
+        Knows::This => false,
+        Knows::Older => true,
+        Knows::Nothing => slot.value.is_some(),
+    })
 }
 
 /// The entry is read, and that counts as a refresh.
-fn refresh<S, E>(slot: &mut Slot<E>, write: EventTime, changes: &mut Changes<S>, at: impl Fn() -> S) {
-    if slot.refreshed < write {
-        slot.refreshed = write;
-        changes.touched(&mut slot.known, at);
+fn refresh<K: Subkey, V>(slot: &mut Slot<K, V>, write: EventTime, changes: &mut Changes) {
+    let Slot { key, refreshed, known, .. } = slot;
+    if *refreshed < write {
+        *refreshed = write;
+        changes.touched(known, || key.token());
     }
 }
 
-fn encode<S, E: Entry<S>>(refreshed: EventTime, entry: &E, bytes: Vec<u8>) -> Result<Vec<u8>> {
-    entry.encode_value(postcard::to_extend(&refreshed, bytes)?)
-}
-
-fn decode<S, E: Entry<S>>(subkey: &[u8], value: &[u8]) -> Result<(EventTime, E)> {
-    let (refreshed, value) =
-        postcard::take_from_bytes(value).map_err(|error| damaged(subkey).caused_by(error))?;
-    Ok((refreshed, E::decode_value(subkey, value)?))
+/// Reads an entry: its key, when it was last refreshed, and its value.
+fn decode<K: Subkey, V: serde::de::DeserializeOwned>(
+    subkey: &[u8],
+    value: &[u8],
+) -> Result<(K, EventTime, V)> {
+    let key = K::read(subkey).ok_or_else(|| damaged(subkey))?;
+    let (refreshed, value) = postcard::from_bytes(value).map_err(|error| damaged(subkey).caused_by(error))?;
+    Ok((key, refreshed, value))
 }
 
 /// How many bytes serde makes of `value`.
-pub(super) fn serialized_bytes(value: &impl Serialize) -> usize {
+fn serialized_bytes(value: &impl Serialize) -> usize {
     postcard::serialize_with_flavor(value, postcard::ser_flavors::Size::default()).unwrap_or(0)
 }
 

@@ -9,8 +9,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::error::Result;
 use crate::state::kinds::backing::Backing;
 use crate::state::kinds::changes::Consumer;
-use crate::state::kinds::entries::{Count, Entries, Entry, damaged};
+use crate::state::kinds::entries::{Count, Entries};
+use crate::state::kinds::lookup::Index;
 use crate::state::kinds::map::NOT_IN_THE_ROW;
+use crate::state::kinds::slots::Run;
 use crate::state::kinds::ttl::Now;
 use crate::state::kinds::{Anywhere, Bounded, EntryChange, Grows, Kind, Managed, Older, Place, or_raise};
 use crate::state::{Data, Describe, Schema};
@@ -43,25 +45,11 @@ use crate::state::{Data, Describe, Schema};
 /// assert_eq!(account.payments, List::from([500, 250]));
 /// ```
 pub struct List<T> {
-    entries: Entries<u64, T>,
+    entries: Entries<Run<T>>,
     /// No element has a smaller index.
     first: u64,
     /// The index of the next element: no index is used twice.
     next: u64,
-}
-
-impl<T: Data> Entry<u64> for T {
-    fn encode_value(&self, bytes: Vec<u8>) -> Result<Vec<u8>> {
-        Ok(postcard::to_extend(self, bytes)?)
-    }
-
-    fn decode_value(subkey: &[u8], value: &[u8]) -> Result<T> {
-        postcard::from_bytes(value).map_err(|error| damaged(subkey).caused_by(error))
-    }
-
-    fn encoded_bytes(&self) -> usize {
-        super::entries::serialized_bytes(self)
-    }
 }
 
 impl<T> List<T> {
@@ -84,7 +72,7 @@ impl<T> List<T> {
 impl<T: Data> List<T> {
     /// Adds an element at the end. Nothing is loaded.
     pub fn push(&mut self, value: T) {
-        self.entries.put(self.next, value);
+        self.entries.create(Index(self.next), value);
         self.next += 1;
         or_raise(self.trim());
     }
@@ -97,7 +85,7 @@ impl<T: Data> List<T> {
         }
         if self.is_dense() {
             while self.span() > max as u64 {
-                self.entries.discard(&self.first);
+                self.entries.discard(Index(self.first));
                 self.first += 1;
             }
             return Ok(());
@@ -105,7 +93,7 @@ impl<T: Data> List<T> {
         // Only some of the indices have an element: how many can be told when all are in memory.
         self.gather()?;
         while self.entries.len()? > max {
-            self.entries.discard(&self.first);
+            self.entries.discard(Index(self.first));
             self.gather()?;
         }
         Ok(())
@@ -114,29 +102,36 @@ impl<T: Data> List<T> {
     /// Brings every element into memory, and lets the list begin at the first that is left.
     fn gather(&mut self) -> Result<()> {
         self.entries.gather()?;
-        self.first = self.entries.in_memory().next().map_or(self.next, |(index, _)| *index);
+        self.first = self.entries.in_memory().next().map_or(self.next, |(index, _)| index.0);
         Ok(())
     }
 
     /// The index of the element at `place`. If not every index has one, all elements are loaded, and those that are left count.
-    fn index_of(&mut self, place: usize) -> Result<Option<u64>> {
+    fn index_of(&mut self, place: usize) -> Result<Option<Index>> {
         if !self.is_dense() {
             self.gather()?;
             return Ok(self.entries.in_memory().nth(place).map(|(index, _)| *index));
         }
-        Ok(self.first.checked_add(place as u64).filter(|index| *index < self.next))
+        Ok(self.first.checked_add(place as u64).filter(|index| *index < self.next).map(Index))
+    }
+
+    fn find(&mut self, place: usize) -> Result<Option<Index>> {
+        match self.index_of(place)? {
+            Some(index) => self.entries.find(&index),
+            None => Ok(None),
+        }
     }
 
     /// The element at `place`, counted from 0, the oldest. With a TTL all elements are loaded.
     pub fn get(&mut self, place: usize) -> Option<&T> {
-        let index = or_raise(self.index_of(place))?;
-        or_raise(self.entries.get(&index))
+        let at = or_raise(self.find(place))?;
+        self.entries.read(at)
     }
 
     /// The element at `place`, to be changed: it counts as written. With a TTL all elements are loaded.
     pub fn get_mut(&mut self, place: usize) -> Option<&mut T> {
-        let index = or_raise(self.index_of(place))?;
-        or_raise(self.entries.get_mut(&index))
+        let at = or_raise(self.find(place))?;
+        self.entries.write(at)
     }
 
     /// The oldest element.
@@ -160,7 +155,7 @@ impl<T: Data> List<T> {
     /// ```
     pub fn pop_front(&mut self) -> Option<T> {
         let index = or_raise(self.index_of(0));
-        self.first = index.map_or(self.next, |index| index + 1);
+        self.first = index.map_or(self.next, |index| index.0 + 1);
         or_raise(self.entries.remove(&index?))
     }
 
@@ -189,8 +184,8 @@ impl<T: Data> List<T> {
     /// sizes.retain(|size| *size < 10);
     /// assert_eq!(sizes, List::from([1, 3]));
     /// ```
-    pub fn retain(&mut self, keep: impl FnMut(&T) -> bool) {
-        or_raise(self.entries.retain(keep));
+    pub fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
+        or_raise(self.entries.retain(|_, value| keep(value)));
         or_raise(self.gather());
     }
 
@@ -244,7 +239,7 @@ impl<T: Data + PartialEq> PartialEq for List<T> {
 impl<T: Data + Eq> Eq for List<T> {}
 
 /// The elements that are in memory.
-impl<T: fmt::Debug> fmt::Debug for List<T> {
+impl<T: Data + fmt::Debug> fmt::Debug for List<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut list = f.debug_list();
         list.entries(self.entries.in_memory().map(|(_, value)| value));

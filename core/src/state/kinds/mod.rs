@@ -34,9 +34,10 @@ mod changes;
 mod entries;
 mod held;
 mod list;
+mod lookup;
 mod map;
 mod reducing;
-mod subkey;
+mod slots;
 mod ttl;
 mod value;
 
@@ -64,8 +65,8 @@ pub struct ManagedSpec {
     pub max: Option<usize>,
 }
 
-/// Who wants to hear of the changes of a field. For whom does not, nothing piles up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Who wants to hear of the changes of a field: nobody, unless it is said. For whom does not, nothing piles up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Consumers {
     /// The deltas of snapshots.
     pub snapshots: bool,
