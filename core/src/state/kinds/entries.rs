@@ -340,6 +340,11 @@ impl<C: Slots> Entries<C> {
 
     /// All entries, in order; each counts as read.
     pub fn read_all(&mut self) -> Result<impl DoubleEndedIterator<Item = (&C::Key, &C::Value)>> {
+        self.gather_to_read()?;
+        Ok(self.in_memory())
+    }
+
+    fn gather_to_read(&mut self) -> Result<()> {
         self.gather()?;
         if self.reads_refresh() {
             let Entries { slots, changes, reading, .. } = self;
@@ -350,12 +355,12 @@ impl<C: Slots> Entries<C> {
                 true
             });
         }
-        Ok(self.in_memory())
+        Ok(())
     }
 
     /// Removes the entries for which `keep` is false.
     pub fn retain(&mut self, mut keep: impl FnMut(&C::Key, &C::Value) -> bool) -> Result<()> {
-        drop(self.read_all()?);
+        self.gather_to_read()?;
         self.keep(|slot| slot.value.as_ref().is_none_or(|value| keep(&slot.key, value)));
         Ok(())
     }
@@ -364,7 +369,7 @@ impl<C: Slots> Entries<C> {
         let Entries { slots, rest, changes, .. } = self;
         changes.reset(|consumer| {
             let knows = |slot: &SlotOf<C>| slot.known.to(consumer) != Knows::Nothing;
-            !matches!(rest, Rest::Nothing) || slots.in_order().any(knows)
+            !matches!(rest, Rest::Nothing) || slots.iter().any(knows)
         });
         self.slots = C::default();
         (self.live, self.oldest, self.rest) = (0, EventTime::MAX, Rest::Nothing);
@@ -511,22 +516,19 @@ impl<C: Slots> Entries<C> {
 
     /// The entries in memory and these others, in their order.
     fn with<'a>(&'a self, rest: &'a C) -> Vec<(&'a C::Key, &'a C::Value)> {
-        let rest = rest.in_order().filter_map(|slot| slot.value.as_ref().map(|value| (&slot.key, value)));
+        let rest = rest.iter().filter_map(|slot| slot.value.as_ref().map(|value| (&slot.key, value)));
         let mut all: Vec<_> = self.in_memory().chain(rest).collect();
         all.sort_by(|(a, _), (b, _)| a.order(b));
         all
     }
 }
 
-/// An entry with this token of which the consumer must hear.
+/// An entry of which the consumer must hear: those with this token are found, and perhaps others before their turn.
 fn find_due<C: Slots>(slots: &C, consumer: Consumer, token: u64) -> Option<C::At> {
-    slots.find_where(token, |slot| {
-        let due = match slot.known.to(consumer) {
-            Knows::This => false,
-            Knows::Older => true,
-            Knows::Nothing => slot.value.is_some(),
-        };
-        due && slot.key.token() == token
+    slots.find_where(token, |slot| match slot.known.to(consumer) {
+        Knows::This => false,
+        Knows::Older => true,
+        Knows::Nothing => slot.value.is_some(),
     })
 }
 
