@@ -12,6 +12,7 @@ mod faults;
 mod restarts;
 mod simulation;
 mod state_kinds;
+mod state_model;
 mod support;
 mod threads;
 mod torture;
