@@ -37,12 +37,14 @@ pub fn under_seeds<T: Debug>(
     let number = |variable| std::env::var(variable).ok().map(|text| text.parse::<u64>().expect(variable));
     let (named, seeds) = (number("TIDEGATE_SEED"), seeds * number("TIDEGATE_SEEDS").unwrap_or(1));
     for seed in named.map_or(0..seeds, |seed| seed..seed + 1) {
-        let config = Config { cases: 1, failure_persistence: None, max_shrink_iters: 4_000, ..Config::default() };
+        let config =
+            Config { cases: 1, failure_persistence: None, max_shrink_iters: 4_000, ..Config::default() };
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&seed.to_le_bytes());
         let random = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
-        let failed = TestRunner::new_with_rng(config, random)
-            .run(strategy, |sequence| body(&sequence).map_err(|error| TestCaseError::fail(format!("{error:#}"))));
+        let failed = TestRunner::new_with_rng(config, random).run(strategy, |sequence| {
+            body(&sequence).map_err(|error| TestCaseError::fail(format!("{error:#}")))
+        });
         if let Err(failed) = failed {
             println!("rerun with: TIDEGATE_SEED={seed} cargo test -p tidegate-tests --test suites {test}");
             panic!("{failed}");
@@ -71,7 +73,9 @@ fn hold(happenings: &[Happening], store: &Arc<StateBackend>) -> Result<()> {
                 for (visit, at) in &records {
                     expected.push(model.visit(visit, *at));
                 }
-                subtasks.push(records.into_iter().map(|(visit, at)| (visit, EventTime::from_millis(at))).collect())?;
+                subtasks.push(
+                    records.into_iter().map(|(visit, at)| (visit, EventTime::from_millis(at))).collect(),
+                )?;
             }
             Happening::Watermark(by) => {
                 let to = model.watermark_after(*by);

@@ -514,7 +514,8 @@ impl Model {
             Op::CancelTimer(_) if kept.timers.is_empty() => "no timer".to_string(),
             Op::CancelTimer(place) => {
                 let name = kept.timers.remove(usize::from(*place) % kept.timers.len());
-                let was_waiting = self.timers.get_mut(&key).is_some_and(|timers| timers.remove(&name).is_some());
+                let was_waiting =
+                    self.timers.get_mut(&key).is_some_and(|timers| timers.remove(&name).is_some());
                 format!("{} {was_waiting}", name.at)
             }
             Op::Reset => {

@@ -100,7 +100,11 @@ pub enum Op {
     Reduced,
     ReducedTake,
     /// In event time or in processing time, so many ms from now, carrying this.
-    SetTimer { event: bool, after: i64, mark: u8 },
+    SetTimer {
+        event: bool,
+        after: i64,
+        mark: u8,
+    },
     CancelTimer(u8),
     Reset,
     ClearState,

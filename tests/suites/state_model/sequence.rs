@@ -16,12 +16,16 @@ pub enum Happening {
     Processing(u8),
     Barrier,
     /// A slice is encoded. If it was the last one, the snapshot becomes complete, or fails.
-    Slice { fails: bool },
+    Slice {
+        fails: bool,
+    },
     /// One of the runs that are on their way to the store arrives there.
     Landing,
     /// All of them do.
     Landed,
-    Killed { parallelism: u32 },
+    Killed {
+        parallelism: u32,
+    },
 }
 
 pub fn sequences(length: usize) -> impl Strategy<Value = Vec<Happening>> {

@@ -195,11 +195,16 @@ impl<S: Subkey, E: Entry<S>> Entries<S, E> {
         Ok(true)
     }
 
-    /// An entry as everyone knows it.
+    /// An entry of the store, as everyone knows it.
     fn insert_known(&mut self, at: S, refreshed: EventTime, entry: E) {
-        self.weigh(&entry);
-        self.oldest = self.oldest.min(refreshed);
-        self.slots.insert(at, Slot { entry: Some(entry), refreshed, known: self.changes.all_know() });
+        let known = self.changes.all_know();
+        self.insert(at, Slot { entry: Some(entry), refreshed, known });
+    }
+
+    fn insert(&mut self, at: S, slot: Slot<E>) {
+        slot.entry.iter().for_each(|entry| self.weigh(entry));
+        self.oldest = self.oldest.min(slot.refreshed);
+        self.slots.insert(at, slot);
     }
 
     fn one_less_elsewhere(&mut self) {
@@ -317,18 +322,27 @@ impl<S: Subkey, E: Entry<S>> Entries<S, E> {
                 return Err(unplaced());
             }
         };
-        let loaded = stored.1.visit(&mut |subkey, value| self.load(subkey, value));
+        let loaded = stored.1.visit(&mut |subkey, value| {
+            let at = S::from_bytes(subkey).ok_or_else(|| damaged(subkey))?;
+            if !self.slots.contains_key(at.borrow()) {
+                let (refreshed, entry) = decode(subkey, value)?;
+                self.insert_known(at, refreshed, entry);
+            }
+            Ok(())
+        });
         if loaded.is_err() {
             self.rest = Rest::Stored(stored);
         }
         loaded
     }
 
+    /// Takes an entry of a snapshot.
     pub fn load(&mut self, subkey: &[u8], value: &[u8]) -> Result<()> {
         let at = S::from_bytes(subkey).ok_or_else(|| damaged(subkey))?;
         if !self.slots.contains_key(at.borrow()) {
             let (refreshed, entry) = decode(subkey, value)?;
-            self.insert_known(at, refreshed, entry);
+            let known = self.changes.snapshots_know(|| at.clone());
+            self.insert(at, Slot { entry: Some(entry), refreshed, known });
             self.one_less_elsewhere();
         }
         Ok(())
