@@ -13,6 +13,7 @@ mod restarts;
 mod simulation;
 mod snapshot_tools;
 mod state_kinds;
+mod state_model;
 mod support;
 mod threads;
 mod torture;

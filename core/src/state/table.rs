@@ -710,7 +710,8 @@ impl<S: State> StateTable<S> {
         for _ in 0..WAITS_MAX {
             let account = self.share.account();
             let Some(eviction) = &self.eviction else { return Ok(()) };
-            if account.excess() <= account.bytes_max() / 8 || !eviction.spill.is_busy() {
+            let is_near = account.excess() <= account.bytes_max() / 8;
+            if is_near || !eviction.spill.is_busy() || !self.backend.works_meanwhile() {
                 return Ok(());
             }
             std::thread::sleep(WAIT);

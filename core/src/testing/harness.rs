@@ -65,10 +65,10 @@ pub struct Harness<O: Operator, A> {
 }
 
 /// What came out, with its event time.
-type Output<T> = Rc<RefCell<Vec<(T, EventTime)>>>;
+pub(super) type Output<T> = Rc<RefCell<Vec<(T, EventTime)>>>;
 
 /// The end of the harness's chain.
-struct Gather<T>(Output<T>);
+pub(super) struct Gather<T>(pub Output<T>);
 
 impl<T: 'static> Step<T> for Gather<T> {
     fn push(&mut self, value: T, at: EventTime) {
@@ -222,7 +222,7 @@ fn stage(stage: &mut Option<Box<dyn Stage>>) -> &mut dyn Stage {
     &mut **stage.as_mut().expect("a harness whose operator could not be restored is not used any more")
 }
 
-fn context(clock: &Clock) -> StageContext {
+pub(super) fn context(clock: &Clock) -> StageContext {
     let max_parallelism = MaxParallelism::DEFAULT;
     StageContext {
         job: "harness".to_string(),
@@ -243,16 +243,16 @@ fn context(clock: &Clock) -> StageContext {
 
 /// The snapshots of the operator under test, in memory: the layers are laid over each other as they come.
 #[derive(Clone, Default)]
-struct Kept {
-    entries: Vec<Entry>,
-    rows: BTreeMap<(KeyGroup, Section, Vec<u8>), Vec<u8>>,
+pub(super) struct Kept {
+    pub entries: Vec<Entry>,
+    pub rows: BTreeMap<(KeyGroup, Section, Vec<u8>), Vec<u8>>,
 }
 
 impl Kept {
     /// Takes in the next layer.
-    fn add(&mut self, frozen: &FrozenState) -> Result<()> {
+    pub fn add(&mut self, frozen: &FrozenState) -> Result<()> {
         if frozen.complete {
-            self.rows.clear();
+            self.rows.retain(|(group, ..), _| !frozen.groups.contains(*group));
         }
         frozen.rows.visit(&mut |row| {
             let place = (row.group, row.section, row.key.to_vec());

@@ -275,7 +275,7 @@ impl<C: Slots> Entries<C> {
     fn load_rest(&mut self) -> Result<()> {
         match std::mem::replace(&mut self.rest, Rest::Nothing) {
             Rest::Nothing => Ok(()),
-            Rest::Stored(stored) => stored.1.visit(&mut |subkey, value| self.load(subkey, value)),
+            Rest::Stored(stored) => stored.1.visit(&mut |subkey, value| self.load_stored(subkey, value)),
             unknown @ Rest::Unplaced(_) => {
                 self.rest = unknown;
                 Err(unplaced())
@@ -283,7 +283,18 @@ impl<C: Slots> Entries<C> {
         }
     }
 
+    /// Takes an entry of a snapshot.
     pub fn load(&mut self, subkey: &[u8], value: &[u8]) -> Result<()> {
+        let (key, refreshed, value) = decode::<C::Key, C::Value>(subkey, value)?;
+        if self.slots.find(&key).is_none() {
+            let known = self.changes.snapshots_know(key.token());
+            self.insert_known(Slot { key, value: Some(value), refreshed, known });
+        }
+        Ok(())
+    }
+
+    /// Takes an entry of the store.
+    fn load_stored(&mut self, subkey: &[u8], value: &[u8]) -> Result<()> {
         let slot = self.known_slot(subkey, value)?;
         if self.slots.find(&slot.key).is_none() {
             self.insert_known(slot);

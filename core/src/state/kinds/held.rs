@@ -104,8 +104,7 @@ impl<T> Held<T> {
         self.reading = Reading::of(place.spec.ttl, now);
         if let Some((refreshed, _)) = &mut self.value {
             // A time that came with the row stays; what the user has put here is written now.
-            let timeless = place.spec.ttl.is_none() || *refreshed == EventTime::MIN;
-            if timeless || older == Older::Void {
+            if place.spec.ttl.is_none() || older == Older::Void {
                 *refreshed = self.reading.write;
             }
         }
