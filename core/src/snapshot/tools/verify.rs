@@ -12,10 +12,10 @@ use crate::error::{Error, Result};
 use crate::evolution::row::{key_group, key_of};
 use crate::key::KeyGroup;
 use crate::snapshot::layout::{Standing, scan};
-use crate::snapshot::manifest::OperatorState;
+use crate::snapshot::manifest::{Manifest, OperatorState};
 use crate::snapshot::part::Section;
 use crate::snapshot::peek::manifest_of;
-use crate::snapshot::restore::{RestoreTarget, Snapshot, read_manifest, state_path, verify};
+use crate::snapshot::restore::{RestoreTarget, Snapshot, state_path, verify};
 
 /// Of one operator, the rows that are wrong are named up to this many.
 const NAMED_MAX: usize = 20;
@@ -42,14 +42,16 @@ pub(super) fn all(directory: &Path, out: &mut Output<'_>) -> Result<()> {
 pub(super) fn each(targets: &[RestoreTarget], directory: Option<&Path>, out: &mut Output<'_>) -> Result<()> {
     let mut broken = 0;
     for target in targets {
+        let (id, found) = match manifest_of(target, directory) {
+            Ok((path, manifest)) => (manifest.snapshot.to_string(), problems(&path, &manifest)?),
+            Err(error) if error.exit_code() == 2 => return Err(error),
+            Err(error) => {
+                (target.to_string(), Found { problems: vec![error.to_string()], files: 0, rows: 0 })
+            }
+        };
         let told = match target {
             RestoreTarget::Path(path) => path.display().to_string(),
-            RestoreTarget::Latest | RestoreTarget::Id(_) => format!("snapshot {target}"),
-        };
-        let found = match manifest_of(target, directory) {
-            Ok((path, _)) => problems(&path)?,
-            Err(error) if error.exit_code() == 2 => return Err(error),
-            Err(error) => Found { problems: vec![error.to_string()], files: 0, rows: 0 },
+            RestoreTarget::Latest | RestoreTarget::Id(_) => format!("snapshot {id}"),
         };
         if found.problems.is_empty() {
             out.line(format_args!("{told} is whole: {} files, {} rows", found.files, found.rows))?;
@@ -73,9 +75,8 @@ struct Found {
     rows: u64,
 }
 
-fn problems(path: &Path) -> Result<Found> {
-    let manifest = read_manifest(path)?;
-    let directory = state_path(path, &manifest);
+fn problems(path: &Path, manifest: &Manifest) -> Result<Found> {
+    let directory = state_path(path, manifest);
     let mut found = Found::default();
     for operator in &manifest.operators {
         let wrong = operator.files.iter().filter_map(|file| verify(&directory, file).err());
