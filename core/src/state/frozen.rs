@@ -95,6 +95,18 @@ enum Rows {
     Stored(FrozenStore),
 }
 
+impl Drop for FrozenTable {
+    /// The table counts on its changes to be in the store, also when the snapshot failed before anybody read the rows.
+    fn drop(&mut self) {
+        let rows = self.rows.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Rows::Encoded(changes) = rows
+            && changes.write(&self.store).is_ok()
+        {
+            self.in_flight.landed();
+        }
+    }
+}
+
 impl FrozenTable {
     pub fn new(store: RowStore, changes: Changes, in_flight: InFlight) -> FrozenTable {
         FrozenTable { store, rows: Mutex::new(Rows::Encoded(changes)), in_flight }
