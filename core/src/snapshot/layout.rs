@@ -64,6 +64,21 @@ impl SnapshotDirectory {
     /// If it can't be created or written to, or if another job is writing its snapshots there.
     pub fn open(path: &Path) -> Result<SnapshotDirectory> {
         fs::create_dir_all(path).map_err(|error| cannot("create the snapshot directory", path, error))?;
+        let directory = SnapshotDirectory::open_as_it_is(path)?;
+        for (_, standing, path) in scan(path)? {
+            if standing != Standing::Complete {
+                tracing::info!("removing {}: what was left of an unfinished snapshot", path.display());
+                fs::remove_dir_all(&path).map_err(|error| cannot("remove", &path, error))?;
+            }
+        }
+        Ok(directory)
+    }
+
+    /// Opens a directory that is there, and removes nothing: to look into it.
+    ///
+    /// # Errors
+    /// If it can't be written to, or if another job is writing its snapshots there.
+    pub fn open_as_it_is(path: &Path) -> Result<SnapshotDirectory> {
         let lock = DirectoryLock::take(&path.join(LOCK_FILE))
             .map_err(|error| cannot("lock the snapshot directory", path, error))?;
         let Some(mut lock) = lock else {
@@ -75,12 +90,8 @@ impl SnapshotDirectory {
         };
         let noted = lock.note().map_err(|error| cannot("read", &path.join(LOCK_FILE), error))?;
         let mut last_used = SnapshotId(noted.trim().parse().unwrap_or(0));
-        for (id, standing, path) in scan(path)? {
+        for (id, ..) in scan(path)? {
             last_used = last_used.max(id);
-            if standing != Standing::Complete {
-                tracing::info!("removing {}: what was left of an unfinished snapshot", path.display());
-                fs::remove_dir_all(&path).map_err(|error| cannot("remove", &path, error))?;
-            }
         }
         Ok(SnapshotDirectory {
             path: path.to_path_buf(),
@@ -172,8 +183,16 @@ impl PendingSnapshot {
     /// Completes the snapshot, all of whose state files are durable. When this returns it survives a loss of power.
     ///
     /// # Errors
-    /// If the manifest can't be written or the directory can't be renamed; then the snapshot does not exist.
+    /// If the manifest can't be written or the directory can't be renamed; then the snapshot does not exist, and nothing is
+    /// left of it. If the rename can't be made durable, the snapshot is there, for now.
     pub fn complete(self, manifest: &Manifest) -> Result<()> {
+        self.appear(manifest).inspect_err(|_| {
+            // What can't be removed now is removed when the directory is next opened.
+            let _ = fs::remove_dir_all(&self.path);
+        })
+    }
+
+    fn appear(&self, manifest: &Manifest) -> Result<()> {
         crash::point(crash::BEFORE_MANIFEST);
         let path = self.path.join(MANIFEST_FILE);
         let write = |error| cannot("write", &path, error);
@@ -294,6 +313,18 @@ mod tests {
         assert_eq!(directory.list().unwrap(), []);
         assert_eq!(names(directory.path()), ["snapshot-0000000001.pending"]);
         pending.abandon().unwrap();
+        assert_eq!(names(directory.path()), [""; 0]);
+    }
+
+    #[test]
+    fn of_a_snapshot_that_can_not_be_completed_nothing_is_left() {
+        let temporary = tempfile::tempdir().unwrap();
+        let directory = SnapshotDirectory::open(temporary.path()).unwrap();
+        let pending = directory.begin(SnapshotId(1)).unwrap();
+        fs::write(pending.path().join("count.0.state"), "rows").unwrap();
+        fs::create_dir(pending.path().join(MANIFEST_FILE)).unwrap();
+        let error = pending.complete(&fixture::manifest(SnapshotId(1))).unwrap_err();
+        assert!(error.to_string().contains(MANIFEST_FILE), "{error}");
         assert_eq!(names(directory.path()), [""; 0]);
     }
 
