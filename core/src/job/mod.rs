@@ -6,6 +6,8 @@
 
 pub(crate) mod attempt;
 pub mod builder;
+pub mod figures;
+pub(crate) mod fit;
 pub mod flags;
 pub(crate) mod graph;
 pub(crate) mod input;
@@ -15,6 +17,7 @@ pub mod plan;
 pub mod progress;
 pub mod restart;
 pub mod run;
+pub(crate) mod savepoints;
 pub(crate) mod seed;
 pub mod signals;
 pub(crate) mod start;
