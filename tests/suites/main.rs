@@ -9,6 +9,7 @@
 mod examples;
 mod faults;
 mod restarts;
+mod savepoints;
 mod simulation;
 mod support;
 mod threads;
