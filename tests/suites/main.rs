@@ -10,6 +10,7 @@ mod evolution;
 mod examples;
 mod faults;
 mod restarts;
+mod savepoints;
 mod simulation;
 mod state_kinds;
 mod support;

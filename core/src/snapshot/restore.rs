@@ -21,7 +21,6 @@ use super::manifest::{Manifest, StateFile, StateFiles, checksum_text};
 use super::merge::Removals;
 use super::pool::POOL_DIRECTORY;
 use crate::error::{Error, Result};
-use crate::evolution::report::{Fate, OperatorReport};
 use crate::evolution::{OperatorProgram, Report};
 use crate::key::KeyGroupRange;
 use crate::record::SnapshotId;
@@ -191,11 +190,10 @@ impl Snapshot {
     }
 
     /// Whether a job that is called `job` and has these stateful operators can be restored from it, and what becomes of their
-    /// state. An operator that the snapshot does not know starts empty.
+    /// state. An operator that the snapshot does not know starts empty; whether one may be gone is not asked here.
     ///
     /// # Errors
-    /// If the snapshot is of another job, has state of an operator that is not there, or state that can't be taken over; the
-    /// error names every difference.
+    /// If the snapshot is of another job, or has state that can't be taken over; the error names every difference.
     pub fn check(&self, job: &str, operators: &[(String, OperatorProgram)]) -> Result<Report> {
         let snapshot = self.id();
         if self.manifest.job != job {
@@ -209,14 +207,6 @@ impl Snapshot {
         let was = self.manifest.operators.iter().map(|operator| (operator.name.as_str(), &operator.schema));
         let report = Report::of(format_args!("snapshot {snapshot}"), was, operators);
         report.check()?;
-        for OperatorReport { name, fate } in report.operators() {
-            if let Fate::Gone { state } = fate {
-                return Err(Error::failure(format!(
-                    "state \"{state}\" of operator \"{name}\" in snapshot {snapshot} has no place to go: this program has no \
-                     operator \"{name}\""
-                )));
-            }
-        }
         Ok(report)
     }
 }
@@ -616,13 +606,6 @@ mod tests {
         let error = scene.snapshot().check("fraud", &program()).unwrap_err();
         assert_eq!(error.kind(), Failure);
         assert!(error.to_string().contains("is of job \"web-visits\", this is job \"fraud\""), "{error}");
-    }
-
-    #[test]
-    fn state_without_an_operator_is_refused() {
-        let scene = Scene::new();
-        let error = scene.snapshot().check("web-visits", &program()[..1]).unwrap_err();
-        assert!(error.to_string().contains("this program has no operator \"sum\""), "{error}");
     }
 
     #[test]

@@ -64,7 +64,7 @@ pub enum Work {
     /// Some; there may be more.
     Done,
     /// The last of what it froze at the barrier is encoded.
-    Frozen(FrozenState),
+    Frozen(Box<FrozenState>),
 }
 
 /// A stage as its driver sees it.
