@@ -10,6 +10,7 @@ mod evolution;
 mod examples;
 mod faults;
 mod restarts;
+mod savepoints;
 mod simulation;
 mod snapshot_tools;
 mod state_kinds;

@@ -15,8 +15,8 @@ use clap::{Arg, Args, Command, FromArgMatches};
 
 use crate::error::{Error, Result};
 use crate::job::flags::JobFlags;
-use crate::job::progress::beside;
-use crate::job::signals::StopSignal;
+use crate::job::progress::{beside, say};
+use crate::job::signals::Signals;
 use crate::job::{Graph, Job, against, lock, logging, run};
 use crate::snapshot::tools::{self, Tools};
 
@@ -250,8 +250,8 @@ fn launch<A>(program: Program, job: impl Fn(&Job, A) -> Result<()>, args: A, fla
     if flags.plan.is_some() || flags.check {
         return Ok(());
     }
-    let stop = StopSignal::install()?;
-    let summary = run::run(graph, &options, &stop)?;
+    let signals = Signals::install()?;
+    let summary = run::run(graph, &options, &signals)?;
     if !options.quiet {
         say(&summary.to_string());
     }
@@ -278,11 +278,6 @@ fn answer(text: &str) -> Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-/// Prints what is good to know; a run does not fail because nobody can be told.
-fn say(text: &str) {
-    let _ = beside(|| writeln!(io::stderr(), "{}", text.trim_end()));
 }
 
 #[cfg(test)]
@@ -388,7 +383,11 @@ mod tests {
             refusal.starts_with("the job's own argument --restore is also one of every job's flags"),
             "{refusal}"
         );
-        assert!(refusal.contains("\n  hint: rename it; --against, --check, --help, --lock, "), "{refusal}");
+        assert!(
+            refusal
+                .contains("\n  hint: rename it; --against, --allow-dropped-state, --check, --help, --lock, "),
+            "{refusal}"
+        );
         assert!(refused::<Aliased>().contains("argument --log is"));
         assert!(refused::<OwnHelp>().contains("argument -h is"));
         assert!(refused::<Twins>().contains("two of the job's own arguments are called --name"));

@@ -345,7 +345,7 @@ where
         snapshot.put(&owner, "uptime", working.time.ran().as_millis() as u64)?;
         if snapshot.with_state {
             working.table.freeze(barrier.snapshot)?;
-            working.time.timers.freeze(barrier.snapshot);
+            working.time.timers.freeze(barrier.snapshot)?;
             working.freezing = Freezing::Rows;
             snapshot.keyed_follows = true;
         }
@@ -365,7 +365,7 @@ where
                 };
                 Ok(Work::Done)
             }
-            Freezing::Timers(mut delta) if working.time.timers.encode_frozen() => {
+            Freezing::Timers(mut delta) if working.time.timers.encode_frozen()? => {
                 delta.runs.extend(working.time.timers.unconfirmed());
                 delta.complete = working.complete;
                 Ok(Work::Frozen(Box::new(FrozenState {

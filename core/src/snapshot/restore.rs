@@ -627,14 +627,6 @@ mod tests {
     }
 
     #[test]
-    fn state_without_an_operator_is_reported() {
-        let scene = Scene::new();
-        let report = scene.snapshot().check("web-visits", &program()[..1]).unwrap();
-        let gone = report.gone().collect::<Vec<_>>();
-        assert_eq!(gone, [("sum", "Account")]);
-    }
-
-    #[test]
     fn state_that_can_not_be_taken_over_is_refused_with_every_difference_and_what_to_write() {
         let scene = Scene::new();
         let mut program = program();
