@@ -6,10 +6,12 @@
 //!
 //! A sequence is decided by a seed. One that fails is made as short as it gets, and printed with the command that reruns it.
 
+mod jobs;
 mod model;
 mod operator;
 mod sequence;
 
+use std::cell::RefCell;
 use std::fmt::Debug;
 use std::sync::{Arc, LazyLock};
 
@@ -156,23 +158,36 @@ fn any_sequence_shows_what_the_model_says_with_all_state_on_the_heap() {
 #[test]
 fn any_sequence_shows_what_the_model_says_with_ample_memory() {
     let store = Arc::new(fjall(u64::MAX).inline());
-    under_seeds("any_sequence_shows_what_the_model_says_with_ample", 3_300, &sequences(60), |happenings| {
+    under_seeds("any_sequence_shows_what_the_model_says_with_ample", 3_600, &sequences(60), |happenings| {
         hold(happenings, &store)
     });
 }
 
+/// A store for every few sequences: to make one takes a while, and so do many operators in one.
+fn shared(make: impl Fn() -> StateBackend) -> impl Fn() -> Arc<StateBackend> {
+    let current = RefCell::new((0, Arc::new(make())));
+    move || {
+        let (uses, store) = &mut *current.borrow_mut();
+        *uses += 1;
+        if *uses % 8 == 0 {
+            *store = Arc::new(make());
+        }
+        Arc::clone(store)
+    }
+}
+
 #[test]
 fn any_sequence_shows_what_the_model_says_when_everything_is_spilled_all_the_time() {
-    let store = Arc::new(fjall(0).inline());
+    let store = shared(|| fjall(0).inline());
     under_seeds("any_sequence_shows_what_the_model_says_when_ev", 200, &sequences(60), |happenings| {
-        hold(happenings, &store)
+        hold(happenings, &store())
     });
 }
 
 #[test]
 fn any_sequence_shows_what_the_model_says_when_what_is_spilled_lands_late() {
-    let store = Arc::new(fjall(0).deferred());
+    let store = shared(|| fjall(0).deferred());
     under_seeds("any_sequence_shows_what_the_model_says_when_wh", 200, &sequences(60), |happenings| {
-        hold(happenings, &store)
+        hold(happenings, &store())
     });
 }

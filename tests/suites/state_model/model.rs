@@ -365,6 +365,21 @@ impl Model {
         Some(seen)
     }
 
+    /// A timer of a key fires that was set for `at`, the first one in its time; in which time is not known.
+    pub fn fire_any(&mut self, key: u64, at: i64, saw: &[String]) -> Option<Seen> {
+        [true, false].into_iter().find_map(|event| {
+            let before = self.clone();
+            let seen = self.fire_next(key, event, at);
+            match seen {
+                Some(seen) if seen.saw == saw => Some(seen),
+                _ => {
+                    *self = before;
+                    None
+                }
+            }
+        })
+    }
+
     fn set_timer(&mut self, key: u64, event: bool, at: i64, mark: u8) -> TimerName {
         self.numbers += 1;
         let name = TimerName { event, at, number: self.numbers };

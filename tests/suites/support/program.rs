@@ -53,6 +53,11 @@ impl Program {
         Program::at(Path::new(env!("CARGO_BIN_EXE_evolving")))
     }
 
+    /// The job whose state can be proved from its results.
+    pub fn ledger() -> Program {
+        Program::at(Path::new(env!("CARGO_BIN_EXE_ledger")))
+    }
+
     /// A program of the system.
     pub fn at(path: &Path) -> Program {
         let shown = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -139,6 +144,15 @@ impl Running {
             assert!(there || !ended, "{} ended before {what}\n{}", running.shown, running.said());
             there
         });
+    }
+
+    /// Waits for its end, but not for longer than this.
+    pub fn wait_at_most(&mut self, time: Duration) {
+        let mut left = time;
+        while self.is_running() && !left.is_zero() {
+            sleep(PAUSE);
+            left = left.saturating_sub(PAUSE);
+        }
     }
 
     /// Waits until it has said something on its standard error.
