@@ -387,6 +387,11 @@ impl Model {
         name
     }
 
+    /// Whether a timer waits in event time.
+    pub fn awaits_event_time(&self) -> bool {
+        self.timers.values().any(|timers| timers.keys().any(|timer| timer.event))
+    }
+
     /// Does it, and tells what must be seen.
     fn act(&mut self, kept: &mut Kept, op: &Op, key: u64, cleared: &mut bool) -> String {
         let times = self.times.clone();
