@@ -112,10 +112,17 @@ impl Book {
     }
 }
 
+/// A map has no order that means anything.
+fn sorted<'a, V: Copy + Ord + 'a>(entries: impl Iterator<Item = (&'a u32, &'a V)>) -> Vec<(u32, V)> {
+    let mut sorted: Vec<_> = entries.map(|(payee, value)| (*payee, *value)).collect();
+    sorted.sort_unstable();
+    sorted
+}
+
 impl Account {
     fn booking(&mut self, place: u64, settled: bool, cx: &Context<'_, Book>) -> Booking {
         let has_ended = cx.watermark() == EventTime::MAX;
-        let lately = || self.lately.iter().map(|(payee, place)| (*payee, *place)).collect();
+        let lately = || sorted(self.lately.iter());
         let open = || self.open.iter().copied().collect();
         Booking {
             account: *cx.key(),
@@ -124,7 +131,7 @@ impl Account {
             last_place: self.last_place,
             watermark: cx.watermark(),
             balance: self.balance,
-            by_payee: self.by_payee.iter().map(|(payee, cents)| (*payee, *cents)).collect(),
+            by_payee: sorted(self.by_payee.iter()),
             recent: self.recent.iter().copied().collect(),
             since: self.since.get().copied(),
             lately: (!has_ended).then(lately),

@@ -248,7 +248,10 @@ impl Kept {
             Op::MapLen(map) => format!("{}", self.map(map).len()),
             Op::MapAll(map) => {
                 let map = self.map(map);
-                format!("{:?}", map.iter().map(|(key, value)| (key.len(), *value)).collect::<Vec<_>>())
+                // A map has no order that means anything.
+                let mut all: Vec<_> = map.iter().map(|(key, value)| (key.len(), *value)).collect();
+                all.sort_unstable();
+                format!("{all:?}")
             }
             Op::MapRetain(map, n) => {
                 self.map(map).retain(|_, value| value % 3 != n % 3);
