@@ -140,10 +140,13 @@ fn remembered(payments: &[Payment], written: &[i64], now: i64) -> Value {
             1 => drop(by_payee.remove(&payment.payee)),
             cents => *by_payee.entry(payment.payee).or_insert(0) += cents,
         }
-        lately.insert(payment.payee, (place, written));
+        // A refresh never shortens a life: a payment that came late keeps the time of one that was ahead.
+        let life =
+            lately.get(&payment.payee).map_or(*written, |(_, before): &(i32, i64)| *written.max(before));
+        lately.insert(payment.payee, (place, life));
     }
     let recent: Vec<i64> = payments.iter().map(|payment| payment.cents).collect();
-    lately.retain(|_, (_, written)| *written + 20_000 > now);
+    lately.retain(|_, (_, life)| *life + 20_000 > now);
     let open: Vec<usize> = (1..=payments.len()).filter(|place| written[place - 1] + 30_000 > now).collect();
     let lately: Vec<(u64, i32)> = lately.into_iter().map(|(payee, (place, _))| (payee, place)).collect();
     json!({
