@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use tidegate::job::signals::StopSignal;
+use tidegate::job::signals::Signals;
 use tidegate::job::{JobFlags, run};
 use tidegate::prelude::*;
 
@@ -133,7 +133,7 @@ fn run_job(args: &Args) -> Result<bool> {
     .process("count", Count { value_bytes: args.value_bytes })
     .map(move |updates: u64| emitted.fetch_add(updates, Ordering::Relaxed))
     .discard();
-    let summary = run::run(job.finish()?, &options, &StopSignal::install()?)?;
+    let summary = run::run(job.finish()?, &options, &Signals::install()?)?;
     let peak_rss_bytes = peak_rss_bytes();
     let (sum, expected) = (sum.load(Ordering::Relaxed), expected_sum(keys, summary.records));
     let seconds = summary.elapsed.max(Duration::from_nanos(1)).as_secs_f64();
@@ -144,7 +144,7 @@ fn run_job(args: &Args) -> Result<bool> {
         "seconds": seconds,
         "updates_per_second": (summary.records as f64 / seconds) as u64,
         "peak_rss_bytes": peak_rss_bytes,
-        "snapshots": summary.snapshots,
+        "snapshots": summary.snapshots.completed,
         "sum": sum,
         "sum_is_right": sum == expected,
     });

@@ -1,6 +1,7 @@
 //! A job that fails when told to: it counts words, and panics at one of them, always or once.
 //!
-//! With `--narrower-state` it declares the same state with another field type, as a later version of it should not.
+//! With `--narrower-state` it declares the same state with another field type, as a later version of it should not; with
+//! `--operator` it calls its operator otherwise.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -14,10 +15,10 @@ fn faulty(job: &Job, args: Args) -> Result<()> {
     let keyed =
         words.event_time(|_| EventTime::MIN, Watermarks::monotonous()).key_by_ref(|word: &String| word);
     if args.narrower_state {
-        keyed.process("count", CountNarrowly).sink("counts", JsonLines::write(args.output));
+        keyed.process(&args.operator, CountNarrowly).sink("counts", JsonLines::write(args.output));
     } else {
         let operator = Count { panic_at: args.panic_at, panicked: args.panicked };
-        keyed.process("count", operator).sink("counts", JsonLines::write(args.output));
+        keyed.process(&args.operator, operator).sink("counts", JsonLines::write(args.output));
     }
     Ok(())
 }
@@ -39,6 +40,9 @@ struct Args {
     /// Declare the state as a later version should not
     #[arg(long)]
     narrower_state: bool,
+    /// Call the operator as a later version might
+    #[arg(long, default_value = "count")]
+    operator: String,
 }
 
 #[state(key = String)]

@@ -8,6 +8,7 @@ mod broadcast;
 mod clock;
 mod dribble;
 mod event_time;
+mod failing;
 mod keyed;
 mod rekeyed;
 mod unkeyed;
@@ -33,6 +34,10 @@ pub struct Scenario {
     pub interval_ms: u64,
     /// How often it is killed after that, each time just when a snapshot is complete.
     pub at_snapshots: usize,
+    /// About how many turns the snapshot directory is there, and then is not, if it is ever away.
+    pub away_every: Option<usize>,
+    /// How long a snapshot may take.
+    pub timeout_ms: u64,
 }
 
 impl Scenario {
@@ -46,17 +51,22 @@ impl Scenario {
             .collect();
         let workers = (0..=crashes.len()).map(|_| 1 + random.below(4) as u32).collect();
         let interval_ms = 3 + random.below(20);
-        Scenario { seed, workers, crashes, interval_ms, at_snapshots: random.below(3) as usize }
+        let at_snapshots = random.below(3) as usize;
+        Scenario { seed, workers, crashes, interval_ms, at_snapshots, away_every: None, timeout_ms: 600_000 }
     }
 
     /// Runs the job that `wire` wires.
     pub fn run(&self, wire: impl FnOnce(&Job) -> Result<()>) -> TestRun {
-        let job = TestJob::new("simulated", wire).unwrap();
+        let mut job = TestJob::new("simulated", wire).unwrap();
+        if let Some(turns) = self.away_every {
+            job = job.snapshots_away_every(turns);
+        }
         job.seed(self.seed)
             .parallelism(self.workers.iter().copied())
             .crash_after(self.crashes.iter().copied())
             .crash_at_snapshots(self.at_snapshots)
             .snapshot_interval(millis(self.interval_ms))
+            .snapshot_timeout(millis(self.timeout_ms))
             .run()
             .unwrap()
     }
@@ -66,7 +76,7 @@ impl Scenario {
 /// it a hundred times as many seeds, for a night.
 ///
 /// `body` runs a job and compares; it is run twice under some seeds, which must give one and the same run.
-pub fn under_seeds(test: &str, seeds: u64, body: impl Fn(&mut Random, &Scenario) -> TestRun) {
+pub fn under_seeds(test: &str, seeds: u64, body: impl Fn(&mut Random, &Scenario) -> TestRun) -> TestRun {
     let number = |variable| std::env::var(variable).ok().map(|text| text.parse::<u64>().expect(variable));
     let (named, seeds) = (number("TIDEGATE_SEED"), seeds * number("TIDEGATE_SEEDS").unwrap_or(1));
     let mut total = TestRun::default();
@@ -85,6 +95,8 @@ pub fn under_seeds(test: &str, seeds: u64, body: impl Fn(&mut Random, &Scenario)
                 total.crashes += run.crashes;
                 total.restores += run.restores;
                 total.snapshots += run.snapshots;
+                total.failed_snapshots += run.failed_snapshots;
+                total.restarts += run.restarts;
                 total.turns += run.turns;
             }
             Err(panic) => {
@@ -101,6 +113,7 @@ pub fn under_seeds(test: &str, seeds: u64, body: impl Fn(&mut Random, &Scenario)
         assert!(total.crashes as u64 > seeds / 2, "only {} crashes", total.crashes);
         assert!(total.restores as u64 > seeds / 3, "only {} restores from a snapshot", total.restores);
     }
+    total
 }
 
 /// Compares two multisets.

@@ -1,6 +1,8 @@
 //! A job that is killed, again and again, at random moments and between any two steps of the snapshot protocol, shows a
 //! reader every session, and none twice, at every moment.
 
+mod ledger;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::thread::sleep;

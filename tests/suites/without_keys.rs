@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use tidegate::job::Job;
-use tidegate::job::signals::StopSignal;
+use tidegate::job::signals::Signals;
 use tidegate::prelude::*;
 
 use crate::simulation::assert_same;
@@ -33,7 +33,7 @@ fn run(
     count: u64,
     wire: impl FnOnce(tidegate::job::builder::LocalStream<'_, Number>),
 ) -> Result<()> {
-    run_in_time(kept_in(directory, workers), &StopSignal::by_hand(), |job| {
+    run_in_time(kept_in(directory, workers), &Signals::by_hand(), |job| {
         let numbers = job.source("numbers", crate::simulation::Dribble::of(splits(count), 7));
         let (rest, numbers) = numbers.tee();
         rest.discard();

@@ -33,7 +33,7 @@ mod conversion;
 pub mod difference;
 mod expiry;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 pub(crate) mod format;
 pub(crate) mod json;
 mod json_scalar;

@@ -14,6 +14,7 @@ use super::conversion::{Conversion, Fields, Refreshed};
 use super::difference::{Change, Difference, Verdict};
 use super::format::{Format, KeyFormat, RowFormat, take, take_array};
 use super::planner::Planner;
+use super::row::bytes_before_key;
 use crate::error::{Error, Result};
 use crate::key::{KeyGroup, KeyHash, MaxParallelism};
 use crate::snapshot::part::{OperatorSchema, Section};
@@ -316,15 +317,6 @@ pub(super) fn apply_whole<F: Format>(
         return Some(());
     }
     conversion.apply::<F>(&mut bytes, out).filter(|()| bytes.is_empty())
-}
-
-/// What stands before the key in the key of a row: a field, or a timer's time and number.
-fn bytes_before_key(section: Section) -> usize {
-    match section {
-        Section::State => 0,
-        Section::Entry => 1,
-        Section::EventTimer | Section::ProcessingTimer => 16,
-    }
 }
 
 #[cfg(test)]

@@ -10,11 +10,12 @@
 
 use serde_json::Value as Json;
 
-use super::format::{Format, KeyFormat, RowFormat, take_array};
+use super::format::{Format, KeyFormat, RowFormat, take, take_array};
 use super::json::{Misfit, fields_from_json, fields_to_json, from_json};
-use super::shape::{Entries, Shape, managed};
-use super::value::{Value, decode, encode};
+use super::shape::{Entries, Scalar, Shape, managed};
+use super::value::{Value, decode, encode, skip};
 use crate::error::{Error, Result};
+use crate::key::{KeyGroup, KeyHash, MaxParallelism};
 use crate::snapshot::part::{OperatorSchema, Section};
 use crate::state::{Describe, Field, Schema, StateSchema};
 use crate::time::EventTime;
@@ -43,6 +44,33 @@ pub fn decode_row(schema: &OperatorSchema, section: Section, key: &[u8], value: 
 /// If it is none; the error says where.
 pub fn encode_row(schema: &OperatorSchema, row: &Json) -> Result<(Section, Vec<u8>, Vec<u8>)> {
     let not = |misfit: Misfit| Error::failure("this is no row of the operator").caused_by(misfit);
+    let (section, fields) = section_of(schema, row)?;
+    let values = fields_from_json(&fields, row).map_err(not)?;
+    let (key, value) = encode_values(section, &schema.state, &fields, &values)
+        .ok_or_else(|| Error::failure("this is no row of the operator"))?;
+    Ok((section, key, value))
+}
+
+/// Reads which row of an operator with this schema is meant, by the members that [`decode_row`] gives it, but for its value and
+/// when that was refreshed: its section and key.
+///
+/// # Errors
+/// If it is none; the error says where.
+pub fn encode_row_key(schema: &OperatorSchema, row: &Json) -> Result<(Section, Vec<u8>)> {
+    let (section, mut fields) = section_of(schema, row)?;
+    fields.truncate(match section {
+        Section::State => 2,
+        Section::EventTimer | Section::ProcessingTimer | Section::Entry => 4,
+    });
+    let values = fields_from_json(&fields, row)
+        .map_err(|misfit| Error::failure("this is no row of the operator").caused_by(misfit))?;
+    let key = encode_key_values(section, &schema.state, &fields, &values)
+        .ok_or_else(|| Error::failure("this is no row of the operator"))?;
+    Ok((section, key))
+}
+
+/// The section of a row that is written as JSON, and its members.
+fn section_of(schema: &OperatorSchema, row: &Json) -> Result<(Section, Vec<Field>)> {
     let named = row.get("section").and_then(Json::as_str);
     let sections = [Section::State, Section::EventTimer, Section::ProcessingTimer, Section::Entry];
     let section = sections.into_iter().find(|section| named == Some(name(*section))).ok_or_else(|| {
@@ -65,10 +93,7 @@ pub fn encode_row(schema: &OperatorSchema, row: &Json) -> Result<(Section, Vec<u
             })?
         }
     };
-    let values = fields_from_json(&fields, row).map_err(not)?;
-    let (key, value) = encode_values(section, &schema.state, &fields, &values)
-        .ok_or_else(|| Error::failure("this is no row of the operator"))?;
-    Ok((section, key, value))
+    Ok((section, fields))
 }
 
 /// The bytes of a key that a person wrote: as JSON or, where the key is text, just so.
@@ -83,11 +108,52 @@ pub fn encode_key(schema: &Schema, written: &str) -> Result<Vec<u8>> {
         Some(Err(misfit)) => from_json(schema, &text).map_err(|_| misfit),
         None => from_json(schema, &text),
     };
-    let key = key.map_err(|misfit| Error::failure("this is no key of the state").caused_by(misfit))?;
+    let no_key = |misfit| Error::failure("this is no key of the state").caused_by(misfit);
+    key.map_err(no_key).and_then(|key| key_value_bytes(schema, &key))
+}
+
+/// The bytes of a key that is written as JSON.
+///
+/// # Errors
+/// If it is no such key.
+pub fn encode_json_key(schema: &Schema, key: &Json) -> Result<Vec<u8>> {
+    let no_key = |misfit| Error::failure("this is no key of the state").caused_by(misfit);
+    from_json(schema, key).map_err(no_key).and_then(|key| key_value_bytes(schema, &key))
+}
+
+fn key_value_bytes(schema: &Schema, key: &Value) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    encode::<KeyFormat>(schema, &key, &mut bytes)
+    encode::<KeyFormat>(schema, key, &mut bytes)
         .ok_or_else(|| Error::failure(format!("a {schema} is no key")))?;
     Ok(bytes)
+}
+
+/// The bytes of the key to which a row belongs, given the row's own; `None` if it is no row of the state.
+pub fn key_of<'a>(state: &StateSchema, section: Section, row_key: &'a [u8]) -> Option<&'a [u8]> {
+    let mut key = row_key;
+    take(bytes_before_key(section), &mut key)?;
+    let mut rest = key;
+    skip::<KeyFormat>(&state.key, &mut rest)?;
+    Some(&key[..key.len() - rest.len()])
+}
+
+/// How many bytes the key of a row has before that of the state: of a timer its time and number, of an entry its field.
+pub(super) fn bytes_before_key(section: Section) -> usize {
+    match section {
+        Section::State => 0,
+        Section::Entry => 1,
+        Section::EventTimer | Section::ProcessingTimer => 16,
+    }
+}
+
+/// The group of a key, given its bytes: what [`Key::hash`](crate::key::Key::hash) makes of it, without knowing its type.
+pub fn key_group(state: &StateSchema, key: &[u8], max_parallelism: MaxParallelism) -> KeyGroup {
+    // A text is hashed without the length before it, anything else as it is.
+    let hashed = match Shape::of(&state.key) {
+        Shape::Scalar(Scalar::Text) => key.get(4..).unwrap_or(key),
+        _ => key,
+    };
+    KeyHash::of(hashed).group(max_parallelism)
 }
 
 fn name(section: Section) -> &'static str {
@@ -185,32 +251,46 @@ fn encode_values(
     fields: &[Field],
     values: &[Value],
 ) -> Option<(Vec<u8>, Vec<u8>)> {
-    let (mut key, mut value) = (Vec::new(), Vec::new());
+    let key = encode_key_values(section, state, fields, values)?;
+    let mut bytes = Vec::new();
+    let ([.., field], [.., value]) = (fields, values) else { return None };
+    if let (Section::Entry, [_, _, _, _, Value::Option(refreshed), _]) = (section, values) {
+        let refreshed = match refreshed.as_deref() {
+            Some(Value::Signed(refreshed)) => *refreshed,
+            _ => 0,
+        };
+        RowFormat::put_signed(64, refreshed, &mut bytes);
+    }
+    encode::<RowFormat>(&field.schema, value, &mut bytes)?;
+    Some((key, bytes))
+}
+
+/// The key of a row, of whose `fields` at least those have values that make it up.
+fn encode_key_values(
+    section: Section,
+    state: &StateSchema,
+    fields: &[Field],
+    values: &[Value],
+) -> Option<Vec<u8>> {
+    let mut key = Vec::new();
     let put_key =
         |place: usize, key: &mut Vec<u8>| encode::<KeyFormat>(&fields[place].schema, &values[place], key);
     match (section, values) {
-        (Section::State, [_, _, _]) => put_key(1, &mut key)?,
-        (Section::EventTimer | Section::ProcessingTimer, [_, _, _, _, _]) => {
+        (Section::State, [_, _, ..]) => put_key(1, &mut key)?,
+        (Section::EventTimer | Section::ProcessingTimer, [_, _, _, _, ..]) => {
             put_key(2, &mut key)?;
             put_key(3, &mut key)?;
             put_key(1, &mut key)?;
         }
-        (Section::Entry, [_, _, Value::Text(field), _, Value::Option(refreshed), _]) => {
+        (Section::Entry, [_, _, Value::Text(field), _, ..]) => {
             key.push(managed(&state.fields).position(|(_, known)| known.name == *field)? as u8);
             put_key(1, &mut key)?;
             key.push(0);
             put_key(3, &mut key)?;
-            let refreshed = match refreshed.as_deref() {
-                Some(Value::Signed(refreshed)) => *refreshed,
-                _ => 0,
-            };
-            RowFormat::put_signed(64, refreshed, &mut value);
         }
         _ => return None,
     }
-    let last = fields.len() - 1;
-    encode::<RowFormat>(&fields[last].schema, &values[last], &mut value)?;
-    Some((key, value))
+    Some(key)
 }
 
 #[cfg(test)]
@@ -309,6 +389,49 @@ mod tests {
         {
             assert!(decode_row(&schema(), section, key, &[]).is_err());
         }
+    }
+
+    #[test]
+    fn a_row_is_known_by_less_than_all_of_it() {
+        let entry = json!({ "section": "entry", "key": ["ann", 7], "field": "urls", "at": 3 });
+        let expected = [&[2][..], &key(), &[0], &3u64.to_be_bytes()].concat();
+        assert_eq!(encode_row_key(&schema(), &entry).unwrap(), (Section::Entry, expected));
+        let timer = json!({ "section": "event-timer", "key": ["ann", 7], "at": -5, "number": 9 });
+        let expected = [&(-5i64).to_be_bytes()[..], &9u64.to_be_bytes(), &key()].concat();
+        assert_eq!(encode_row_key(&schema(), &timer).unwrap(), (Section::EventTimer, expected));
+        let error = encode_row_key(&schema(), &json!({ "section": "event-timer", "key": ["ann", 7] }));
+        assert!(error.unwrap_err().to_string().contains("at: this EventTime is missing"));
+    }
+
+    #[test]
+    fn the_key_of_a_row_is_found_in_every_section() {
+        let entry = [&[2][..], &key(), &[0], &3u64.to_be_bytes()].concat();
+        let timer = [&[7; 16][..], &key()].concat();
+        let state = schema().state;
+        for (section, row) in [(Section::State, key()), (Section::Entry, entry), (Section::EventTimer, timer)]
+        {
+            assert_eq!(key_of(&state, section, &row), Some(&key()[..]));
+            assert_eq!(key_of(&state, section, &row[..3]), None);
+        }
+    }
+
+    #[test]
+    fn the_group_of_a_key_is_that_of_its_type() {
+        #[track_caller]
+        fn same<K: Key>(key: &K) {
+            let state = StateSchema { name: String::new(), version: 1, key: K::schema(), fields: Vec::new() };
+            let mut bytes = Vec::new();
+            key.encode(&mut bytes);
+            let max = MaxParallelism::new(32_768).unwrap();
+            assert_eq!(key_group(&state, &bytes, max), key.hash().group(max));
+        }
+        same(&"ann".to_string());
+        same(&("ann".to_string(), 7u8));
+        same(&Some("ann".to_string()));
+        same(&-7i64);
+        same(&[1u8, 2, 3]);
+        same(&'x');
+        same(&EventTime::from_millis(5));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::evolution::Report;
+use crate::job::fit::Fit;
 use crate::job::plan::PlanFormat;
 use crate::job::{Graph, RunOptions};
 use crate::snapshot::RestoreTarget;
@@ -34,7 +35,7 @@ pub(crate) fn compare(
     }
     let report = Report::of_snapshot(&manifest, &graph.programs());
     let verdict = match report.is_refused() {
-        false => Ok(()),
+        false => Fit::of(&manifest, &report, graph, options).map(drop),
         true => Err(Error::failure(format!(
             "the job could not be restored from snapshot {} in {}",
             manifest.snapshot,

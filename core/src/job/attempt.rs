@@ -15,20 +15,22 @@ use crate::error::{Error, Result};
 use crate::exchange::channel::Doorbell;
 use crate::job::RunOptions;
 use crate::job::compactor::Compactor;
+use crate::job::figures::{CompleteSnapshot, SnapshotFigures};
 use crate::job::graph::Graph;
 use crate::job::input::{Input, describe};
+use crate::job::savepoints::Savepoints;
 use crate::job::seed::{Rings, WorkerSeed};
-use crate::record::{Barrier, SnapshotId};
+use crate::record::{Barrier, BarrierKind, SnapshotId};
 use crate::sink::{Pending, SettleContext};
 use crate::snapshot::chain::Chains;
-use crate::snapshot::coordinator::{Action, Coordinator, CoordinatorConfig, Ending};
+use crate::snapshot::coordinator::{Action, Consequence, Coordinator, CoordinatorConfig, Ending};
 use crate::snapshot::manifest::{FORMAT, Manifest, StateFiles};
 use crate::snapshot::part::{Entry, RestoredState};
 use crate::snapshot::pool::Hold;
-use crate::snapshot::{PendingSnapshot, Skipped, Snapshot, SnapshotDirectory};
+use crate::snapshot::{PendingSnapshot, Snapshot, SnapshotDirectory};
 use crate::source::Throttle;
 use crate::state::backend::StateBackend;
-use crate::task::metrics::{SourceMetrics, WatermarkMetrics};
+use crate::task::metrics::{PauseMetrics, SourceMetrics, WatermarkMetrics};
 use crate::task::worker::{Command, Report, SnapshotPart, TaskId};
 use crate::time::Clock;
 
@@ -41,6 +43,9 @@ pub(crate) struct Setting<'a> {
     pub restored: Option<Arc<Restored>>,
     pub state: Arc<StateBackend>,
     pub first_snapshot: SnapshotId,
+    /// Where savepoints are written; nowhere in a job that keeps no snapshots.
+    pub savepoints: Option<&'a Savepoints>,
+    pub pauses: Arc<PauseMetrics>,
 }
 
 /// The snapshot that a job starts from.
@@ -50,8 +55,6 @@ pub(crate) struct Restored {
     /// The files of its keyed state, and where they lie.
     pub chains: Chains,
     pub state_path: PathBuf,
-    /// The newer ones that were passed over.
-    pub skipped: Vec<Skipped>,
     pub state: Arc<dyn RestoredState>,
 }
 
@@ -62,7 +65,6 @@ impl From<Snapshot> for Restored {
             path: snapshot.path().to_path_buf(),
             chains: Chains::restored(snapshot.manifest()),
             state_path: snapshot.state_path().to_path_buf(),
-            skipped: snapshot.skipped().to_vec(),
             state: Arc::new(snapshot),
         }
     }
@@ -80,6 +82,12 @@ pub(crate) struct Attempt<'a> {
     gathering: Option<Gathering>,
     /// Keeps the files of keyed state, in a job that keeps snapshots.
     compactor: Option<Compactor>,
+    /// Why the snapshot in flight will never be complete: the first reason.
+    failure: Option<Error>,
+    /// Whether the user waits for a savepoint, and no snapshot has begun since.
+    savepoint_wanted: bool,
+    /// The snapshot in flight, if a savepoint is to be made of it as soon as it is committed everywhere.
+    savepoint_of: Option<SnapshotId>,
     cancelled: Arc<AtomicBool>,
     /// Keeps the files that the job was restored from: workers load from them when they need to.
     _restored: Option<Hold>,
@@ -87,10 +95,10 @@ pub(crate) struct Attempt<'a> {
     pub watermarks: Arc<WatermarkMetrics>,
     /// The bytes of all splits, if all are known.
     pub bytes_total: Option<u64>,
-    /// The last complete snapshot of this attempt, and when it was complete.
-    pub last_snapshot: Option<(SnapshotId, Duration)>,
-    /// How many snapshots were completed.
-    pub snapshots: u64,
+    /// What the snapshots of this attempt came to.
+    pub figures: SnapshotFigures,
+    /// When the last one was complete.
+    completed_at: Duration,
     finished: bool,
 }
 
@@ -100,6 +108,8 @@ struct Gathering {
     /// Where its files are; nowhere in a job that keeps no snapshots, whose barriers only make sinks commit.
     directory: Option<PendingSnapshot>,
     parts: Vec<SnapshotPart>,
+    /// When its barrier was sent out.
+    began: Duration,
 }
 
 struct WorkerHandle {
@@ -160,6 +170,7 @@ impl<'a> Attempt<'a> {
                 reports: reports.clone(),
                 cancelled: Arc::clone(&cancelled),
                 watermarks: Arc::clone(&watermarks),
+                pauses: Arc::clone(&setting.pauses),
                 describe: Arc::clone(&describe),
                 writes_inline,
             });
@@ -172,6 +183,10 @@ impl<'a> Attempt<'a> {
             .collect();
         let coordinator = Coordinator::new(CoordinatorConfig {
             interval: setting.options.snapshot_interval,
+            min_pause: setting.options.snapshot_min_pause,
+            // Where nothing is kept, nothing can be given up: a barrier only has sinks commit.
+            timeout: setting.snapshots.map_or(Duration::MAX, |_| setting.options.snapshot_timeout),
+            failures_tolerated: setting.options.tolerated_snapshot_failures.unwrap_or(u32::MAX),
             first_id: setting.first_snapshot,
             subtasks: graph.stages.len() * workers,
             sources: sources.len(),
@@ -192,12 +207,15 @@ impl<'a> Attempt<'a> {
             sources,
             gathering: None,
             compactor,
+            failure: None,
+            savepoint_wanted: false,
+            savepoint_of: None,
             cancelled,
             metrics,
             watermarks,
             bytes_total: input.bytes,
-            last_snapshot: None,
-            snapshots: 0,
+            figures: SnapshotFigures::default(),
+            completed_at: Duration::ZERO,
             finished: false,
         };
         Ok((attempt, seeds))
@@ -248,6 +266,52 @@ impl<'a> Attempt<'a> {
         self.act(action)
     }
 
+    /// Has a savepoint be made of a snapshot that begins now, or as soon as the one in flight has ended.
+    ///
+    /// # Errors
+    /// If a snapshot fails that may not.
+    pub fn request_savepoint(&mut self) -> Result<()> {
+        match &self.gathering {
+            // Nothing begins behind the last one, and nothing is missing in it.
+            Some(last) if last.barrier.kind == BarrierKind::Last => {
+                self.savepoint_of = Some(last.barrier.snapshot);
+            }
+            _ => self.savepoint_wanted = true,
+        }
+        self.trigger()
+    }
+
+    /// Has a snapshot begin now, or as soon as the one in flight has ended.
+    ///
+    /// # Errors
+    /// If a snapshot fails that may not.
+    pub fn trigger(&mut self) -> Result<()> {
+        let action = self.coordinator.trigger();
+        self.act(action)
+    }
+
+    /// Whether a savepoint was asked for that has not begun.
+    pub fn owes_savepoint(&self) -> bool {
+        self.savepoint_wanted || self.savepoint_of.is_some()
+    }
+
+    /// Begins the savepoint that was asked for when the last snapshot was complete already: of that one.
+    pub fn serve_late_request(&mut self) {
+        if let (true, Some(last)) = (self.savepoint_wanted, self.figures.last) {
+            self.begin_savepoint(last.id);
+        }
+    }
+
+    /// The last complete snapshot of this attempt, and how long ago it was complete.
+    pub fn last_snapshot(&self, now: Duration) -> Option<(CompleteSnapshot, Duration)> {
+        self.figures.last.map(|last| (last, now.saturating_sub(self.completed_at)))
+    }
+
+    /// How many snapshots have failed since.
+    pub fn failed_snapshots(&self) -> u32 {
+        self.coordinator.failures()
+    }
+
     /// Whether the last snapshot is committed everywhere.
     pub fn is_finished(&self) -> bool {
         self.finished
@@ -268,10 +332,7 @@ impl<'a> Attempt<'a> {
                 let _ = thread.join();
             }
         }
-        if let Some(directory) = self.gathering.take().and_then(|gathering| gathering.directory) {
-            // What is left of it is cleaned away when the directory is opened next.
-            let _ = directory.abandon();
-        }
+        self.discard();
     }
 
     fn on_report(&mut self, report: Report) -> Result<()> {
@@ -287,8 +348,17 @@ impl<'a> Attempt<'a> {
                 }
                 self.coordinator.acknowledged(snapshot, task.stage, task.subtask)
             }
+            Report::SnapshotFailed(task, snapshot, error) => {
+                tracing::debug!(?task, snapshot = snapshot.0, %error, "a part could not be written");
+                self.failure.get_or_insert(error);
+                self.coordinator.part_failed(snapshot, task.stage, task.subtask)
+            }
             Report::Committed(task, snapshot) => {
-                self.coordinator.committed(snapshot, task.stage, task.subtask)
+                let action = self.coordinator.committed(snapshot, task.stage, task.subtask);
+                if self.savepoint_of.is_some() && self.savepoint_of == self.coordinator.settled() {
+                    self.begin_savepoint(snapshot);
+                }
+                action
             }
         };
         self.act(action)
@@ -297,13 +367,30 @@ impl<'a> Attempt<'a> {
     fn act(&mut self, mut action: Option<Action>) -> Result<()> {
         while let Some(next) = action {
             action = match next {
-                Action::Inject(barrier) => {
-                    self.inject(barrier)?;
+                Action::Inject(barrier) => match self.inject(barrier) {
+                    Ok(()) => None,
+                    Err(error) => {
+                        self.failure = Some(error);
+                        self.coordinator.not_begun(barrier.snapshot)
+                    }
+                },
+                Action::Complete(snapshot) => match self.complete(snapshot) {
+                    Ok(()) => self.coordinator.completed(snapshot),
+                    // It is there, and may or may not survive a loss of power: the next attempt looks.
+                    Err(error) if self.appeared(snapshot) => return Err(error),
+                    Err(error) => {
+                        self.failure = Some(error);
+                        self.sweep();
+                        self.coordinator.not_completed(snapshot)
+                    }
+                },
+                Action::GiveUp(snapshot, consequence) => {
+                    self.give_up(snapshot, consequence)?;
                     None
                 }
-                Action::Complete(snapshot) => {
-                    self.complete(snapshot)?;
-                    self.coordinator.completed(snapshot)
+                Action::Discard(_) => {
+                    self.discard();
+                    None
                 }
                 Action::Commit(snapshot) => {
                     self.tell(&Command::Commit(snapshot));
@@ -328,31 +415,33 @@ impl<'a> Attempt<'a> {
     }
 
     fn inject(&mut self, barrier: Barrier) -> Result<()> {
+        self.failure = None;
+        self.savepoint_of = std::mem::take(&mut self.savepoint_wanted).then_some(barrier.snapshot);
         let begin = |snapshots: &SnapshotDirectory| snapshots.begin(barrier.snapshot);
         let directory = self.setting.snapshots.map(begin).transpose()?;
         let path = directory.as_ref().map(|directory| directory.state_path().to_path_buf());
-        self.gathering = Some(Gathering { barrier, directory, parts: Vec::new() });
+        let began = self.setting.clock.monotonic();
+        self.gathering = Some(Gathering { barrier, directory, parts: Vec::new(), began });
         tracing::debug!(snapshot = barrier.snapshot.0, kind = ?barrier.kind, "snapshot begins");
         self.tell(&Command::Inject(barrier, path));
         Ok(())
     }
 
     fn complete(&mut self, snapshot: SnapshotId) -> Result<()> {
-        let Some(Gathering { barrier, directory: Some(directory), parts }) = self.gathering.take() else {
+        let Some(Gathering { barrier, directory: Some(directory), parts, began }) = self.gathering.take()
+        else {
             return Ok(());
         };
+        let bytes = parts.iter().map(SnapshotPart::bytes).sum();
         let mut entries = Vec::new();
         let mut written = Vec::new();
         for part in parts {
             entries.extend(part.entries);
             written.extend(part.operators);
         }
-        let operators = match &mut self.compactor {
-            Some(compactor) => {
-                compactor.append(written);
-                compactor.operators()?
-            }
-            None => Vec::new(),
+        let chains = match &mut self.compactor {
+            Some(compactor) => compactor.with(written)?,
+            None => Chains::default(),
         };
         entries.sort_by(|a: &Entry, b: &Entry| (&a.owner, &a.item).cmp(&(&b.owner, &b.item)));
         directory.complete(&Manifest {
@@ -364,19 +453,99 @@ impl<'a> Attempt<'a> {
             parallelism: self.setting.options.parallelism,
             max_parallelism: self.setting.options.max_parallelism,
             files: StateFiles::Shared,
-            operators,
+            operators: chains.operators(),
             entries,
         })?;
-        tracing::info!(snapshot = snapshot.0, "snapshot is complete");
-        self.last_snapshot = Some((snapshot, self.setting.clock.monotonic()));
-        self.snapshots += 1;
-        if let Some(snapshots) = self.setting.snapshots {
-            // Too many snapshots are no reason to fail; the next one tries again.
-            if let Err(error) = snapshots.retain(self.setting.options.retain) {
-                tracing::warn!(%error, "older snapshots can't be removed");
+        if let Some(compactor) = &mut self.compactor {
+            compactor.completed(chains);
+        }
+        self.completed_at = self.setting.clock.monotonic();
+        let duration = self.completed_at.saturating_sub(began);
+        self.figures.complete(CompleteSnapshot { id: snapshot, bytes, duration });
+        tracing::info!(snapshot = snapshot.0, bytes, ?duration, "snapshot is complete");
+        self.retain();
+        Ok(())
+    }
+
+    /// Whether a snapshot that could not be completed is there all the same.
+    fn appeared(&self, snapshot: SnapshotId) -> bool {
+        self.setting.snapshots.is_some_and(|snapshots| snapshots.snapshot_path(snapshot).exists())
+    }
+
+    /// Begins the savepoint that is to be made of a snapshot. It is committed everywhere: so a savepoint names no results
+    /// that somebody would have to look for.
+    fn begin_savepoint(&mut self, snapshot: SnapshotId) {
+        self.savepoint_of = None;
+        let (Some(savepoints), Some(snapshots)) = (self.setting.savepoints, self.setting.snapshots) else {
+            return;
+        };
+        if let Err(error) = savepoints.begin(snapshots, snapshot) {
+            tracing::warn!("the savepoint that was asked for is not written: {error:#}");
+        }
+    }
+
+    /// Removes snapshots that are too many.
+    fn retain(&self) {
+        let Some(snapshots) = self.setting.snapshots else { return };
+        // Too many snapshots are no reason to fail; the next one tries again.
+        if let Err(error) = snapshots.retain(self.setting.options.retain) {
+            tracing::warn!(%error, "older snapshots can't be removed");
+        }
+    }
+
+    /// Says that a snapshot failed.
+    ///
+    /// # Errors
+    /// That it failed, if that is not borne.
+    fn give_up(&mut self, snapshot: SnapshotId, consequence: Consequence) -> Result<()> {
+        self.figures.failed += 1;
+        let options = self.setting.options;
+        let cause = self.failure.take().unwrap_or_else(|| {
+            let timeout = humantime::format_duration(options.snapshot_timeout);
+            Error::failure(format!("it was not complete after {timeout}"))
+                .hint("is the job held up behind a slow stage? --snapshot-timeout gives it more time")
+        });
+        let what = match (consequence, options.tolerated_snapshot_failures) {
+            (Consequence::GoOn, _) => {
+                let restored = self.setting.restored.as_ref().map(|restored| restored.id);
+                match self.figures.last.map(|last| last.id).or(restored) {
+                    Some(last) => format!("failed, and the job goes on; the last complete one is {last}"),
+                    None => "failed, and the job goes on; there is no complete one yet".to_string(),
+                }
             }
+            (Consequence::Fail, Some(tolerated)) if self.coordinator.failures() > tolerated => {
+                format!("failed, and no more than {tolerated} in a row are tolerated")
+            }
+            (Consequence::Fail, _) => "was to be the last one, and failed".to_string(),
+        };
+        let error = cause.within(format_args!("snapshot {snapshot} {what}"));
+        if consequence == Consequence::Fail {
+            return Err(error);
+        }
+        tracing::warn!("{error:#}");
+        if self.savepoint_of.take().is_some() {
+            tracing::warn!("so no savepoint is made of snapshot {snapshot}: ask for it again");
         }
         Ok(())
+    }
+
+    /// Removes what was written of a snapshot that was given up.
+    fn discard(&mut self) {
+        let Some(directory) = self.gathering.take().and_then(|gathering| gathering.directory) else { return };
+        if let Err(error) = directory.abandon() {
+            // It will be, when the directory is next opened.
+            tracing::debug!(%error, "what was left of a snapshot can't be removed");
+        }
+        self.sweep();
+    }
+
+    /// Removes the state files of snapshots that were given up: if these failed for want of room, they are in the way of the
+    /// next.
+    fn sweep(&self) {
+        if let Some(Err(error)) = self.setting.snapshots.map(SnapshotDirectory::sweep) {
+            // They will be, behind the next snapshot that is complete.
+            tracing::debug!(%error, "state files that nobody needs can't be removed");
+        }
     }
 }
 

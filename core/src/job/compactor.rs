@@ -1,6 +1,6 @@
 //! The compactor: keeps the chains of a running job, and has them merged beside it.
 //!
-//! Enters what the subtasks wrote for a snapshot; leave the operators of its manifest. In between, one compaction at a time
+//! Enters what the subtasks wrote for a snapshot; leave the chains of its manifest. In between, one compaction at a time
 //! runs in a thread of its own kind, so that the writing of snapshots never waits for one; what came of it is in the next
 //! manifest. A compaction that fails changes nothing, and is tried again after the next snapshot.
 //!
@@ -37,9 +37,9 @@ pub(crate) struct Compactor {
 
 /// What is being done beside the job.
 enum Work {
-    /// Nothing.
+    /// Nothing, but something may be due.
     Idle,
-    /// Nothing, until the next snapshot: the last compaction failed.
+    /// Nothing until the next snapshot: nothing is due, or the last compaction failed.
     Resting,
     /// The files that these operators had when the job started lie elsewhere; they are being copied into the pool, or that
     /// failed and is tried again with the next snapshot.
@@ -76,25 +76,35 @@ impl Compactor {
         compactor
     }
 
-    /// Adds what subtasks wrote for a snapshot. Also for one that failed: they will not write it again.
-    pub fn append(&mut self, parts: impl IntoIterator<Item = (String, OperatorSchema, Option<StateFile>)>) {
+    /// The chains of the manifest that is written now: with what subtasks wrote for it. Waits until files from elsewhere are
+    /// in the pool.
+    ///
+    /// # Errors
+    /// If they could not be copied.
+    pub fn with(
+        &mut self,
+        parts: impl IntoIterator<Item = (String, OperatorSchema, Option<StateFile>)>,
+    ) -> Result<Chains> {
+        self.take_over()?;
+        let mut chains = self.chains.clone();
         for (operator, schema, file) in parts {
-            self.chains.append(&operator, &schema, file);
+            chains.append(&operator, &schema, file);
         }
+        Ok(chains)
+    }
+
+    /// The snapshot with these chains is complete: the next is laid over it. Of one that is not, nothing is needed, because
+    /// subtasks write again what they wrote for it.
+    pub fn completed(&mut self, chains: Chains) {
+        self.chains = chains;
         self.hold();
         if matches!(self.work, Work::Resting) {
             self.work = Work::Idle;
         }
     }
 
-    /// The operators of the manifest that is written now. Waits until files from elsewhere are in the pool.
-    ///
-    /// # Errors
-    /// If they could not be copied.
-    pub fn operators(&mut self) -> Result<Vec<OperatorState>> {
-        let Work::Adopting { operators, from, copies } = &mut self.work else {
-            return Ok(self.chains.operators());
-        };
+    fn take_over(&mut self) -> Result<()> {
+        let Work::Adopting { operators, from, copies } = &mut self.work else { return Ok(()) };
         let copies = match copies.take() {
             Some(copies) => copies,
             None => {
@@ -106,7 +116,7 @@ impl Compactor {
         self.chains.adopt(&adopted);
         self.hold();
         self.work = Work::Idle;
-        Ok(self.chains.operators())
+        Ok(())
     }
 
     /// Takes in what is done, and begins what is due.
@@ -124,6 +134,7 @@ impl Compactor {
                 }
                 Work::Idle => {
                     let Some(compaction) = self.chains.due(self.parallelism, self.max_parallelism) else {
+                        self.work = Work::Resting;
                         return;
                     };
                     tracing::debug!(
@@ -237,10 +248,11 @@ mod tests {
             let rows = Rows(changed.map(|group| row(group, Section::State, b"key", value)).collect());
             let part = fixture::changed("count", groups(0, 127), rows);
             let file = write_state(pending.state_path(), id, crate::key::SubtaskIndex(0), &part).unwrap();
-            self.compactor.append([("count".to_string(), schema("Count"), file)]);
+            let chains = self.compactor.with([("count".to_string(), schema("Count"), file)]).unwrap();
             let mut manifest = fixture::manifest(id);
-            manifest.operators = self.compactor.operators().unwrap();
+            manifest.operators = chains.operators();
             pending.complete(&manifest).unwrap();
+            self.compactor.completed(chains);
             self.directory.retain(2).unwrap();
             Snapshot::open(&self.directory.snapshot_path(id)).unwrap()
         }
@@ -319,6 +331,25 @@ mod tests {
     }
 
     #[test]
+    fn what_was_written_for_a_snapshot_that_is_not_complete_is_in_no_other_and_goes() {
+        let temporary = tempfile::tempdir().unwrap();
+        let mut scene = Scene::begin(temporary.path(), None, true);
+        scene.snapshot(0..128, b"first");
+        let pending = scene.directory.begin(SnapshotId(2)).unwrap();
+        let rows = Rows(vec![row(0, Section::State, b"key", b"lost")]);
+        let part = fixture::changed("count", groups(0, 127), rows);
+        let file = write_state(pending.state_path(), SnapshotId(2), crate::key::SubtaskIndex(0), &part);
+        let chains = scene.compactor.with([("count".to_string(), schema("Count"), file.unwrap())]).unwrap();
+        assert_eq!(chains.files().collect::<Vec<_>>(), ["count.0.1.state", "count.0.2.state"]);
+        pending.abandon().unwrap();
+        scene.directory.sweep().unwrap();
+        assert!(!scene.directory.pool().path().join("count.0.2.state").exists());
+        let next = scene.snapshot(1..2, b"new");
+        assert_eq!((next.id(), files(&next)), (SnapshotId(3), 2));
+        assert_eq!(values(&next)[..2], [b"first".to_vec(), b"new".to_vec()]);
+    }
+
+    #[test]
     fn a_snapshot_from_elsewhere_is_copied_before_the_first_of_the_job_is_complete() {
         let temporary = tempfile::tempdir().unwrap();
         let elsewhere =
@@ -344,7 +375,7 @@ mod tests {
         fs::rename(&pool, &hidden).unwrap();
         let mut scene = Scene::begin(&temporary.path().join("here"), Some(elsewhere), false);
         for _ in 0..2 {
-            let error = scene.compactor.operators().unwrap_err();
+            let error = scene.compactor.with([]).unwrap_err();
             assert!(error.to_string().contains("count.0.1.state"), "{error}");
         }
         fs::rename(&hidden, &pool).unwrap();

@@ -22,7 +22,7 @@ use crate::outbox::{EdgeIndex, Outbox};
 use crate::record::Element;
 use crate::source::{AssignedSplit, Throttle};
 use crate::state::backend::StateBackend;
-use crate::task::metrics::{SourceMetrics, WatermarkMetrics};
+use crate::task::metrics::{PauseMetrics, SourceMetrics, WatermarkMetrics};
 use crate::task::stage::StageContext;
 use crate::task::worker::{Command, PlaceInWords, Report, Task, TaskId, TaskState, Worker};
 use crate::time::Clock;
@@ -47,6 +47,7 @@ pub(crate) struct WorkerSeed {
     pub reports: Sender<Report>,
     pub cancelled: Arc<AtomicBool>,
     pub watermarks: Arc<WatermarkMetrics>,
+    pub pauses: Arc<PauseMetrics>,
     pub describe: PlaceInWords,
     pub writes_inline: bool,
 }
@@ -102,6 +103,7 @@ impl WorkerSeed {
             clock: self.clock,
             doorbell: self.doorbells[self.subtask.index()].clone(),
             watermarks: self.watermarks,
+            pauses: self.pauses,
             describe: self.describe,
             snapshot_path: None,
             writes_inline: self.writes_inline,

@@ -338,7 +338,7 @@ where
         working.shared.keep(working.cx.subtask, &mut snapshot)?;
         if snapshot.with_state {
             working.table.freeze(barrier.snapshot)?;
-            working.time.timers.freeze(barrier.snapshot);
+            working.time.timers.freeze(barrier.snapshot)?;
             working.freezing = Freezing::Rows;
             snapshot.keyed_follows = true;
         }
@@ -358,7 +358,7 @@ where
                 };
                 Ok(Work::Done)
             }
-            Freezing::Timers(mut delta) if working.time.timers.encode_frozen() => {
+            Freezing::Timers(mut delta) if working.time.timers.encode_frozen()? => {
                 delta.runs.extend(working.time.timers.unconfirmed());
                 delta.complete = working.complete;
                 Ok(Work::Frozen(Box::new(FrozenState {

@@ -246,8 +246,11 @@ impl<K: Key, P: Data> Timers<K, P> {
     }
 
     /// The barrier of `snapshot` has come: closes the epoch. Its timers are encoded by [`Timers::encode_frozen`].
-    pub fn freeze(&mut self, snapshot: SnapshotId) {
-        while !self.encode_frozen() {}
+    ///
+    /// # Errors
+    /// If one of the snapshot before could not be encoded.
+    pub fn freeze(&mut self, snapshot: SnapshotId) -> Result<()> {
+        while !self.encode_frozen()? {}
         let changes = &mut self.changes;
         changes.freezing = Some(Freezing {
             epoch: changes.epoch,
@@ -257,12 +260,16 @@ impl<K: Key, P: Data> Timers<K, P> {
             run: std::mem::take(&mut changes.gone),
         });
         changes.epoch += 1;
+        Ok(())
     }
 
     /// Encodes a slice of what was frozen. Whether that was the last one.
-    pub fn encode_frozen(&mut self) -> bool {
+    ///
+    /// # Errors
+    /// If a timer could not be encoded.
+    pub fn encode_frozen(&mut self) -> Result<bool> {
         let changes = &mut self.changes;
-        let Some(freezing) = &mut changes.freezing else { return true };
+        let Some(freezing) = &mut changes.freezing else { return Ok(true) };
         let pending = std::mem::take(&mut freezing.pending);
         let (first, last) = (freezing.next, pending.len().min(freezing.next + SLICE_TIMERS));
         freezing.next = last;
@@ -279,12 +286,12 @@ impl<K: Key, P: Data> Timers<K, P> {
             && let Some(freezing) = &mut changes.freezing
         {
             freezing.pending = pending;
-            return false;
+            return Ok(false);
         }
         if let Some(Freezing { snapshot, run, .. }) = changes.freezing.take() {
-            changes.unconfirmed.push((snapshot, PendingRun::new(run)));
+            changes.unconfirmed.push((snapshot, PendingRun::new(run)?));
         }
-        true
+        Ok(true)
     }
 
     /// What is in no complete snapshot yet, older runs first.
@@ -342,12 +349,12 @@ mod tests {
 
     /// Lays what has changed over the rows of the snapshots before.
     fn snapshot(timers: &mut Timers<u64, String>, number: u64, rows: &mut Rows) {
-        timers.freeze(SnapshotId(number));
+        timers.freeze(SnapshotId(number)).unwrap();
         complete(timers, number, rows);
     }
 
     fn complete(timers: &mut Timers<u64, String>, number: u64, rows: &mut Rows) {
-        while !timers.encode_frozen() {}
+        while !timers.encode_frozen().unwrap() {}
         let delta = Delta {
             runs: timers.unconfirmed().collect(),
             groups: MaxParallelism::DEFAULT.all(),
@@ -450,7 +457,7 @@ mod tests {
         let fourth = timers.set(TimeDomain::Event, at(4), timer(1, "4"));
         let fifth = timers.set(TimeDomain::Event, at(5), timer(1, "5"));
         assert!(timers.cancel(fifth, 1u64.hash(), &1), "no snapshot ever learns of this one");
-        timers.freeze(SnapshotId(2));
+        timers.freeze(SnapshotId(2)).unwrap();
         // Behind the barrier, before anything is encoded.
         assert_eq!(fired(&mut timers, 1), ["1"]);
         assert!(timers.cancel(fourth, 1u64.hash(), &1));
@@ -473,11 +480,11 @@ mod tests {
         let mut timers = new();
         let kept = timers.set(TimeDomain::Event, at(1), timer(1, "1"));
         timers.set(TimeDomain::Event, at(2), timer(1, "2"));
-        timers.freeze(SnapshotId(1));
+        timers.freeze(SnapshotId(1)).unwrap();
         assert!(timers.cancel(kept, 1u64.hash(), &1));
         let mut rows = Rows::new();
-        timers.freeze(SnapshotId(2));
-        while !timers.encode_frozen() {}
+        timers.freeze(SnapshotId(2)).unwrap();
+        while !timers.encode_frozen().unwrap() {}
         let delta = Delta {
             runs: timers.unconfirmed().collect(),
             groups: MaxParallelism::DEFAULT.all(),

@@ -81,10 +81,13 @@ impl Chains {
         Chains { operators: manifest.operators.iter().map(chain).collect() }
     }
 
-    /// Adds what subtasks wrote of an operator for one snapshot: nothing, where nothing changed.
-    ///
-    /// It may be added even if the snapshot failed: a subtask does not write again what it has written, so the next snapshot
-    /// needs it.
+    /// The same without an operator, if it is there.
+    pub fn forget(&mut self, operator: &str) {
+        self.operators.remove(operator);
+    }
+
+    /// Adds what subtasks wrote of an operator for one snapshot: nothing, where nothing changed. What was written for one
+    /// that failed is left out: subtasks write it again, for the next.
     pub fn append(
         &mut self,
         operator: &str,

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 pub(super) fn cannot(verb: &str, path: &Path, error: io::Error) -> Error {
     let full = matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
     let failure = Error::failure(format!("can't {verb} {}", path.display())).caused_by(error);
-    if full { failure.hint("free some space there; the last complete snapshot is intact") } else { failure }
+    if full { failure.hint("free some space there") } else { failure }
 }
 
 /// The file is not as it was written.

@@ -24,6 +24,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::fault::{broken, cannot, sync_directory};
 use super::manifest::Manifest;
 use super::pool::{Hold, POOL_DIRECTORY, StatePool};
+use super::restore::read_manifest;
 use crate::error::{Error, Result};
 use crate::files::DirectoryLock;
 use crate::record::SnapshotId;
@@ -68,6 +69,23 @@ impl SnapshotDirectory {
     /// If it can't be created or written to, or if another job is writing its snapshots there.
     pub fn open(path: &Path) -> Result<SnapshotDirectory> {
         fs::create_dir_all(path).map_err(|error| cannot("create the snapshot directory", path, error))?;
+        let directory = SnapshotDirectory::open_as_it_is(path)?;
+        for (_, standing, path) in scan(path)? {
+            if standing != Standing::Complete {
+                tracing::info!("removing {}: what was left of an unfinished snapshot", path.display());
+                fs::remove_dir_all(&path).map_err(|error| cannot("remove", &path, error))?;
+            }
+        }
+        directory.pool.create()?;
+        directory.sweep()?;
+        Ok(directory)
+    }
+
+    /// Opens a directory that is there, and removes nothing: to look into it.
+    ///
+    /// # Errors
+    /// If it can't be written to, or if another job is writing its snapshots there.
+    pub fn open_as_it_is(path: &Path) -> Result<SnapshotDirectory> {
         let lock = DirectoryLock::take(&path.join(LOCK_FILE))
             .map_err(|error| cannot("lock the snapshot directory", path, error))?;
         let Some(mut lock) = lock else {
@@ -79,20 +97,14 @@ impl SnapshotDirectory {
         };
         let noted = lock.note().map_err(|error| cannot("read", &path.join(LOCK_FILE), error))?;
         let mut last_used = SnapshotId(noted.trim().parse().unwrap_or(0));
-        for (id, standing, path) in scan(path)? {
+        for (id, ..) in scan(path)? {
             last_used = last_used.max(id);
-            if standing != Standing::Complete {
-                tracing::info!("removing {}: what was left of an unfinished snapshot", path.display());
-                fs::remove_dir_all(&path).map_err(|error| cannot("remove", &path, error))?;
-            }
         }
-        let directory = SnapshotDirectory {
+        Ok(SnapshotDirectory {
             path: path.to_path_buf(),
-            pool: StatePool::open(&path.join(POOL_DIRECTORY))?,
+            pool: StatePool::at(&path.join(POOL_DIRECTORY))?,
             numbering: Mutex::new(Numbering { last_used, lock }),
-        };
-        directory.sweep()?;
-        Ok(directory)
+        })
     }
 
     /// The path it was opened with.
@@ -163,8 +175,22 @@ impl SnapshotDirectory {
         self.sweep()
     }
 
-    /// Removes the state files to which no complete snapshot refers, and which nobody holds.
-    fn sweep(&self) -> Result<()> {
+    /// What is in a complete snapshot. Its state files stay for as long as the hold lives, even if the snapshot goes.
+    ///
+    /// # Errors
+    /// If its manifest can't be read.
+    pub fn hold(&self, id: SnapshotId) -> Result<(Manifest, Hold)> {
+        let manifest = read_manifest(&self.snapshot_path(id))?;
+        let files = self.pool.hold(manifest.file_names());
+        Ok((manifest, files))
+    }
+
+    /// Removes the state files to which no complete snapshot refers, and which nobody holds: of snapshots that were given
+    /// up, too.
+    ///
+    /// # Errors
+    /// If one can't be removed; it is, the next time.
+    pub fn sweep(&self) -> Result<()> {
         let mut referenced = BTreeSet::new();
         for id in self.list()? {
             let path = self.snapshot_path(id).join(MANIFEST_FILE);
@@ -213,8 +239,16 @@ impl PendingSnapshot {
     /// Completes the snapshot, all of whose state files are durable. When this returns it survives a loss of power.
     ///
     /// # Errors
-    /// If the manifest can't be written or the directory can't be renamed; then the snapshot does not exist.
+    /// If the manifest can't be written or the directory can't be renamed; then the snapshot does not exist, and nothing is
+    /// left of it. If the rename can't be made durable, the snapshot is there, for now.
     pub fn complete(self, manifest: &Manifest) -> Result<()> {
+        self.appear(manifest).inspect_err(|_| {
+            // What can't be removed now is removed when the directory is next opened.
+            let _ = fs::remove_dir_all(&self.path);
+        })
+    }
+
+    fn appear(&self, manifest: &Manifest) -> Result<()> {
         self.pool.sync()?;
         crash::point(crash::BEFORE_MANIFEST);
         write_manifest(&self.path, manifest)?;
@@ -227,7 +261,7 @@ impl PendingSnapshot {
         Ok(())
     }
 
-    /// Gives the snapshot up. Its state files go with the next older snapshot, unless a later one needs them.
+    /// Gives the snapshot up. Its state files go when the directory is next swept.
     ///
     /// # Errors
     /// If it can't be removed; it will be when the directory is next opened.
@@ -332,6 +366,18 @@ mod tests {
     }
 
     #[test]
+    fn of_a_snapshot_that_can_not_be_completed_nothing_is_left() {
+        let temporary = tempfile::tempdir().unwrap();
+        let directory = SnapshotDirectory::open(temporary.path()).unwrap();
+        let pending = directory.begin(SnapshotId(1)).unwrap();
+        fs::write(pending.path().join("count.0.state"), "rows").unwrap();
+        fs::create_dir(pending.path().join(MANIFEST_FILE)).unwrap();
+        let error = pending.complete(&fixture::manifest(SnapshotId(1))).unwrap_err();
+        assert!(error.to_string().contains(MANIFEST_FILE), "{error}");
+        assert_eq!(names(directory.path()), [""; 0]);
+    }
+
+    #[test]
     fn no_number_is_used_twice_even_if_its_snapshot_was_given_up_long_ago() {
         let temporary = tempfile::tempdir().unwrap();
         let directory = SnapshotDirectory::open(temporary.path()).unwrap();
@@ -371,6 +417,23 @@ mod tests {
         let directory = SnapshotDirectory::open(temporary.path()).unwrap();
         assert_eq!(names(temporary.path()), ["mine", "snapshot-0000000009.pending", "snapshot-8.pending"]);
         assert_eq!(directory.next_id(), SnapshotId(8), "the number of a crashed snapshot is used");
+    }
+
+    #[test]
+    fn who_only_looks_removes_nothing_and_creates_no_pool() {
+        let temporary = tempfile::tempdir().unwrap();
+        fs::create_dir(temporary.path().join("snapshot-0000000007.pending")).unwrap();
+        let looked = SnapshotDirectory::open_as_it_is(temporary.path()).unwrap();
+        assert_eq!(looked.next_id(), SnapshotId(8));
+        drop(looked);
+        assert_eq!(names(temporary.path()), ["snapshot-0000000007.pending"]);
+        assert!(!temporary.path().join(POOL_DIRECTORY).exists());
+        let directory = SnapshotDirectory::open(temporary.path()).unwrap();
+        fixture::write(&directory, vec![base()]);
+        fs::write(directory.pool().path().join("count.0.9.state"), "half").unwrap();
+        drop(directory);
+        SnapshotDirectory::open_as_it_is(temporary.path()).unwrap();
+        assert_eq!(names(&temporary.path().join(POOL_DIRECTORY)), ["count.0.8.state", "count.0.9.state"]);
     }
 
     #[test]

@@ -11,7 +11,7 @@
 //! makes one layer of several, [`layers`] reads the files of an operator as one. The [`chain`] of an operator is its files
 //! from one snapshot to the next, and says when a [`compaction`] is due. [`mod@write`] and [`restore`] are the two ways, a
 //! [`savepoint`] is a snapshot to take away. What a program takes over from another is [rewritten](rewrite) first. When a snapshot is taken, and what else it takes for it to count, is the
-//! coordinator's matter.
+//! coordinator's matter. The [`tools`] show what is in a snapshot, and change it, with no job at work.
 
 pub mod chain;
 pub mod compaction;
@@ -32,6 +32,7 @@ pub mod restore;
 pub mod rewrite;
 pub mod savepoint;
 pub mod stack;
+pub(crate) mod tools;
 pub mod write;
 
 pub use chain::Chains;

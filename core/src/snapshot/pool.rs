@@ -50,22 +50,30 @@ struct Held {
 }
 
 impl StatePool {
-    /// Opens the pool at `path`, creating it if it is not there.
+    /// The pool at `path`, as it is; it need not be there yet.
     ///
     /// # Errors
-    /// If it can't be created or read.
-    pub(super) fn open(path: &Path) -> Result<StatePool> {
-        match fs::create_dir(path) {
-            Err(error) if !path.is_dir() => return Err(cannot("create", path, error)),
-            _ => {}
-        }
+    /// If it can't be read.
+    pub(super) fn at(path: &Path) -> Result<StatePool> {
         let mut held = Held::default();
-        for name in names(path)? {
+        let names = if path.exists() { names(path)? } else { Vec::new() };
+        for name in names {
             if let Some(PoolName::Merged { number }) = PoolName::parse(&name) {
                 held.last_number = held.last_number.max(number);
             }
         }
         Ok(StatePool(Arc::new(Inner { path: path.to_path_buf(), held: Mutex::new(held) })))
+    }
+
+    /// Creates its directory, if that is not there.
+    ///
+    /// # Errors
+    /// If it can't be created.
+    pub(super) fn create(&self) -> Result<()> {
+        match fs::create_dir(self.path()) {
+            Err(error) if !self.path().is_dir() => Err(cannot("create", self.path(), error)),
+            _ => Ok(()),
+        }
     }
 
     /// Its directory.
@@ -246,7 +254,8 @@ mod tests {
     impl Scene {
         fn new() -> Scene {
             let temporary = tempfile::tempdir().unwrap();
-            let pool = StatePool::open(&temporary.path().join("state")).unwrap();
+            let pool = StatePool::at(&temporary.path().join("state")).unwrap();
+            pool.create().unwrap();
             Scene { temporary, pool }
         }
 
@@ -328,7 +337,7 @@ mod tests {
         let (second, _hold) = scene.pool.name("count", groups(0, 127), SnapshotId(5));
         assert_ne!(first, second);
         scene.put(&second);
-        let reopened = StatePool::open(scene.pool.path()).unwrap();
+        let reopened = StatePool::at(scene.pool.path()).unwrap();
         let (third, _hold) = reopened.name("count", groups(0, 127), SnapshotId(5));
         assert_eq!(third, "count.0-127.5-3.state");
         assert!(scene.temporary.path().exists());

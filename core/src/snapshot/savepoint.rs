@@ -10,6 +10,7 @@
 //! A complete snapshot enters. What leaves appears by one atomic rename, when all of it is durable, and refers to nothing
 //! outside of itself.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::io::ErrorKind;
@@ -18,14 +19,16 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::fault::{cannot, sync_directory};
-use super::file::StateFileHeader;
+use super::file::{StateFileHeader, StateFileWriter};
 use super::layers::{Keep, Layers};
 use super::layout::{MANIFEST_FILE, write_manifest};
-use super::manifest::{Manifest, OperatorState, SnapshotKind, StateFiles};
+use super::manifest::{Manifest, OperatorState, SnapshotKind, StateFile, StateFiles};
+use super::merge::Removals;
 use super::pool::savepoint_name;
 use super::stack::pieces;
 use crate::error::{Error, Result};
-use crate::snapshot::part::LayerKind;
+use crate::key::KeyGroupRange;
+use crate::snapshot::part::{LayerKind, StateRow};
 
 /// Writes the snapshot that `manifest` describes, and whose state files lie in `files`, as a savepoint at `path`: with the
 /// rows that `keep` wants.
@@ -34,9 +37,28 @@ use crate::snapshot::part::LayerKind;
 /// If there is something at `path` already, a state file can't be read or is broken, or the savepoint can't be written;
 /// then there is no savepoint.
 pub fn write_savepoint(manifest: &Manifest, files: &Path, path: &Path, keep: &Keep<'_>) -> Result<()> {
+    let mut layers = BTreeMap::new();
+    for operator in &manifest.operators {
+        layers.insert(operator.name.as_str(), Layers::open(files, &operator.files)?);
+    }
+    write_rows(manifest, path, &|operator, groups, each| match layers.get(operator) {
+        Some(layers) => layers.visit(groups, Removals::Drop, keep, each),
+        None => Ok(()),
+    })
+}
+
+/// Gives every row of an operator in a range of key groups, in order, to whom it is told.
+pub(super) type Rows<'a> =
+    dyn Fn(&str, KeyGroupRange, &mut dyn FnMut(StateRow<'_>) -> Result<()>) -> Result<()> + Sync + 'a;
+
+/// Writes a savepoint of these rows at `path`, which for the rest is as `manifest` says.
+///
+/// # Errors
+/// If there is something at `path` already, `rows` fails, or the savepoint can't be written; then there is no savepoint.
+pub(super) fn write_rows(manifest: &Manifest, path: &Path, rows: &Rows<'_>) -> Result<()> {
     check_free(path)?;
     let pending = begin(path)?;
-    let written = write_into(&pending, manifest, files, keep).and_then(|()| appear(&pending, path));
+    let written = write_into(&pending, manifest, rows).and_then(|()| appear(&pending, path));
     if written.is_err() {
         // What can't be removed now does not stand in the way of the next one.
         let _ = fs::remove_dir_all(&pending);
@@ -92,18 +114,27 @@ fn has_only_ours(directory: &Path) -> Result<bool> {
     Ok(true)
 }
 
-fn write_into(pending: &Path, manifest: &Manifest, files: &Path, keep: &Keep<'_>) -> Result<()> {
+fn write_into(pending: &Path, manifest: &Manifest, rows: &Rows<'_>) -> Result<()> {
     let mut operators = Vec::with_capacity(manifest.operators.len());
-    for OperatorState { name, schema, files: layers } in &manifest.operators {
-        let bytes = layers.iter().map(|file| file.bytes).sum();
-        let layers = Layers::open(files, layers)?;
+    for OperatorState { name, schema, files } in &manifest.operators {
+        let bytes = files.iter().map(|file| file.bytes).sum();
         let ranges = pieces(manifest.max_parallelism.all(), bytes);
-        let merged = ranges.par_iter().map(|&groups| {
+        let written = ranges.par_iter().map(|&groups| {
             let header = StateFileHeader { layer: LayerKind::Base, groups, written_by: manifest.snapshot };
-            layers.merge_into(pending, savepoint_name(name, groups), header, keep)
+            let file_name = savepoint_name(name, groups);
+            let mut writer = None;
+            rows(name, groups, &mut |row| {
+                let writer = match &mut writer {
+                    Some(writer) => writer,
+                    None => writer.insert(StateFileWriter::create(&pending.join(&file_name), header)?),
+                };
+                writer.row(row)
+            })?;
+            let summary = writer.map(StateFileWriter::finish).transpose()?;
+            Ok(summary.map(|summary| StateFile::new(file_name, header, summary)))
         });
-        let merged: Vec<_> = merged.collect::<Result<_>>()?;
-        let files = merged.into_iter().flatten().collect();
+        let files: Vec<_> = written.collect::<Result<_>>()?;
+        let files = files.into_iter().flatten().collect();
         operators.push(OperatorState { name: name.clone(), schema: schema.clone(), files });
     }
     let own = Manifest {
@@ -133,11 +164,10 @@ fn appear(pending: &Path, path: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key::KeyGroupRange;
     use crate::snapshot::chain::Chains;
     use crate::snapshot::fixture::{self, OwnedChange, OwnedRow, Rows, groups, removal, row};
+    use crate::snapshot::part::RestoredState;
     use crate::snapshot::part::Section::{EventTimer, State};
-    use crate::snapshot::part::{RestoredState, StateRow};
     use crate::snapshot::{Snapshot, SnapshotDirectory};
 
     struct Scene {

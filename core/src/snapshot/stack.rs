@@ -33,9 +33,8 @@ pub fn stacks<F: Borrow<StateFile>>(files: &[F]) -> Vec<Stack> {
         let files = at(files, groups.first);
         match stacks.last_mut() {
             _ if files.is_empty() => {}
-            Some(last) if last.files == files && u32::from(last.groups.last.0) + 1 == pair[0] => {
-                last.groups.last = groups.last;
-            }
+            // A file covers its key groups without a gap, so these follow on the last.
+            Some(last) if last.files == files => last.groups.last = groups.last,
             _ => stacks.push(Stack { groups, files }),
         }
     }

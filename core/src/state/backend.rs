@@ -1,5 +1,6 @@
 //! Where the keyed state of one attempt to run a job lies: in memory alone, or in memory in front of fjall.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,8 +24,16 @@ pub enum StoreKind {
 pub struct StateBackend {
     disk: Option<Disk>,
     memory: Arc<StateMemory>,
-    /// Whether work is done where it is asked for, and not by rayon: under virtual time.
-    inline: bool,
+    off_thread: OffThread,
+}
+
+/// Who does what is done off the operator's thread.
+enum OffThread {
+    Rayon,
+    /// It is done where it is asked for: under virtual time.
+    Inline,
+    /// It waits until it is told to be done: by a test that decides when.
+    Deferred(Mutex<VecDeque<Box<dyn FnOnce() + Send>>>),
 }
 
 /// What is not in memory. Nothing is created before it is needed: a job whose state fits never touches the disk.
@@ -37,20 +46,39 @@ struct Disk {
 impl StateBackend {
     /// All in memory.
     pub fn heap() -> StateBackend {
-        StateBackend { disk: None, memory: Arc::new(StateMemory::unlimited()), inline: false }
+        StateBackend { disk: None, memory: Arc::new(StateMemory::unlimited()), off_thread: OffThread::Rayon }
     }
 
     /// As much as `memory` allows in memory, the rest in `directory`.
     pub fn fjall(directory: Arc<StateDirectory>, memory: StateMemory) -> StateBackend {
         let disk = Disk { directory, copy: Mutex::new(None), runs: AtomicU64::new(0) };
-        StateBackend { disk: Some(disk), memory: Arc::new(memory), inline: false }
+        StateBackend { disk: Some(disk), memory: Arc::new(memory), off_thread: OffThread::Rayon }
     }
 
     /// Does its work where it is asked for: what happens is then the same every time.
     #[must_use]
     pub fn inline(mut self) -> StateBackend {
-        self.inline = true;
+        self.off_thread = OffThread::Inline;
         self
+    }
+
+    /// Leaves its work undone until [`do_deferred`](StateBackend::do_deferred) is called.
+    #[must_use]
+    pub fn deferred(mut self) -> StateBackend {
+        self.off_thread = OffThread::Deferred(Mutex::default());
+        self
+    }
+
+    /// Does the oldest piece of work that was deferred. Whether there was one.
+    pub fn do_deferred(&self) -> bool {
+        let OffThread::Deferred(waiting) = &self.off_thread else { return false };
+        let work = waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        work.map(|work| work()).is_some()
+    }
+
+    /// Whether work gets done while an operator waits for it.
+    pub(crate) fn works_meanwhile(&self) -> bool {
+        !matches!(self.off_thread, OffThread::Deferred(_))
     }
 
     /// The account of what is in memory.
@@ -65,7 +93,13 @@ impl StateBackend {
 
     /// Does something off the operator's thread.
     pub(crate) fn run(&self, work: impl FnOnce() + Send + 'static) {
-        if self.inline { work() } else { rayon::spawn(work) }
+        match &self.off_thread {
+            OffThread::Rayon => rayon::spawn(work),
+            OffThread::Inline => work(),
+            OffThread::Deferred(waiting) => {
+                waiting.lock().unwrap_or_else(PoisonError::into_inner).push_back(Box::new(work));
+            }
+        }
     }
 
     /// The rows on disk of an operator in a subtask; none at first. To be asked for once.

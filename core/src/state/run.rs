@@ -153,25 +153,44 @@ impl Run {
         });
     }
 
+    /// Adds a row of another run.
+    pub fn push(&mut self, row: StateRow<'_>) {
+        let key = |bytes: &mut Vec<u8>| bytes.extend_from_slice(row.key);
+        match row.change {
+            RowChange::Put(value) => self.put_encoded(row.group, row.section, key, value),
+            RowChange::Remove => self.remove(row.group, row.section, key),
+            RowChange::RemovePrefix => self.remove_prefix(row.group, row.section, key),
+        }
+    }
+
+    /// The run, in which nothing is missing.
+    ///
+    /// # Errors
+    /// If serde could not carry one of its rows.
+    pub fn checked(mut self) -> Result<Run> {
+        match self.refused.take() {
+            Some(error) => Err(error.into()),
+            None => Ok(self),
+        }
+    }
+
     /// Sorts the rows: nothing is added any more.
     ///
     /// # Errors
     /// If serde could not carry one of them.
-    pub fn close(mut self) -> Result<SortedRun> {
-        if let Some(error) = self.refused {
-            return Err(error.into());
-        }
-        let bytes = &self.bytes;
+    pub fn close(self) -> Result<SortedRun> {
+        let mut run = self.checked()?;
+        let bytes = &run.bytes;
         // What was encoded later stands behind what was encoded before, of the same row.
-        self.rows.sort_unstable_by(|a, b| {
+        run.rows.sort_unstable_by(|a, b| {
             let (a_key, b_key) = (a.key(bytes), b.key(bytes));
             (a.group, a.section, a_key, a.start).cmp(&(b.group, b.section, b_key, b.start))
         });
         let mut kept = 0;
         let mut gone: Option<Place> = None;
-        for place in 0..self.rows.len() {
-            let row = self.rows[place];
-            let replaced = self.rows.get(place + 1).is_some_and(|next| next.is_of_row(row, bytes));
+        for place in 0..run.rows.len() {
+            let row = run.rows[place];
+            let replaced = run.rows.get(place + 1).is_some_and(|next| next.is_of_row(row, bytes));
             let removed = gone.is_some_and(|prefix| row.start < prefix.start && row.is_under(prefix, bytes));
             if replaced || removed {
                 continue;
@@ -179,11 +198,11 @@ impl Run {
             if let Kind::RemovePrefix = row.kind {
                 gone = Some(row);
             }
-            self.rows[kept] = row;
+            run.rows[kept] = row;
             kept += 1;
         }
-        self.rows.truncate(kept);
-        Ok(SortedRun(self))
+        run.rows.truncate(kept);
+        Ok(SortedRun(run))
     }
 }
 
@@ -230,6 +249,11 @@ impl SortedRun {
     /// How many bytes of memory it takes.
     pub fn bytes(&self) -> usize {
         self.0.bytes()
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 

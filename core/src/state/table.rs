@@ -533,7 +533,7 @@ impl<S: State> StateTable<S> {
         if let Some(eviction) = &mut self.eviction
             && !eviction.changed.is_empty()
         {
-            self.changes.left.push(PendingRun::new(std::mem::take(&mut eviction.changed)));
+            self.changes.left.push(PendingRun::new(std::mem::take(&mut eviction.changed))?);
         }
         let changes = &mut self.changes;
         changes.unconfirmed.extend(changes.left.drain(..).map(|run| (snapshot, run)));
@@ -580,7 +580,7 @@ impl<S: State> StateTable<S> {
             return Ok(None);
         }
         let Freezing { snapshot, run, .. } = changes.freezing.take().expect("it has just been looked at");
-        changes.unconfirmed.push((snapshot, PendingRun::new(run)));
+        changes.unconfirmed.push((snapshot, PendingRun::new(run)?));
         let runs = changes.unconfirmed.iter().map(|(_, run)| Arc::clone(run)).collect();
         Ok(Some(Delta { runs, groups: self.groups, complete: false }))
     }
@@ -694,7 +694,7 @@ impl<S: State> StateTable<S> {
     /// Has what the next snapshot must have of rows that have left wait in a file.
     fn put_aside(&mut self) -> Result<()> {
         let Some(eviction) = &mut self.eviction else { return Ok(()) };
-        let run = PendingRun::new(std::mem::take(&mut eviction.changed));
+        let run = PendingRun::new(std::mem::take(&mut eviction.changed))?;
         self.changes.left.push(Arc::clone(&run));
         let (path, groups) = (self.backend.run_path()?, self.groups);
         self.backend.run(move || {
@@ -710,7 +710,8 @@ impl<S: State> StateTable<S> {
         for _ in 0..WAITS_MAX {
             let account = self.share.account();
             let Some(eviction) = &self.eviction else { return Ok(()) };
-            if account.excess() <= account.bytes_max() / 8 || !eviction.spill.is_busy() {
+            let is_near = account.excess() <= account.bytes_max() / 8;
+            if is_near || !eviction.spill.is_busy() || !self.backend.works_meanwhile() {
                 return Ok(());
             }
             std::thread::sleep(WAIT);

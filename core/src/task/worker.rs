@@ -6,6 +6,7 @@
 //!
 //! A barrier: the coordinator tells the source stages ([`Command::Inject`]); every later stage meets it at its input gate
 //! when it is aligned. The stage freezes its part; encoding and writing are handed to rayon; what was written is reported.
+//! That a part could not be written is the snapshot's failure and not the task's.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use crate::record::{Barrier, BarrierKind, Element, Fill, SnapshotId};
 use crate::snapshot::manifest::StateFile;
 use crate::snapshot::part::{Entry, FrozenState, OperatorSchema, StageSnapshot};
 use crate::snapshot::write::write_state;
-use crate::task::metrics::WatermarkMetrics;
+use crate::task::metrics::{PauseMetrics, WatermarkMetrics};
 use crate::task::panic;
 use crate::task::stage::{Polled, Stage, Whereabouts, Work};
 use crate::time::{Clock, EventTime};
@@ -52,6 +53,8 @@ pub(crate) enum Report {
     Exhausted(TaskId),
     /// The part of a snapshot is written.
     Acknowledged(TaskId, SnapshotId, SnapshotPart),
+    /// The part of a snapshot could not be written; the task goes on.
+    SnapshotFailed(TaskId, SnapshotId, Error),
     /// The sinks of the stage have committed.
     Committed(TaskId, SnapshotId),
     /// The worker has stopped because of this.
@@ -71,6 +74,13 @@ pub(crate) struct SnapshotPart {
     pub entries: Vec<Entry>,
     /// The file of each operator, if it had anything to write.
     pub operators: Vec<(String, OperatorSchema, Option<StateFile>)>,
+}
+
+impl SnapshotPart {
+    /// How much state was written.
+    pub fn bytes(&self) -> u64 {
+        self.operators.iter().filter_map(|(.., file)| file.as_ref()).map(|file| file.bytes).sum()
+    }
 }
 
 /// Translates a stage's whereabouts into words: which splits have which names is known to the job.
@@ -120,6 +130,7 @@ pub(crate) struct Worker {
     pub clock: Clock,
     pub doorbell: Doorbell,
     pub watermarks: Arc<WatermarkMetrics>,
+    pub pauses: Arc<PauseMetrics>,
     pub describe: PlaceInWords,
     /// Where the files of the snapshot in flight go.
     pub snapshot_path: Option<PathBuf>,
@@ -213,6 +224,7 @@ impl Worker {
         let part = StageSnapshot::new(self.snapshot_path.is_some());
         let part = self.drive(index, |stage, out| stage.snapshot(barrier, part, out))?;
         let pause = self.clock.monotonic().saturating_sub(began);
+        self.pauses.record(pause);
         tracing::debug!(task = ?self.tasks[index].id, snapshot = barrier.snapshot.0, ?pause, "frozen");
         self.send(index);
         if barrier.kind == BarrierKind::Last {
@@ -232,7 +244,7 @@ impl Worker {
         let write = move || {
             let report = match write_part(part, frozen, barrier.snapshot, id.subtask, path) {
                 Ok(part) => Report::Acknowledged(id, barrier.snapshot, part),
-                Err(error) => Report::Failed(error),
+                Err(error) => Report::SnapshotFailed(id, barrier.snapshot, error),
             };
             let _ = reports.send(report);
         };

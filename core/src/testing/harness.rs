@@ -258,16 +258,16 @@ pub(super) fn context(clock: &Clock) -> StageContext {
 
 /// The snapshots of the operator under test, in memory: the layers are laid over each other as they come.
 #[derive(Clone, Default)]
-struct Kept {
-    entries: Vec<Entry>,
-    rows: BTreeMap<(KeyGroup, Section, Vec<u8>), Vec<u8>>,
+pub(super) struct Kept {
+    pub entries: Vec<Entry>,
+    pub rows: BTreeMap<(KeyGroup, Section, Vec<u8>), Vec<u8>>,
 }
 
 impl Kept {
     /// Takes in the next layer.
-    fn add(&mut self, frozen: &FrozenState) -> Result<()> {
+    pub fn add(&mut self, frozen: &FrozenState) -> Result<()> {
         if frozen.complete {
-            self.rows.clear();
+            self.rows.retain(|(group, ..), _| !frozen.groups.contains(*group));
         }
         frozen.rows.visit(&mut |row| {
             let place = (row.group, row.section, row.key.to_vec());

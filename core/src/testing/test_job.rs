@@ -3,7 +3,7 @@
 //! The workers are the same as in a running job; only their turns are given by hand, one at a time, in an order that the
 //! seed decides. The clock advances with their turns. One seed run twice gives the same run.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -43,6 +43,7 @@ pub struct TestJob {
     seed: u64,
     crashes: Vec<usize>,
     crashes_at_snapshots: usize,
+    absences_every: Option<usize>,
     parallelisms: Vec<Parallelism>,
 }
 
@@ -54,8 +55,12 @@ const TURNS_MAX: usize = 10_000_000;
 pub struct TestRun {
     /// Snapshots that were completed.
     pub snapshots: u64,
+    /// Snapshots that failed, and were given up.
+    pub failed_snapshots: u64,
     /// How often the job was killed.
     pub crashes: usize,
+    /// How often it started again by itself, because its last snapshot failed, or the one it was restored from was gone.
+    pub restarts: usize,
     /// How often it was restored from a snapshot; after the other crashes there was none yet, and it began anew.
     pub restores: usize,
     /// How many turns the workers had.
@@ -80,6 +85,7 @@ impl TestJob {
             seed: 0,
             crashes: Vec::new(),
             crashes_at_snapshots: 0,
+            absences_every: None,
             parallelisms: vec![Parallelism::ONE],
         })
     }
@@ -126,6 +132,21 @@ impl TestJob {
         self
     }
 
+    /// Virtual time after which a snapshot that is not complete is given up.
+    #[must_use]
+    pub fn snapshot_timeout(mut self, timeout: Duration) -> TestJob {
+        self.options.snapshot_timeout = timeout;
+        self
+    }
+
+    /// Takes the snapshot directory away and puts it back, again and again, each time after so many turns or so: snapshots
+    /// fail that begin, or write, or complete in between.
+    #[must_use]
+    pub fn snapshots_away_every(mut self, turns: usize) -> TestJob {
+        self.absences_every = Some(turns);
+        self
+    }
+
     /// Runs the job to the end of its input.
     ///
     /// # Errors
@@ -133,13 +154,14 @@ impl TestJob {
     pub fn run(mut self) -> Result<TestRun> {
         let scratch = Scratch::new()?;
         let state = Arc::new(StateDirectory::temporary()?);
-        let snapshots = SnapshotDirectory::open(scratch.path())?;
+        let snapshots = SnapshotDirectory::open(&scratch.snapshots())?;
         let clock = Clock::virtual_at(EventTime::from_millis(0));
         let graph = Arc::new(self.graph);
         let mut random = Random(self.seed);
         let mut run = TestRun::default();
         let mut crashes = self.crashes.into_iter();
         let mut parallelisms = self.parallelisms.into_iter();
+        let mut absence = Absence { every: self.absences_every, scratch: &scratch, is_away: false };
         loop {
             self.options.parallelism = parallelisms.next().unwrap_or(self.options.parallelism);
             let restored = snapshots.resolve(&RestoreTarget::Latest)?;
@@ -152,6 +174,8 @@ impl TestJob {
                 first_snapshot: snapshots.next_id(),
                 restored: restored.map(|snapshot| Arc::new(Restored::from(snapshot))),
                 state: Arc::new(store(&state, &mut random).inline()),
+                savepoints: None,
+                pauses: Arc::default(),
             };
             let (mut attempt, seeds) = Attempt::prepare(setting, true)?;
             let workers = seeds.into_iter().map(|seed| seed.grow()).collect::<Result<Vec<_>>>()?;
@@ -163,13 +187,19 @@ impl TestJob {
                 }
                 None => Crash::Never,
             };
-            let ended = drive(&mut attempt, workers, crash, &clock, &mut random, &mut run);
-            run.snapshots += attempt.snapshots;
+            let ended = drive(&mut attempt, workers, crash, &clock, &mut random, &mut absence, &mut run);
+            run.snapshots += attempt.figures.completed;
+            run.failed_snapshots += attempt.figures.failed;
             attempt.end();
-            match ended? {
-                Ended::Finished => return Ok(run),
-                Ended::Crashed => run.crashes += 1,
+            match ended {
+                Ok(Ended::Finished) => return Ok(run),
+                Ok(Ended::Crashed) => run.crashes += 1,
+                // Without its last snapshot a job can't end, and without the one that it was restored from it may be unable
+                // to go on. It goes back to the newest that there is, as a running job would.
+                Ok(Ended::WithoutSnapshot) => run.restarts += 1,
+                Err(error) => return Err(error),
             }
+            absence.end()?;
         }
     }
 }
@@ -199,6 +229,8 @@ enum Crash {
 enum Ended {
     Finished,
     Crashed,
+    /// A snapshot failed or was gone without which it could not go on.
+    WithoutSnapshot,
 }
 
 /// Gives turns until the job has ended or is to be killed.
@@ -208,6 +240,7 @@ fn drive(
     crash: Crash,
     clock: &Clock,
     random: &mut Random,
+    absence: &mut Absence<'_>,
     run: &mut TestRun,
 ) -> Result<Ended> {
     let round = workers.len().max(1);
@@ -218,24 +251,61 @@ fn drive(
         }
         if !workers.is_empty() {
             let worker = random.below(workers.len());
-            if workers[worker].step()? == Step::Done {
-                drop(workers.swap_remove(worker));
+            match workers[worker].step() {
+                Ok(Step::Done) => drop(workers.swap_remove(worker)),
+                Ok(_) => {}
+                // State that it needs just now is still in the snapshot that it was restored from.
+                Err(_) if absence.is_away => return Ok(Ended::WithoutSnapshot),
+                Err(error) => return Err(error),
             }
         }
-        attempt.drive(Duration::ZERO)?;
+        absence.turn(random)?;
+        let failed = attempt.figures.failed;
+        match attempt.drive(Duration::ZERO) {
+            Err(_) if attempt.figures.failed > failed => return Ok(Ended::WithoutSnapshot),
+            driven => driven?,
+        }
         if attempt.is_finished() && workers.is_empty() {
             return Ok(Ended::Finished);
         }
         let crashes = match crash {
             Crash::Never => false,
             Crash::AfterTurns(turns) => turn >= turns,
-            Crash::AtSnapshot => attempt.snapshots > 0 && attempt.ending().is_none(),
+            Crash::AtSnapshot => attempt.figures.completed > 0 && attempt.ending().is_none(),
         };
         if crashes {
             return Ok(Ended::Crashed);
         }
     }
     Err(Error::failure(format!("the job has not come to an end after {TURNS_MAX} turns")))
+}
+
+/// Whether the snapshot directory is there.
+struct Absence<'a> {
+    every: Option<usize>,
+    scratch: &'a Scratch,
+    is_away: bool,
+}
+
+impl Absence<'_> {
+    fn turn(&mut self, random: &mut Random) -> Result<()> {
+        match self.every {
+            Some(turns) if random.below(turns) == 0 => self.toggle(),
+            _ => Ok(()),
+        }
+    }
+
+    fn end(&mut self) -> Result<()> {
+        if self.is_away { self.toggle() } else { Ok(()) }
+    }
+
+    fn toggle(&mut self) -> Result<()> {
+        let (there, away) = (self.scratch.snapshots(), self.scratch.0.join("away"));
+        let (from, to) = if self.is_away { (away, there) } else { (there, away) };
+        std::fs::rename(from, to)?;
+        self.is_away = !self.is_away;
+        Ok(())
+    }
 }
 
 /// SplitMix64: a generator that a seed decides.
@@ -263,8 +333,8 @@ impl Scratch {
         Ok(Scratch(path))
     }
 
-    fn path(&self) -> &Path {
-        &self.0
+    fn snapshots(&self) -> PathBuf {
+        self.0.join("snapshots")
     }
 }
 

@@ -25,7 +25,6 @@ use crate::error::{Error, Result};
 use crate::files::portable_name;
 use crate::key::{KeyGroup, SubtaskIndex};
 use crate::snapshot::part::{RowChange, Section, StateRow};
-use crate::state::kinds::EachEntry;
 
 /// What stands before the key.
 const PREFIX_BYTES: usize = 3;
@@ -107,6 +106,9 @@ impl Deref for Value {
 /// Keys up to this length, with what stands before, are looked up without an allocation.
 const SHORT_KEY_BYTES: usize = 128;
 
+/// Takes a row: what is left of its key, and its value.
+type EachRow<'a> = dyn FnMut(&[u8], &[u8]) -> Result<()> + 'a;
+
 impl RowStore {
     /// The value of a row, if there is such a row.
     ///
@@ -141,7 +143,7 @@ impl RowStore {
         group: KeyGroup,
         section: Section,
         begin: &[u8],
-        each: &mut EachEntry<'_>,
+        each: &mut EachRow<'_>,
     ) -> Result<()> {
         let begin = [&prefix(group, section), begin].concat();
         for row in self.keyspace.prefix(&begin) {

@@ -100,6 +100,16 @@ impl Changes {
         known
     }
 
+    /// What is known of an entry that was read from a snapshot: the store has not heard of it.
+    pub fn snapshots_know(&mut self, token: u64) -> Known {
+        let mut known = self.all_know();
+        if self.consumers.store {
+            known.set(Consumer::Store, Knows::Nothing);
+            self.log(Consumer::Store).touched.push(token);
+        }
+        known
+    }
+
     /// Whether everyone knows the entry as it is.
     pub fn is_told(&self, known: Known) -> bool {
         self.wanted().all(|consumer| known.to(consumer) == Knows::This)

@@ -275,7 +275,7 @@ impl<C: Slots> Entries<C> {
     fn load_rest(&mut self) -> Result<()> {
         match std::mem::replace(&mut self.rest, Rest::Nothing) {
             Rest::Nothing => Ok(()),
-            Rest::Stored(stored) => stored.1.visit(&mut |subkey, value| self.load(subkey, value)),
+            Rest::Stored(stored) => stored.1.visit(&mut |subkey, value| self.load_stored(subkey, value)),
             unknown @ Rest::Unplaced(_) => {
                 self.rest = unknown;
                 Err(unplaced())
@@ -283,7 +283,18 @@ impl<C: Slots> Entries<C> {
         }
     }
 
+    /// Takes an entry of a snapshot.
     pub fn load(&mut self, subkey: &[u8], value: &[u8]) -> Result<()> {
+        let (key, refreshed, value) = decode::<C::Key, C::Value>(subkey, value)?;
+        if self.slots.find(&key).is_none() {
+            let known = self.changes.snapshots_know(key.token());
+            self.insert_known(Slot { key, value: Some(value), refreshed, known });
+        }
+        Ok(())
+    }
+
+    /// Takes an entry of the store.
+    fn load_stored(&mut self, subkey: &[u8], value: &[u8]) -> Result<()> {
         let slot = self.known_slot(subkey, value)?;
         if self.slots.find(&slot.key).is_none() {
             self.insert_known(slot);
@@ -340,6 +351,11 @@ impl<C: Slots> Entries<C> {
 
     /// All entries, in order; each counts as read.
     pub fn read_all(&mut self) -> Result<impl DoubleEndedIterator<Item = (&C::Key, &C::Value)>> {
+        self.gather_to_read()?;
+        Ok(self.in_memory())
+    }
+
+    fn gather_to_read(&mut self) -> Result<()> {
         self.gather()?;
         if self.reads_refresh() {
             let Entries { slots, changes, reading, .. } = self;
@@ -350,12 +366,12 @@ impl<C: Slots> Entries<C> {
                 true
             });
         }
-        Ok(self.in_memory())
+        Ok(())
     }
 
     /// Removes the entries for which `keep` is false.
     pub fn retain(&mut self, mut keep: impl FnMut(&C::Key, &C::Value) -> bool) -> Result<()> {
-        drop(self.read_all()?);
+        self.gather_to_read()?;
         self.keep(|slot| slot.value.as_ref().is_none_or(|value| keep(&slot.key, value)));
         Ok(())
     }
@@ -364,7 +380,7 @@ impl<C: Slots> Entries<C> {
         let Entries { slots, rest, changes, .. } = self;
         changes.reset(|consumer| {
             let knows = |slot: &SlotOf<C>| slot.known.to(consumer) != Knows::Nothing;
-            !matches!(rest, Rest::Nothing) || slots.in_order().any(knows)
+            !matches!(rest, Rest::Nothing) || slots.iter().any(knows)
         });
         self.slots = C::default();
         (self.live, self.oldest, self.rest) = (0, EventTime::MAX, Rest::Nothing);
@@ -511,22 +527,19 @@ impl<C: Slots> Entries<C> {
 
     /// The entries in memory and these others, in their order.
     fn with<'a>(&'a self, rest: &'a C) -> Vec<(&'a C::Key, &'a C::Value)> {
-        let rest = rest.in_order().filter_map(|slot| slot.value.as_ref().map(|value| (&slot.key, value)));
+        let rest = rest.iter().filter_map(|slot| slot.value.as_ref().map(|value| (&slot.key, value)));
         let mut all: Vec<_> = self.in_memory().chain(rest).collect();
         all.sort_by(|(a, _), (b, _)| a.order(b));
         all
     }
 }
 
-/// An entry with this token of which the consumer must hear.
+/// An entry of which the consumer must hear: those with this token are found, and perhaps others before their turn.
 fn find_due<C: Slots>(slots: &C, consumer: Consumer, token: u64) -> Option<C::At> {
-    slots.find_where(token, |slot| {
-        let due = match slot.known.to(consumer) {
-            Knows::This => false,
-            Knows::Older => true,
-            Knows::Nothing => slot.value.is_some(),
-        };
-        due && slot.key.token() == token
+    slots.find_where(token, |slot| match slot.known.to(consumer) {
+        Knows::This => false,
+        Knows::Older => true,
+        Knows::Nothing => slot.value.is_some(),
     })
 }
 

@@ -347,7 +347,8 @@ impl<M: Model> Rig<M> {
         self.read_rows(&rows);
         (self.told, self.models) = (told, models);
         let lazily = lazily && self.consumers.store;
-        *self.store.entries.lock().unwrap() = self.told.clone();
+        // Lazily, the store was filled from the snapshot; otherwise it is new.
+        *self.store.entries.lock().unwrap() = if lazily { self.told.clone() } else { Told::default() };
         self.attach(Older::Valid, lazily);
         for (field, told) in self.fields.iter_mut().zip(&self.told).filter(|_| !lazily) {
             told.iter().for_each(|(subkey, value)| field.load(subkey, value).unwrap());

@@ -104,8 +104,7 @@ impl<T> Held<T> {
         self.reading = Reading::of(place.spec.ttl, now);
         if let Some((refreshed, _)) = &mut self.value {
             // A time that came with the row stays; what the user has put here is written now.
-            let timeless = place.spec.ttl.is_none() || *refreshed == EventTime::MIN;
-            if timeless || older == Older::Void {
+            if place.spec.ttl.is_none() || older == Older::Void {
                 *refreshed = self.reading.write;
             }
         }
@@ -197,10 +196,11 @@ mod tests {
     use super::*;
     use crate::aggregate::{Aggregate, Reduce};
     use crate::state::kinds::fixture::{
-        Model, consumers, hold, is_over, ops, reads_refresh, spec, ttls, write_time,
+        BEGINNING, Model, consumers, hold, is_over, ops, reads_refresh, spec, ttls, write_time,
     };
-    use crate::state::kinds::{Aggregating, ManagedSpec, Reducing, Value};
+    use crate::state::kinds::{Aggregating, Consumers, Managed, ManagedSpec, Reducing, TtlTime, Value};
     use crate::state::{Data, Describe, Schema};
+    use crate::time::millis;
 
     /// A sum that says how many it is of, as a value, and as what is reduced.
     #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -267,9 +267,7 @@ mod tests {
     }
 
     /// A kind, driven by those words.
-    trait Driven:
-        super::super::Managed + Default + Clone + PartialEq + Serialize + serde::de::DeserializeOwned
-    {
+    trait Driven: Managed + Default + Clone + PartialEq + Serialize + serde::de::DeserializeOwned {
         fn get(&mut self) -> Option<Sum>;
         fn add(&mut self, n: u64);
         fn merge(&mut self, sum: Sum);
@@ -465,6 +463,23 @@ mod tests {
         ) {
             hold::<Plain<Aggregating<Summing>>>(spec(ttl, None), consumers, &ops);
         }
+    }
+
+    #[test]
+    fn a_record_out_of_order_does_not_shorten_a_life() {
+        let ttl = Ttl { lasts: millis(10), time: TtlTime::Event, refresh: Refresh::Write };
+        let place = Place { index: 0, spec: spec(Some(ttl), None), consumers: Consumers::default() };
+        let mut value: Value<u8> = Value::default();
+        value.attach(place, Older::Valid, None, &BEGINNING).unwrap();
+        value.set(1);
+        value.tell_time(&Now { record: EventTime::from_millis(50), ..BEGINNING });
+        value.set(2);
+        value.update(|value| value.unwrap_or_default() + 1);
+        *value.get_or_default() += 1;
+        value.tell_time(&Now { event: EventTime::from_millis(109), ..BEGINNING });
+        assert_eq!(value.get(), Some(&4));
+        value.tell_time(&Now { event: EventTime::from_millis(110), ..BEGINNING });
+        assert_eq!(value.get(), None);
     }
 
     #[test]

@@ -649,6 +649,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_swapped_into_a_field_of_another_time_expires_by_that() {
+        let ttl = |time| spec(Some(Ttl { lasts: millis(10), time, refresh: Refresh::Write }), None);
+        let place = |index, spec| Place { index, spec, consumers: BOTH };
+        let (by_clock, by_event) = (place(0, ttl(TtlTime::Processing)), place(1, ttl(TtlTime::Event)));
+        let mut map: Map<u8, u8> = Map::default();
+        map.attach(by_clock, Older::Valid, None, &BEGINNING).unwrap();
+        map.insert(1, 1);
+        map.attach(by_event, Older::Void, None, &BEGINNING).unwrap();
+        let now = |millis| Now { event: EventTime::from_millis(millis), ..BEGINNING };
+        map.tell_time(&now(109));
+        assert_eq!(map.iter().count(), 1, "written in the record's time, 100 ms");
+        map.tell_time(&now(110));
+        assert_eq!(map.iter().count(), 0);
+    }
+
+    #[test]
     fn what_expires_in_memory_is_counted_and_told() {
         let mut rig = expiring(10);
         rig.tell_snapshots();
@@ -679,7 +695,9 @@ mod tests {
         rig.fields[0].insert("new".to_string(), 1);
         assert_eq!(rig.fields[0].get("none"), None);
         assert_eq!(*rig.store.reads.lock().unwrap(), 0);
+        let before = rig.fields[0].bytes();
         rig.forget();
+        assert!(rig.fields[0].bytes() < before / 10);
         assert_eq!(
             format!("{:?}", rig.fields[0]),
             r#"{"new": 1, ..}"#,

@@ -164,8 +164,8 @@ pub trait Managed: Kind {
     /// As [`take_changes`](Managed::take_changes).
     fn take_unstored(&mut self, each: &mut impl FnMut(EntryChange<'_>) -> Result<()>) -> Result<()>;
 
-    /// Takes an entry of the snapshot or of the store: every consumer knows it as it is. One that is in memory is newer and
-    /// stays.
+    /// Takes an entry of the snapshot that the row was read from: the store has not heard of it. One that is in memory is
+    /// newer and stays.
     ///
     /// # Errors
     /// If it can't be decoded.

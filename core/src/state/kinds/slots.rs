@@ -50,6 +50,8 @@ pub(super) trait Slots: Default {
     /// Gives back memory that is not used.
     fn shrink(&mut self);
 
+    fn iter(&self) -> impl Iterator<Item = &SlotOf<Self>>;
+
     /// All slots, in an order that only their keys decide.
     fn in_order(&self) -> impl DoubleEndedIterator<Item = &SlotOf<Self>>;
 
@@ -111,6 +113,10 @@ impl<K: Key + Subkey, V: Data> Slots for Hashed<K, V> {
 
     fn shrink(&mut self) {
         self.0.shrink_to_fit(|slot| slot.key.token());
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Slot<K, V>> {
+        self.0.iter()
     }
 
     fn in_order(&self) -> impl DoubleEndedIterator<Item = &Slot<K, V>> {
@@ -254,6 +260,10 @@ impl<V: Data> Slots for Run<V> {
         self.run.shrink_to_fit();
     }
 
+    fn iter(&self) -> impl Iterator<Item = &Slot<Index, V>> {
+        self.in_order()
+    }
+
     fn in_order(&self) -> impl DoubleEndedIterator<Item = &Slot<Index, V>> {
         self.strays.values().chain(self.run.iter().flatten())
     }
@@ -300,6 +310,7 @@ mod tests {
                 }
                 assert_eq!(run.len(), model.len());
                 assert!(run.in_order().map(|slot| slot.key.0).eq(model.keys().copied()));
+                assert!(run.run.front().is_none_or(Option::is_some) && run.run.back().is_none_or(Option::is_some));
                 let empty = run.run.len() - run.filled;
                 assert!(empty <= 200, "a run has no long gaps");
             }
@@ -338,9 +349,9 @@ mod tests {
                 crate::key::KeyHash::of(&[])
             }
         }
-        let mut map: crate::state::Map<Same, u8> = [3, 1, 2].map(|n| (Same(n), n)).into();
-        assert_eq!(map.get(&Same(2)), Some(&2));
-        assert_eq!(map.remove(&Same(1)), Some(1));
-        assert_eq!(map.iter().collect::<Vec<_>>(), [(&Same(2), &2), (&Same(3), &3)]);
+        let mut map: crate::state::Map<Same, u8> = (0..50).rev().map(|n| (Same(n), n)).collect();
+        assert_eq!(map.get(&Same(7)), Some(&7));
+        assert_eq!(map.remove(&Same(0)), Some(0));
+        assert!(map.values().copied().eq(1..50));
     }
 }
