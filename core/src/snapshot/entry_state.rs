@@ -49,7 +49,8 @@ impl Scope {
         format!("{} {operator}", self.word())
     }
 
-    fn word(self) -> &'static str {
+    /// The section of snapshot tools, and what distinguishes it from keyed state.
+    pub fn word(self) -> &'static str {
         match self {
             Scope::Unkeyed => "unkeyed",
             Scope::Broadcast => "broadcast",
@@ -71,6 +72,24 @@ pub(crate) struct EntryState {
     pub operator: String,
     pub scope: Scope,
     pub program: OperatorProgram,
+}
+
+/// A state outside of keys as a snapshot has it: by its own schema, whatever the program.
+pub(super) struct RecordedState {
+    pub operator: String,
+    pub scope: Scope,
+    pub schema: OperatorSchema,
+    /// What was kept of it, in the order of the subtasks.
+    pub kept: Vec<KeptState>,
+}
+
+/// What one subtask kept of it; of a state that is broadcast, subtask 0 for all.
+pub(super) struct KeptState {
+    pub subtask: SubtaskIndex,
+    /// Where it is among the manifest's entries.
+    pub entry: usize,
+    /// None if they are not written as bytes are.
+    pub bytes: Option<Vec<u8>>,
 }
 
 /// What a manifest records of it.
@@ -207,17 +226,55 @@ impl Recorded {
     }
 }
 
-/// The states outside of keys that a manifest records, by their [labels](EntryState::label). What is not understood is no
-/// such state: the manifest is guarded by its checksum.
+impl RecordedState {
+    /// Those of a snapshot. What is not understood is no such state: the manifest is guarded by its checksum.
+    pub fn all(manifest: &Manifest) -> Vec<RecordedState> {
+        let schemas = manifest.entries.iter().filter(|entry| entry.item == "schema");
+        let recorded = schemas.filter_map(|entry| {
+            let of = |scope: Scope| Some((scope, entry.owner.strip_prefix(&scope.owner(""))?));
+            let (scope, operator) = Scope::ALL.into_iter().find_map(of)?;
+            let recorded: Recorded = serde_json::from_value(entry.value.clone()).ok()?;
+            let (operator, schema) = (operator.to_string(), recorded.as_operator());
+            Some(RecordedState { operator, scope, schema, kept: kept(manifest, &entry.owner) })
+        });
+        recorded.collect()
+    }
+
+    /// What it is called beside the keyed states of operators.
+    pub fn label(&self) -> String {
+        label(&self.operator, self.scope)
+    }
+
+    /// Whose the entries of the manifest are.
+    pub fn owner(&self) -> String {
+        self.scope.owner(&self.operator)
+    }
+}
+
+impl KeptState {
+    /// The value of its entry, if the state were in these bytes.
+    pub fn value_of(&self, bytes: &[u8]) -> serde_json::Value {
+        let kept = Kept { subtask: self.subtask, state: to_hex(bytes) };
+        serde_json::to_value(kept).expect("a number and a text are JSON")
+    }
+}
+
+fn kept(manifest: &Manifest, owner: &str) -> Vec<KeptState> {
+    let entries = manifest.entries.iter().enumerate();
+    let states = entries.filter(|(_, entry)| entry.owner == owner && entry.item == "state");
+    let mut kept: Vec<_> = states
+        .filter_map(|(entry, state)| {
+            let Kept { subtask, state } = serde_json::from_value(state.value.clone()).ok()?;
+            Some(KeptState { subtask, entry, bytes: from_hex(&state) })
+        })
+        .collect();
+    kept.sort_by_key(|kept| kept.subtask);
+    kept
+}
+
+/// The schemas of the states outside of keys that a manifest records, by their [labels](EntryState::label).
 pub(crate) fn recorded(manifest: &Manifest) -> Vec<(String, OperatorSchema)> {
-    let schemas = manifest.entries.iter().filter(|entry| entry.item == "schema");
-    let recorded = schemas.filter_map(|entry| {
-        let of = |scope: Scope| Some((scope, entry.owner.strip_prefix(&scope.owner(""))?));
-        let (scope, operator) = Scope::ALL.into_iter().find_map(of)?;
-        let recorded: Recorded = serde_json::from_value(entry.value.clone()).ok()?;
-        Some((label(operator, scope), recorded.as_operator()))
-    });
-    recorded.collect()
+    RecordedState::all(manifest).into_iter().map(|state| (state.label(), state.schema)).collect()
 }
 
 fn label(operator: &str, scope: Scope) -> String {
