@@ -168,7 +168,10 @@ impl Graph {
         let keyed = keyed.map(|stage| stage.name.as_str());
         let unkeyed = self.entry_states.iter().filter(|state| state.scope == Scope::Unkeyed);
         unique("sources", sources)?;
-        unique("operators", keyed.chain(unkeyed.map(|state| state.operator.as_str())))?;
+        let labels: Vec<String> = self.entry_states.iter().map(EntryState::label).collect();
+        let names = keyed.chain(unkeyed.map(|state| state.operator.as_str()));
+        // In reports and in state.lock a state without keys stands under its label, beside the names.
+        unique("operators", names.chain(labels.iter().map(String::as_str)))?;
         unique("sinks", self.sinks().map(|sink| sink.name.as_str()))
     }
 
