@@ -1,5 +1,7 @@
 //! State that belongs to no key, in jobs on real threads: it goes on in the next run, or that run does not start.
 
+mod snapshots;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -146,4 +148,12 @@ fn an_operator_without_keys_needs_a_name_of_its_own_too() {
     copies.key_by(|number| number.key).process("numbers seen", Count).discard();
     let error = job.finish().err().unwrap();
     assert_eq!(error.to_string(), "two operators are called \"numbers seen\"");
+
+    // Nor may a report or a lock file take one for the state of the other.
+    let job = Job::new("twins");
+    let (numbers, copies) = job.source("numbers", Memory::of(splits(1).concat())).tee();
+    numbers.process("seen", Sevens).discard();
+    copies.key_by(|number| number.key).process("seen (unkeyed)", Count).discard();
+    let error = job.finish().err().unwrap();
+    assert_eq!(error.to_string(), "two operators are called \"seen (unkeyed)\"");
 }
