@@ -151,8 +151,8 @@ fn the_tools_say_whose_it_is_and_what_differs() {
     let words = &scene.words(0)[8..];
     let fours =
         json!({ "operator": "fours", "section": "unkeyed", "subtask": 0, "value": { "words": words } });
-    assert_eq!(scene.lines("dump one --operator fours"), [fours.clone()]);
-    assert_eq!(dump[dump.len() - 1], fours, "it comes behind the rows");
+    assert_eq!(dump.last(), Some(&fours), "it comes behind the rows");
+    assert_eq!(scene.lines("dump one --operator fours"), [fours]);
     assert_eq!(scene.lines("export one --format jsonl"), dump);
     let keyed = scene.lines("dump one --operator price");
     assert_eq!((of_section(&keyed, "state").len(), of_section(&keyed, "broadcast").len()), (5, 1));
