@@ -20,7 +20,8 @@ use crate::job::seed::{Rings, WorkerSeed};
 use crate::record::{Barrier, SnapshotId};
 use crate::sink::{Pending, SettleContext};
 use crate::snapshot::coordinator::{Action, Coordinator, CoordinatorConfig, Ending};
-use crate::snapshot::manifest::{FORMAT, Manifest, OperatorState};
+use crate::snapshot::manifest::{ChannelState, FORMAT, Manifest, OperatorState};
+use crate::snapshot::overtaking::{Overtaking, SnapshotMode};
 use crate::snapshot::part::{Entry, RestoredState};
 use crate::snapshot::{PendingSnapshot, Snapshot, SnapshotDirectory};
 use crate::source::Throttle;
@@ -57,6 +58,7 @@ impl From<Snapshot> for Restored {
 pub(crate) struct Attempt<'a> {
     setting: Setting<'a>,
     coordinator: Coordinator,
+    overtaking: Overtaking,
     reports: Receiver<Report>,
     workers: Vec<WorkerHandle>,
     /// The number of each source subtask, as the coordinator counts them.
@@ -72,6 +74,8 @@ pub(crate) struct Attempt<'a> {
     pub last_snapshot: Option<(SnapshotId, Duration)>,
     /// How many snapshots were completed.
     pub snapshots: u64,
+    /// How many records were in flight at their cuts.
+    pub in_flight: u64,
     finished: bool,
 }
 
@@ -81,6 +85,7 @@ struct Gathering {
     /// Where its files are; nowhere in a job that keeps no snapshots, whose barriers only make sinks commit.
     directory: Option<PendingSnapshot>,
     parts: Vec<SnapshotPart>,
+    channels: Vec<ChannelState>,
 }
 
 struct WorkerHandle {
@@ -156,9 +161,12 @@ impl<'a> Attempt<'a> {
             subtasks: graph.stages.len() * workers,
             sources: sources.len(),
         });
+        // Without a place for them, records in flight can't be part of anything.
+        let mode = setting.snapshots.map_or(SnapshotMode::Aligned, |_| setting.options.snapshot_mode);
         let attempt = Attempt {
             setting,
             coordinator,
+            overtaking: Overtaking::new(mode),
             reports: report_end,
             workers: handles,
             sources,
@@ -169,6 +177,7 @@ impl<'a> Attempt<'a> {
             bytes_total: input.bytes,
             last_snapshot: None,
             snapshots: 0,
+            in_flight: 0,
             finished: false,
         };
         Ok((attempt, seeds))
@@ -203,8 +212,19 @@ impl<'a> Attempt<'a> {
             self.on_report(next)?;
             report = self.reports.try_recv().ok();
         }
-        let action = self.coordinator.tick(self.setting.clock.monotonic());
-        self.act(action)
+        let now = self.setting.clock.monotonic();
+        let action = self.coordinator.tick(now);
+        self.act(action)?;
+        if let Some(barrier) = self.overtaking.tick(now) {
+            tracing::debug!(snapshot = barrier.snapshot.0, "the barrier overtakes what is in flight");
+            self.tell(&Command::Overtake(barrier));
+        }
+        Ok(())
+    }
+
+    /// Whether a snapshot has begun and is not complete.
+    pub fn is_gathering(&self) -> bool {
+        self.gathering.is_some()
     }
 
     /// Has the job stop, with a snapshot.
@@ -253,7 +273,27 @@ impl<'a> Attempt<'a> {
                 if let Some(gathering) = &mut self.gathering {
                     gathering.parts.push(part);
                 }
-                self.coordinator.acknowledged(snapshot, task.stage, task.subtask)
+                if self.overtaking.state_written(snapshot, task.stage, task.subtask) {
+                    self.coordinator.acknowledged(snapshot, task.stage, task.subtask)
+                } else {
+                    None
+                }
+            }
+            Report::CutEarly(task, snapshot) => {
+                self.overtaking.cut_early(snapshot, task.stage, task.subtask);
+                None
+            }
+            Report::Recorded(task, snapshot, channel) => {
+                if let Some(gathering) = &mut self.gathering
+                    && gathering.barrier.snapshot == snapshot
+                {
+                    gathering.channels.extend(channel);
+                }
+                if self.overtaking.channels_written(snapshot, task.stage, task.subtask) {
+                    self.coordinator.acknowledged(snapshot, task.stage, task.subtask)
+                } else {
+                    None
+                }
             }
             Report::Committed(task, snapshot) => {
                 self.coordinator.committed(snapshot, task.stage, task.subtask)
@@ -299,16 +339,22 @@ impl<'a> Attempt<'a> {
         let begin = |snapshots: &SnapshotDirectory| snapshots.begin(barrier.snapshot);
         let directory = self.setting.snapshots.map(begin).transpose()?;
         let path = directory.as_ref().map(|directory| directory.path().to_path_buf());
-        self.gathering = Some(Gathering { barrier, directory, parts: Vec::new() });
+        self.gathering = Some(Gathering { barrier, directory, parts: Vec::new(), channels: Vec::new() });
+        self.overtaking.begin(barrier, self.setting.clock.monotonic());
         tracing::debug!(snapshot = barrier.snapshot.0, kind = ?barrier.kind, "snapshot begins");
         self.tell(&Command::Inject(barrier, path));
         Ok(())
     }
 
     fn complete(&mut self, snapshot: SnapshotId) -> Result<()> {
-        let Some(Gathering { barrier, directory: Some(directory), parts }) = self.gathering.take() else {
+        self.overtaking.end();
+        let Some(Gathering { barrier, directory: Some(directory), parts, mut channels }) =
+            self.gathering.take()
+        else {
             return Ok(());
         };
+        channels.sort_by(|a, b| (&a.operator, a.groups.first).cmp(&(&b.operator, b.groups.first)));
+        let in_flight: u64 = channels.iter().map(|channel| channel.records).sum();
         let mut entries = Vec::new();
         let mut operators = Vec::new();
         for part in parts {
@@ -325,9 +371,11 @@ impl<'a> Attempt<'a> {
             parallelism: self.setting.options.parallelism,
             max_parallelism: self.setting.options.max_parallelism,
             operators: OperatorState::gather(operators),
+            channels,
             entries,
         })?;
-        tracing::info!(snapshot = snapshot.0, "snapshot is complete");
+        tracing::info!(snapshot = snapshot.0, in_flight, "snapshot is complete");
+        self.in_flight += in_flight;
         self.last_snapshot = Some((snapshot, self.setting.clock.monotonic()));
         self.snapshots += 1;
         if let Some(snapshots) = self.setting.snapshots {

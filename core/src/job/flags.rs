@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::job::plan::PlanFormat;
 use crate::job::restart::RestartStrategy;
 use crate::key::{MaxParallelism, Parallelism};
-use crate::snapshot::RestoreTarget;
+use crate::snapshot::{DEFAULT_ALIGNMENT_TIMEOUT, RestoreTarget, SnapshotMode};
 use crate::time::secs;
 
 /// The flags as they are written. Their ids begin with `tidegate-`, so that a field of the user's may be called `plan`.
@@ -56,6 +56,27 @@ pub struct JobFlags {
     )]
     snapshot_interval: Duration,
 
+    /// What becomes of records in flight when a snapshot is taken: aligned, unaligned or auto
+    ///
+    /// aligned works them off first, which takes long in a job under back-pressure; unaligned makes them part of the
+    /// snapshot; auto begins with the one and goes over to the other after --alignment-timeout.
+    #[arg(
+        id = "tidegate-snapshot-mode",
+        long = "snapshot-mode",
+        value_name = "MODE",
+        value_enum,
+        default_value = "aligned",
+        hide_possible_values = true
+    )]
+    snapshot_mode: ModeName,
+
+    /// How long a snapshot may wait for records in flight with --snapshot-mode auto [default: 1s]
+    #[arg(
+        id = "tidegate-alignment-timeout", long = "alignment-timeout", value_name = "TIME",
+        value_parser = humantime::parse_duration,
+    )]
+    alignment_timeout: Option<Duration>,
+
     /// Number of snapshots to keep, at least 1: when another is complete, older ones are removed
     #[arg(id = "tidegate-retain", long = "retain", value_name = "N", default_value_t = 3)]
     retain: usize,
@@ -95,6 +116,14 @@ pub struct JobFlags {
     quiet: bool,
 }
 
+/// What `--snapshot-mode` can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum ModeName {
+    Aligned,
+    Unaligned,
+    Auto,
+}
+
 /// How a job is to run: validated.
 #[derive(Clone, Debug)]
 pub struct RunOptions {
@@ -108,6 +137,8 @@ pub struct RunOptions {
     pub snapshot_dir: Option<PathBuf>,
     /// From the beginning of one snapshot to the beginning of the next; not zero.
     pub snapshot_interval: Duration,
+    /// What becomes of records in flight when a snapshot is taken; without a snapshot directory they are worked off.
+    pub snapshot_mode: SnapshotMode,
     /// How many snapshots are kept; at least one.
     pub retain: usize,
     /// What to go on from.
@@ -129,6 +160,7 @@ impl Default for RunOptions {
             state_dir: None,
             snapshot_dir: None,
             snapshot_interval: secs(10),
+            snapshot_mode: SnapshotMode::Aligned,
             retain: 3,
             restore: None,
             restart: RestartStrategy::None,
@@ -151,6 +183,7 @@ impl JobFlags {
             state_dir: self.state_dir.clone(),
             snapshot_dir: self.snapshot_dir.clone(),
             snapshot_interval: self.snapshot_interval()?,
+            snapshot_mode: self.snapshot_mode()?,
             retain: self.retain()?,
             restore: self.restore()?,
             restart: self.restart()?,
@@ -185,6 +218,25 @@ impl JobFlags {
             .hint("give it a time like 500ms or 10s"));
         }
         Ok(self.snapshot_interval)
+    }
+
+    fn snapshot_mode(&self) -> Result<SnapshotMode> {
+        let mode = match (self.snapshot_mode, self.alignment_timeout) {
+            (ModeName::Aligned, None) => return Ok(SnapshotMode::Aligned),
+            (ModeName::Unaligned, None) => SnapshotMode::Unaligned,
+            (ModeName::Auto, timeout) => {
+                SnapshotMode::Auto { alignment_timeout: timeout.unwrap_or(DEFAULT_ALIGNMENT_TIMEOUT) }
+            }
+            (ModeName::Aligned | ModeName::Unaligned, Some(_)) => {
+                return Err(Error::usage("--alignment-timeout says when --snapshot-mode auto stops waiting")
+                    .hint("add --snapshot-mode auto, or leave it out"));
+            }
+        };
+        if self.snapshot_dir.is_none() {
+            return Err(Error::usage("--snapshot-mode says what a snapshot holds, and none are kept")
+                .hint("add --snapshot-dir DIR, or leave it out"));
+        }
+        Ok(mode)
     }
 
     fn retain(&self) -> Result<usize> {
@@ -269,12 +321,13 @@ mod tests {
     fn every_flag_arrives_in_the_options() {
         let options = options(
             "--parallelism 3 --max-parallelism 16 --state-dir st --snapshot-dir sn --snapshot-interval 500ms \
-             --retain 5 --restore 41 --max-rate 1000 --restart exponential:1s,1m,10m --quiet --plan dot --check",
+             --snapshot-mode auto --alignment-timeout 3s --retain 5 --restore 41 --max-rate 1000 --restart exponential:1s,1m,10m --quiet --plan dot --check",
         )
         .unwrap();
         assert_eq!((options.parallelism.get(), options.max_parallelism.get()), (3, 16));
         assert_eq!((options.state_dir, options.snapshot_dir), (Some("st".into()), Some("sn".into())));
         assert_eq!((options.snapshot_interval, options.retain), (Duration::from_millis(500), 5));
+        assert_eq!(options.snapshot_mode, SnapshotMode::Auto { alignment_timeout: secs(3) });
         assert!(matches!(options.restore, Some(RestoreTarget::Id(SnapshotId(41)))));
         assert_eq!(options.max_rate.map(NonZeroU64::get), Some(1000));
         assert_eq!(options.restart.to_string(), "exponential:1s,1m,10m");
@@ -301,6 +354,9 @@ mod tests {
             ("--max-parallelism 0", "--max-parallelism 0"),
             ("--max-parallelism 32769", "--max-parallelism 32769"),
             ("--snapshot-interval 0s", "--snapshot-interval is zero"),
+            ("--snapshot-mode unaligned", "--snapshot-mode says"),
+            ("--snapshot-dir d --alignment-timeout 1s", "--alignment-timeout says"),
+            ("--snapshot-dir d --alignment-timeout 1s --snapshot-mode unaligned", "--alignment-timeout says"),
             ("--retain 0", "--retain 0"),
             ("--max-rate 0", "--max-rate 0"),
             ("--restore latest", "--restore latest means a snapshot in --snapshot-dir"),
@@ -310,6 +366,15 @@ mod tests {
             let refusal = refused(line);
             assert!(refusal.starts_with(message), "{line}: {refusal}");
         }
+    }
+
+    #[test]
+    fn snapshots_are_aligned_unless_told_otherwise_and_automatic_ones_wait_for_a_second() {
+        let mode = |line| options(line).unwrap().snapshot_mode;
+        assert_eq!(mode(""), SnapshotMode::Aligned);
+        assert_eq!(mode("--snapshot-dir d --snapshot-mode unaligned"), SnapshotMode::Unaligned);
+        let auto = mode("--snapshot-dir d --snapshot-mode auto");
+        assert_eq!(auto, SnapshotMode::Auto { alignment_timeout: secs(1) });
     }
 
     #[test]

@@ -342,7 +342,7 @@ mod tests {
             refusal.starts_with("the job's own argument --restore is also one of every job's flags"),
             "{refusal}"
         );
-        assert!(refusal.contains("\n  hint: rename it; --check, --help, --log, "), "{refusal}");
+        assert!(refusal.contains("\n  hint: rename it; --alignment-timeout, --check, --help, "), "{refusal}");
         assert!(refused::<Aliased>().contains("argument --log is"));
         assert!(refused::<OwnHelp>().contains("argument -h is"));
         assert!(refused::<Twins>().contains("two of the job's own arguments are called --name"));

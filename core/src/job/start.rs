@@ -1,5 +1,6 @@
 //! Where a run starts: at the beginning or from a snapshot that fits the program, in directories that are nobody else's.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -9,7 +10,8 @@ use crate::job::attempt::Restored;
 use crate::job::graph::Graph;
 use crate::record::SnapshotId;
 use crate::sink;
-use crate::snapshot::{RestoreTarget, Snapshot, SnapshotDirectory};
+use crate::snapshot::compare::record_changes;
+use crate::snapshot::{ChannelState, RestoreTarget, Snapshot, SnapshotDirectory};
 use crate::source::{self, SplitPosition};
 use crate::state::fjall::StateDirectory;
 
@@ -54,6 +56,7 @@ impl Directories {
         snapshot.check(&graph.job, &graph.operators())?;
         check_sources(graph, &snapshot)?;
         check_sinks(graph, &snapshot)?;
+        check_channels(graph, &snapshot)?;
         let (taken, asked) = (snapshot.manifest().max_parallelism, options.max_parallelism);
         if taken != asked {
             let (taken, asked) = (taken.get(), asked.get());
@@ -124,6 +127,32 @@ fn check_sinks(graph: &Graph, snapshot: &Snapshot) -> Result<()> {
         ))
         .hint("a sink is known by its name: call it what it was called, or restore a snapshot in which it has nothing pending")),
     }
+}
+
+/// Records that were in flight must reach the operator that they were on their way to, as the records that they were.
+fn check_channels(graph: &Graph, snapshot: &Snapshot) -> Result<()> {
+    let mut in_flight = BTreeMap::new();
+    for ChannelState { operator, records, record, .. } in &snapshot.manifest().channels {
+        in_flight.entry(operator).or_insert((0, record)).0 += records;
+    }
+    let mut faults = Vec::new();
+    for (operator, (records, was)) in in_flight {
+        let what =
+            format!("snapshot {} has {records} records in flight to operator {operator:?}", snapshot.id());
+        let mut named = graph.stages.iter().filter(|stage| stage.name == *operator);
+        match named.find_map(|stage| stage.receives.as_ref()) {
+            Some(is) => {
+                faults.extend(record_changes(was, is).iter().map(|change| format!("{what}; it {change}")))
+            }
+            None => faults.push(format!("{what}, and this program has no such operator")),
+        }
+    }
+    if faults.is_empty() {
+        return Ok(());
+    }
+    Err(Error::failure(faults.join("\n")).hint(
+        "restore it with the program that took it and stop that one (Ctrl-C): behind its last snapshot nothing is in flight",
+    ))
 }
 
 /// Where an attempt starts.

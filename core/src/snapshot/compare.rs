@@ -72,6 +72,13 @@ pub fn changes(was: &OperatorSchema, is: &OperatorSchema) -> Vec<Change> {
     changes
 }
 
+/// Everything that changed in the type of an operator's records, from `was` to `is`.
+pub fn record_changes(was: &Schema, is: &Schema) -> Vec<Change> {
+    let mut changes = Vec::new();
+    compare_types("record", "record", was, is, &mut changes);
+    changes
+}
+
 /// `path` is where it is: `open.last`.
 fn compare_types(part: &'static str, path: &str, was: &Schema, is: &Schema, changes: &mut Vec<Change>) {
     let mut inside = Vec::new();

@@ -75,6 +75,7 @@ pub(crate) fn manifest(id: SnapshotId) -> Manifest {
         parallelism: Parallelism::new(2, max_parallelism).unwrap(),
         max_parallelism,
         operators: Vec::new(),
+        channels: Vec::new(),
         entries: Vec::new(),
     }
 }

@@ -6,6 +6,7 @@
 //! | `snapshot-0000000041/`                   | a complete snapshot                                                   |
 //! | `snapshot-0000000041/manifest.json`      | what is in it                                                         |
 //! | `snapshot-0000000041/count.0.state`      | keyed state of the operator `count` in subtask 0                      |
+//! | `snapshot-0000000041/count.0.channel`    | records that were in flight to it, if the barrier overtook them       |
 //! | `snapshot-0000000042.pending/`           | being written, or left by a crash                                     |
 //! | `snapshot-0000000031.deleting/`          | being deleted, or left by a crash                                     |
 //!
@@ -237,6 +238,11 @@ fn scan(directory: &Path) -> Result<Vec<(SnapshotId, Standing, PathBuf)>> {
 /// The name of the state file of an operator in a subtask.
 pub(super) fn state_file_name(operator: &str, subtask: SubtaskIndex) -> String {
     format!("{}.{subtask}.state", portable_name(operator))
+}
+
+/// The name of the channel file of an operator in a subtask.
+pub(super) fn channel_file_name(operator: &str, subtask: SubtaskIndex) -> String {
+    format!("{}.{subtask}.channel", portable_name(operator))
 }
 
 /// Makes the entries of a directory durable: the names of new files, and renames.

@@ -10,6 +10,7 @@
 //! | `parallelism`     | how many subtasks there were                                                          |
 //! | `max_parallelism` | how many key groups there are                                                         |
 //! | `operators`       | per stateful operator: name, schema, and a list of state files                        |
+//! | `channels`        | per subtask with records in flight: operator, type of the records, file; absent if none |
 //! | `entries`         | small things, each with owner and item: offsets, watermarks, pending transactions     |
 //! | `checksum`        | CRC-32, in hexadecimal, of every byte before it                                       |
 //!
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::key::{KeyGroupRange, MaxParallelism, Parallelism};
 use crate::record::{BarrierKind, SnapshotId};
 use crate::snapshot::part::{Entry, OperatorSchema};
+use crate::state::Schema;
 use crate::time::EventTime;
 
 /// The version of the format that this program writes, and the only one that it reads.
@@ -46,6 +48,9 @@ pub struct Manifest {
     pub max_parallelism: MaxParallelism,
     /// The stateful operators.
     pub operators: Vec<OperatorState>,
+    /// What was in flight between subtasks: nothing, in an aligned snapshot.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub channels: Vec<ChannelState>,
     /// What is kept outside of keyed state.
     pub entries: Vec<Entry>,
 }
@@ -111,6 +116,27 @@ pub struct StateFile {
     /// The number of its rows.
     pub rows: u64,
     /// Its length.
+    pub bytes: u64,
+    /// The CRC-32 of all of it, in hexadecimal.
+    pub checksum: String,
+}
+
+/// The records that were in flight to one subtask of an operator, as the manifest records them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelState {
+    /// The operator's name.
+    pub operator: String,
+    /// The type of the records.
+    pub record: Schema,
+    /// The name of the file in the snapshot's directory.
+    pub name: String,
+    /// The key groups that the subtask owned: those of the records.
+    pub groups: KeyGroupRange,
+    /// How far event time has come behind the records: the same for all subtasks of the operator.
+    pub watermark: EventTime,
+    /// The number of the records.
+    pub records: u64,
+    /// The file's length.
     pub bytes: u64,
     /// The CRC-32 of all of it, in hexadecimal.
     pub checksum: String,
@@ -197,6 +223,7 @@ mod rfc3339 {
 mod tests {
     use super::*;
     use crate::snapshot::fixture::{self, schema};
+    use crate::state::Describe;
 
     fn manifest() -> Manifest {
         let mut manifest = fixture::manifest(SnapshotId(41));
@@ -224,6 +251,23 @@ mod tests {
     #[test]
     fn a_manifest_comes_back_from_its_text() {
         let manifest = manifest();
+        assert_eq!(Manifest::from_text(manifest.to_text().as_bytes()), Ok(manifest));
+    }
+
+    #[test]
+    fn what_was_in_flight_is_told_and_an_aligned_snapshot_does_not_speak_of_it() {
+        let mut manifest = manifest();
+        assert!(!manifest.to_text().contains("channels"));
+        manifest.channels.push(ChannelState {
+            operator: "count".to_string(),
+            record: u64::schema(),
+            name: "count.0.channel".to_string(),
+            groups: fixture::groups(0, 63),
+            watermark: EventTime::MAX,
+            records: 12,
+            bytes: 345,
+            checksum: checksum_text(0xab),
+        });
         assert_eq!(Manifest::from_text(manifest.to_text().as_bytes()), Ok(manifest));
     }
 

@@ -13,13 +13,16 @@ use std::str::FromStr;
 
 use rayon::prelude::*;
 
+use super::channel_file::read_channel;
 use super::compare::changes;
 use super::fault::{broken, cannot};
 use super::file::{StateFileReader, crc_of};
 use super::layout::{MANIFEST_FILE, SnapshotDirectory, Standing, parse_directory_name};
 use super::manifest::{Manifest, OperatorState, StateFile, checksum_text};
 use crate::error::{Error, Result};
-use crate::key::KeyGroupRange;
+use crate::exchange::backlog::Backlog;
+use crate::exchange::codec::Payload;
+use crate::key::{KeyGroupRange, MaxParallelism};
 use crate::record::SnapshotId;
 use crate::snapshot::part::{Entry, OperatorSchema, RestoredState, StateRow};
 
@@ -131,6 +134,10 @@ impl Snapshot {
                 return Err(manifest_broken(format!("it has operator \"{}\" twice", operator.name)));
             }
         }
+        manifest.channels.par_iter().try_for_each(|channel| {
+            check_name(&channel.name).map_err(manifest_broken)?;
+            read_channel(path, channel).map(drop)
+        })?;
         Ok(Snapshot { path: path.to_path_buf(), manifest, files })
     }
 
@@ -199,6 +206,24 @@ impl RestoredState for Snapshot {
         let files = self.files.get(operator).into_iter().flatten();
         files.filter(|file| file.groups().overlaps(groups)).try_for_each(|file| file.visit(groups, each))
     }
+
+    fn in_flight(
+        &self,
+        operator: &str,
+        groups: KeyGroupRange,
+        max_parallelism: MaxParallelism,
+    ) -> Result<Vec<Backlog<Payload>>> {
+        let of_operator = || self.manifest.channels.iter().filter(|channel| channel.operator == operator);
+        // With another number of groups, every file may have records of these.
+        let regrouped = self.manifest.max_parallelism != max_parallelism;
+        let overlapping = of_operator().filter(|channel| regrouped || channel.groups.overlaps(groups));
+        let mut backlogs: Vec<_> =
+            overlapping.map(|channel| read_channel(&self.path, channel)).collect::<Result<_>>()?;
+        // A subtask without a file had nothing in flight: it stood already where the others come to.
+        let reached = of_operator().map(|channel| channel.watermark).min();
+        backlogs.extend(reached.map(Backlog::new));
+        Ok(backlogs)
+    }
 }
 
 fn read_manifest(directory: &Path) -> Result<Manifest> {
@@ -229,18 +254,18 @@ fn read_manifest(directory: &Path) -> Result<Manifest> {
 
 /// What the rows' order and safety rest on: plain names, and key groups that follow one another.
 fn check_files(operator: &OperatorState) -> Result<(), String> {
-    for file in &operator.files {
-        let plain = Path::new(&file.name).file_name().is_some_and(|name| name == file.name.as_str());
-        if !plain {
-            return Err(format!("\"{}\" is not the name of a file beside it", file.name));
-        }
-    }
+    operator.files.iter().try_for_each(|file| check_name(&file.name))?;
     for pair in operator.files.windows(2) {
         if pair[0].groups.last >= pair[1].groups.first {
             return Err(format!("the key groups of {} and {} overlap", pair[0].name, pair[1].name));
         }
     }
     Ok(())
+}
+
+fn check_name(name: &str) -> Result<(), String> {
+    let plain = Path::new(name).file_name().is_some_and(|plain| plain == name);
+    if plain { Ok(()) } else { Err(format!("\"{name}\" is not the name of a file beside it")) }
 }
 
 fn open_verified(directory: &Path, expected: &StateFile) -> Result<StateFileReader> {

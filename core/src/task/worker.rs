@@ -6,6 +6,10 @@
 //!
 //! A barrier: the coordinator tells the source stages ([`Command::Inject`]); every later stage meets it at its input gate
 //! when it is aligned. The stage freezes its part; encoding and writing are handed to rayon; what was written is reported.
+//!
+//! A barrier that overtakes ([`Command::Overtake`]): every stage whose records can be written down freezes its part at
+//! once, and its gate records what is in flight. Recording comes before everything else in a turn: it makes room in the
+//! channels, so that barriers get on though nobody else does.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,12 +19,14 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::exchange::channel::Doorbell;
-use crate::exchange::input_gate::{Input, InputGate};
+use crate::exchange::codec::BatchCodec;
+use crate::exchange::input_gate::{Input, InputGate, Recorded};
 use crate::exchange::output_gate::OutputGate;
 use crate::key::SubtaskIndex;
 use crate::outbox::Outbox;
 use crate::record::{Barrier, BarrierKind, Element, Fill, SnapshotId};
-use crate::snapshot::manifest::StateFile;
+use crate::snapshot::channel_file::write_channel;
+use crate::snapshot::manifest::{ChannelState, StateFile};
 use crate::snapshot::part::{Entry, OperatorSchema, StageSnapshot};
 use crate::snapshot::write::write_state;
 use crate::task::metrics::WatermarkMetrics;
@@ -30,7 +36,7 @@ use crate::time::{Clock, EventTime};
 
 /// How long gathered records wait in a busy stage before they are handed on.
 const LINGER: Duration = Duration::from_millis(5);
-/// How long a worker sleeps at most when its sources have nothing just now.
+/// How long a worker sleeps at most when its sources have nothing just now, or a barrier is awaited that overtakes.
 const SOURCE_PAUSE: Duration = Duration::from_millis(1);
 /// How long a worker sleeps at most when it waits for others.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -40,6 +46,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub(crate) enum Command {
     /// The source stages begin a snapshot. Its files go into the directory; without one, state is not kept.
     Inject(Barrier, Option<PathBuf>),
+    /// The barrier overtakes what is in flight.
+    Overtake(Barrier),
     /// The snapshot is complete: sinks commit.
     Commit(SnapshotId),
     /// Everything is done.
@@ -52,6 +60,10 @@ pub(crate) enum Report {
     Exhausted(TaskId),
     /// The part of a snapshot is written.
     Acknowledged(TaskId, SnapshotId, SnapshotPart),
+    /// The subtask has cut before it was aligned: its part is whole when what was in flight is recorded, too.
+    CutEarly(TaskId, SnapshotId),
+    /// What was in flight to the subtask is written, if anything was.
+    Recorded(TaskId, SnapshotId, Option<ChannelState>),
     /// The sinks of the stage have committed.
     Committed(TaskId, SnapshotId),
     /// The worker has stopped because of this.
@@ -166,6 +178,7 @@ impl Worker {
                     self.snapshot_path = path;
                     self.inject(barrier)?;
                 }
+                Command::Overtake(barrier) => self.overtake(barrier)?,
                 Command::Commit(snapshot) => self.commit(snapshot)?,
                 Command::Finish => return Ok(Step::Done),
             }
@@ -180,8 +193,12 @@ impl Worker {
 
     /// Until when there is certainly nothing to do, unless the doorbell rings.
     fn pause(&self) -> Duration {
-        let reading = self.tasks.iter().any(|task| matches!(task.state, TaskState::Reading));
-        let longest = if reading { SOURCE_PAUSE } else { PAUSE };
+        let soon = self.tasks.iter().any(|task| match &task.state {
+            TaskState::Reading => true,
+            TaskState::Receiving(gate) => gate.is_recording(),
+            TaskState::Exhausted | TaskState::Drained => false,
+        });
+        let longest = if soon { SOURCE_PAUSE } else { PAUSE };
         let due = self.tasks.iter().filter_map(|task| task.stage.next_processing_timer()).min();
         due.map_or(longest, |due| due.since(self.clock.now()).min(longest))
     }
@@ -193,6 +210,56 @@ impl Worker {
             }
         }
         Ok(())
+    }
+
+    /// Has every stage that can cut do so, unless it was aligned already.
+    fn overtake(&mut self, barrier: Barrier) -> Result<()> {
+        let began = self.clock.monotonic();
+        for index in 0..self.tasks.len() {
+            if self.gate(index, |gate, codec| gate.overtake(barrier, codec))? == Some(true) {
+                let _ = self.reports.send(Report::CutEarly(self.tasks[index].id, barrier.snapshot));
+                self.snapshot(index, barrier)?;
+                self.record(index)?;
+            }
+        }
+        let pause = self.clock.monotonic().saturating_sub(began);
+        tracing::debug!(snapshot = barrier.snapshot.0, ?pause, "overtaken");
+        Ok(())
+    }
+
+    /// Records what is in flight to a task that has cut early, as far as it has come in.
+    fn record(&mut self, index: usize) -> Result<()> {
+        let recorded =
+            self.gate(index, |gate, codec| Ok(gate.record(codec)?.map(|all| (all, codec.input()))));
+        let Some(Some((Recorded { snapshot, backlog }, input))) = recorded? else { return Ok(()) };
+        let (id, path) = (self.tasks[index].id, self.snapshot_path.clone());
+        self.write(move || {
+            let written = path.map(|path| write_channel(&path, id.subtask, input, &backlog)).transpose();
+            match written {
+                Ok(channel) => Report::Recorded(id, snapshot, channel.flatten()),
+                Err(error) => Report::Failed(error),
+            }
+        });
+        Ok(())
+    }
+
+    /// Calls a task's input gate with what can write its records down; `None` if there is not both.
+    fn gate<T>(
+        &mut self,
+        index: usize,
+        call: impl FnOnce(&mut InputGate, &dyn BatchCodec) -> Result<T>,
+    ) -> Result<Option<T>> {
+        let Task { id, stage, state: TaskState::Receiving(gate), .. } = &mut self.tasks[index] else {
+            return Ok(None);
+        };
+        let Some(codec) = stage.codec() else { return Ok(None) };
+        match panic::catch(|| call(gate, codec)) {
+            Ok(result) => result.map(Some),
+            Err(panic) => {
+                let place = (self.describe)(id.stage, stage.whereabouts());
+                Err(Error::failure(format!("records in flight to {place} panicked: {panic}")))
+            }
+        }
     }
 
     fn commit(&mut self, snapshot: SnapshotId) -> Result<()> {
@@ -216,24 +283,28 @@ impl Worker {
         if barrier.kind == BarrierKind::Last {
             task.state = TaskState::Drained;
         }
-        let (id, reports, path) = (task.id, self.reports.clone(), self.snapshot_path.clone());
-        let write = move || {
-            let report = match write_part(part, id.subtask, path) {
-                Ok(part) => Report::Acknowledged(id, barrier.snapshot, part),
-                Err(error) => Report::Failed(error),
-            };
-            let _ = reports.send(report);
-        };
-        if self.writes_inline {
-            write()
-        } else {
-            rayon::spawn(write)
-        }
+        let (id, path) = (task.id, self.snapshot_path.clone());
+        self.write(move || match write_part(part, id.subtask, path) {
+            Ok(part) => Report::Acknowledged(id, barrier.snapshot, part),
+            Err(error) => Report::Failed(error),
+        });
         Ok(())
+    }
+
+    /// Has something written, and what came of it reported.
+    fn write(&self, work: impl FnOnce() -> Report + Send + 'static) {
+        let reports = self.reports.clone();
+        let write = move || {
+            let _ = reports.send(work());
+        };
+        if self.writes_inline { write() } else { rayon::spawn(write) }
     }
 
     /// Lets a task do one thing, if its output is free.
     fn turn(&mut self, index: usize) -> Result<Turn> {
+        if matches!(&self.tasks[index].state, TaskState::Receiving(gate) if gate.is_recording()) {
+            self.record(index)?;
+        }
         if !self.tasks[index].output.flush() {
             return Ok(Turn::Idle);
         }

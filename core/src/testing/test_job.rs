@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::job::attempt::{Attempt, Restored, Setting};
 use crate::job::{Graph, Job, RunOptions};
 use crate::key::Parallelism;
-use crate::snapshot::{RestoreTarget, SnapshotDirectory};
+use crate::snapshot::{RestoreTarget, SnapshotDirectory, SnapshotMode};
 use crate::state::fjall::StateDirectory;
 use crate::task::worker::{Step, Worker};
 use crate::time::{Clock, EventTime, millis};
@@ -58,6 +58,10 @@ pub struct TestRun {
     pub restores: usize,
     /// How many turns the workers had.
     pub turns: usize,
+    /// Records that were in flight at the cuts of the completed snapshots, and so are part of them.
+    pub in_flight: u64,
+    /// The most turns that a snapshot took from its beginning until it was complete, but for the last.
+    pub snapshot_turns_max: usize,
 }
 
 /// How far the clock advances in a round: as many turns as there are workers.
@@ -106,6 +110,13 @@ impl TestJob {
     #[must_use]
     pub fn snapshot_interval(mut self, interval: Duration) -> TestJob {
         self.options.snapshot_interval = interval;
+        self
+    }
+
+    /// What becomes of records in flight when a snapshot is taken; they are worked off if nothing is said.
+    #[must_use]
+    pub fn snapshot_mode(mut self, mode: SnapshotMode) -> TestJob {
+        self.options.snapshot_mode = mode;
         self
     }
 
@@ -163,6 +174,7 @@ impl TestJob {
             };
             let ended = drive(&mut attempt, workers, crash, &clock, &mut random, &mut run);
             run.snapshots += attempt.snapshots;
+            run.in_flight += attempt.in_flight;
             attempt.end();
             match ended? {
                 Ended::Finished => return Ok(run),
@@ -199,6 +211,7 @@ fn drive(
     run: &mut TestRun,
 ) -> Result<Ended> {
     let round = workers.len().max(1);
+    let mut snapshot_turns = 0;
     for turn in 1..=TURNS_MAX {
         run.turns += 1;
         if turn % round == 0 {
@@ -211,6 +224,9 @@ fn drive(
             }
         }
         attempt.drive(Duration::ZERO)?;
+        let snapshot_is_taken = attempt.is_gathering() && attempt.ending().is_none();
+        snapshot_turns = if snapshot_is_taken { snapshot_turns + 1 } else { 0 };
+        run.snapshot_turns_max = run.snapshot_turns_max.max(snapshot_turns);
         if attempt.is_finished() && workers.is_empty() {
             return Ok(Ended::Finished);
         }
