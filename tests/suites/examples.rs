@@ -149,14 +149,18 @@ fn traffic_prints_the_sum_of_every_link_and_ten_seconds_and_alerts_beside() {
 #[test]
 fn examples_write_the_same_into_directories_as_they_print() {
     let dir = tempfile::tempdir().unwrap();
-    for (example, sink) in [("web_visits", "sessions"), ("fraud", "alerts"), ("traffic", "sums")] {
-        let out = dir.path().join(example);
-        let snapshots = dir.path().join(format!("{example}-snapshots"));
+    let examples = [("web_visits", "sessions"), ("fraud", "alerts"), ("traffic", "sums")];
+    let modes = ["aligned", "unaligned"];
+    for ((example, sink), mode) in examples.into_iter().flat_map(|example| modes.map(|mode| (example, mode)))
+    {
+        let dir = dir.path().join(format!("{example}-{mode}"));
+        let (out, snapshots) = (dir.join("out"), dir.join("snapshots"));
         let printed = run(example, 1, "--quiet").stdout;
-        let program = Program::example(example).args("--quiet").path("--output", &out);
+        let flags = format!("--quiet --snapshot-interval 1ms --snapshot-mode {mode}");
+        let program = Program::example(example).args(&flags).path("--output", &out);
         let program = match example {
             "traffic" => program,
-            _ => program.path("--rejects", &dir.path().join(format!("{example}-rejects"))),
+            _ => program.path("--rejects", &dir.join("rejects")),
         };
         let outcome = program.path("--snapshot-dir", &snapshots).run().success();
         assert_eq!((outcome.stdout.as_str(), outcome.stderr.as_str()), ("", ""), "--quiet is quiet");
@@ -199,7 +203,7 @@ fn web_visits_finds_the_3052_sessions_of_the_real_log_and_its_one_bad_line() {
     let log = Log::real(&shared);
     assert_eq!(log.sessions.len(), 3052);
     let input = shared.join("data/access.log.gz");
-    for parallelism in PARALLELISMS {
+    for (parallelism, mode) in PARALLELISMS.into_iter().zip(["unaligned", "aligned", "unaligned"]) {
         let dir = tempfile::tempdir().unwrap();
         let (out, rejects) = (dir.path().join("out"), dir.path().join("rejects"));
         Program::example("web_visits")
@@ -207,7 +211,7 @@ fn web_visits_finds_the_3052_sessions_of_the_real_log_and_its_one_bad_line() {
             .path("--output", &out)
             .path("--rejects", &rejects)
             .path("--snapshot-dir", &dir.path().join("snapshots"))
-            .args(&format!("--parallelism {parallelism}"))
+            .args(&format!("--parallelism {parallelism} --snapshot-mode {mode} --snapshot-interval 5ms"))
             .run()
             .success();
         assert!(reader::sessions(&reader::results(&out)) == log.sessions, "at parallelism {parallelism}");

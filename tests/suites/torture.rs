@@ -12,6 +12,10 @@ use crate::support::{Log, Outcome, Program, Random, Session, reader};
 const SIGKILL: i32 = 9;
 const SIGABRT: i32 = 6;
 
+/// What becomes of records in flight.
+const MODES: [&str; 3] =
+    ["--snapshot-mode aligned", "--snapshot-mode unaligned", "--snapshot-mode auto --alignment-timeout 1ms"];
+
 /// A job whose input and results survive its processes.
 struct Scene<'a> {
     log: &'a Log,
@@ -89,7 +93,8 @@ fn a_job_killed_at_thirty_random_moments_shows_every_session_once() {
         // In no life can it come further than a fortieth, so that there is work left to be killed at.
         let life = random.millis(40, 500);
         let rate = (log.lines.len() as f64 / 40.0 / life.as_secs_f64()) as usize;
-        let job = scene.job(parallelism).args(&format!("--max-rate {rate} --snapshot-interval 60ms"));
+        let mode = random.one_of(&MODES);
+        let job = scene.job(parallelism).args(&format!("--max-rate {rate} --snapshot-interval 60ms {mode}"));
         let running = job.spawn();
         sleep(life);
         let outcome = running.kill();
@@ -103,7 +108,8 @@ fn a_job_killed_at_thirty_random_moments_shows_every_session_once() {
 /// Dies at `point`, going on from where it was; dies there again if it comes there again; and then goes on to the end.
 fn crash_at(log: &Log, point: &str, random: &mut Random) {
     let mut scene = Scene::new(log);
-    let pace = format!("--max-rate {} --snapshot-interval 25ms", log.lines.len() / 2);
+    let mode = random.one_of(&MODES);
+    let pace = format!("--max-rate {} --snapshot-interval 25ms {mode}", log.lines.len() / 2);
     if point.starts_with(crash::DURING_RESTORE) {
         let mut running = scene.job(2).args(&pace).spawn();
         running.until("a complete snapshot", || scene.has_snapshot());
