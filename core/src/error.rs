@@ -50,10 +50,13 @@ impl Error {
         self
     }
 
-    /// Adds what the reader can do about it, unless that has been said already.
+    /// Adds what else the reader can do, behind what has been said already.
     #[must_use]
-    pub fn hint_if_none(mut self, hint: impl Into<String>) -> Error {
-        self.0.hint.get_or_insert_with(|| hint.into());
+    pub fn further_hint(mut self, hint: impl Into<String>) -> Error {
+        self.0.hint = Some(match self.0.hint {
+            Some(first) => format!("{first}\n  hint: {}", hint.into()),
+            None => hint.into(),
+        });
         self
     }
 
@@ -131,6 +134,10 @@ mod tests {
         let error = Error::failure("can't write snapshot 7").caused_by(io).hint("buy a new disk");
         assert_eq!(error.to_string(), "can't write snapshot 7: disk on fire");
         assert_eq!(format!("{error:#}"), "can't write snapshot 7: disk on fire\n  hint: buy a new disk");
+        let error = error.further_hint("call the fire brigade");
+        assert!(format!("{error:#}").ends_with("\n  hint: buy a new disk\n  hint: call the fire brigade"));
+        let error = Error::failure("x").further_hint("y");
+        assert_eq!(format!("{error:#}"), "x\n  hint: y");
     }
 
     #[test]

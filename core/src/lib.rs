@@ -12,8 +12,10 @@
 
 #[doc(hidden)]
 pub mod __rt;
+pub mod aggregate;
 pub mod chain;
 pub mod error;
+pub mod evolution;
 pub(crate) mod exchange;
 pub(crate) mod files;
 pub mod job;

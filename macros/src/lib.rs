@@ -33,9 +33,13 @@ use proc_macro::TokenStream;
 ///
 /// - `#[event(time = field)]`: the field, an `EventTime`, says when the record happened.
 /// - `#[event(opaque)]` on a field: its type is of another crate, serde can carry it, its shape is not recorded.
+/// - `#[event(was = "..")]`, `#[event(was = ["..", ".."])]` on a field or variant: the names that it had before, by which
+///   a snapshot may know it.
 /// - `#[event(crate = path)]`: what the manifest calls the `tidegate` crate, if not that.
 ///
-/// serde's own attributes (`#[serde(rename = "..")]`, ...) work as usual.
+/// serde's own attributes (`#[serde(rename = "..")]`, `#[serde(tag = "..")]`, ...) work as usual in formats that people read, such as
+/// JSON. In state and snapshots a record is its fields, one after another; `skip` alone leaves a field out there, too, and what
+/// `with` makes of a field is opaque.
 #[proc_macro_attribute]
 pub fn event(options: TokenStream, item: TokenStream) -> TokenStream {
     event::run(options.into(), item.into()).into()
@@ -46,6 +50,7 @@ pub fn event(options: TokenStream, item: TokenStream) -> TokenStream {
 /// Implements `Key`, all that `#[event]` does, and `Clone`, `PartialEq`, `Eq` and `Debug` unless a derive below does.
 /// Every field must be a key itself.
 ///
+/// - `#[key(was = "..")]` on a field or variant: the names that it had before.
 /// - `#[key(crate = path)]`: what the manifest calls the `tidegate` crate, if not that.
 #[proc_macro_attribute]
 pub fn key(options: TokenStream, item: TokenStream) -> TokenStream {
@@ -58,8 +63,17 @@ pub fn key(options: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// - `#[state(key = Type)]`: the type of the key; required.
 /// - `#[state(key = Type, name = "..")]`: the state's name in snapshots, if not the struct's.
+/// - `#[state(key = Type, version = 2, from = OldState)]`: state of an older version is taken over by `impl From<OldState>`;
+///   `OldState` is the struct as it was, marked `#[state(key = .., version = 1)]`. If its keys are of another type, then these
+///   by their `From`, too. Without `version` a state has version 1.
 /// - `#[state(name = "..")]` on a field: the field's name in snapshots, if not its own.
+/// - `#[state(was = "..")]`, `#[state(was = ["..", ".."])]` on a field: the names that it had before.
 /// - `#[state(opaque)]` on a field: its type is of another crate, serde can carry it, its shape is not recorded.
+/// - `#[state(ttl = "7d")]` on a `Map`, `List`, `Value`, `Reducing` or `Aggregating`: a value (of a map or a list, each entry)
+///   expires when it has not been refreshed for so long. With it may stand `time = "event"`, `"processing"` (the default) or
+///   `"uptime"` (processing time, while the job runs), and `refresh = "write"` (the default) or `"read-and-write"`.
+/// - `#[state(max = 100)]` on a `List`: it keeps the newest 100.
+/// - `#[state(unbounded)]` on a `Map` or a `List` that has neither: it may grow for ever, which otherwise earns a warning.
 /// - `#[state(crate = path)]`: what the manifest calls the `tidegate` crate, if not that.
 #[proc_macro_attribute]
 pub fn state(options: TokenStream, item: TokenStream) -> TokenStream {

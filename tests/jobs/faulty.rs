@@ -1,6 +1,7 @@
 //! A job that fails when told to: it counts words, and panics at one of them, always or once.
 //!
-//! With `--wider-state` it declares the same state with another field type, as a later version of it might.
+//! With `--narrower-state` it declares the same state with another field type, as a later version of it should not; with
+//! `--operator` it calls its operator otherwise.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -13,11 +14,11 @@ fn faulty(job: &Job, args: Args) -> Result<()> {
     let words = job.source("words", Lines::open(args.input)).map(|line| line.text_lossy().into_owned());
     let keyed =
         words.event_time(|_| EventTime::MIN, Watermarks::monotonous()).key_by_ref(|word: &String| word);
-    if args.wider_state {
-        keyed.process("count", CountWidely).sink("counts", JsonLines::write(args.output));
+    if args.narrower_state {
+        keyed.process(&args.operator, CountNarrowly).sink("counts", JsonLines::write(args.output));
     } else {
         let operator = Count { panic_at: args.panic_at, panicked: args.panicked };
-        keyed.process("count", operator).sink("counts", JsonLines::write(args.output));
+        keyed.process(&args.operator, operator).sink("counts", JsonLines::write(args.output));
     }
     Ok(())
 }
@@ -36,9 +37,12 @@ struct Args {
     /// File that is left by the first panic, and keeps the job from panicking again
     #[arg(long)]
     panicked: Option<PathBuf>,
-    /// Declare the state as a later version might
+    /// Declare the state as a later version should not
     #[arg(long)]
-    wider_state: bool,
+    narrower_state: bool,
+    /// Call the operator as a later version might
+    #[arg(long, default_value = "count")]
+    operator: String,
 }
 
 #[state(key = String)]
@@ -49,8 +53,8 @@ struct Seen {
 
 #[state(key = String, name = "Seen")]
 #[derive(Default)]
-struct SeenWidely {
-    times: u64,
+struct SeenNarrowly {
+    times: u16,
 }
 
 struct Count {
@@ -79,7 +83,7 @@ impl Count {
 }
 
 #[operator]
-fn count_widely(word: String, seen: &mut SeenWidely) -> (String, u64) {
+fn count_narrowly(word: String, seen: &mut SeenNarrowly) -> (String, u16) {
     seen.times += 1;
     (word, seen.times)
 }

@@ -1,13 +1,14 @@
 //! A job that can't do what it is asked for says so, by name and with an exit code; and whatever goes wrong, what it had
 //! achieved is still there.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use crate::support::{Outcome, Program, Running, reader, skip};
 
 /// Words to count, and room for what a job makes of them.
-struct Scene {
+pub struct Scene {
     dir: tempfile::TempDir,
 }
 
@@ -15,7 +16,7 @@ const WORDS: [&str; 7] = ["ebb", "flood", "neap", "spring", "slack", "surge", "s
 const LINES: usize = 5_000;
 
 impl Scene {
-    fn new() -> Scene {
+    pub fn new() -> Scene {
         let dir = tempfile::tempdir().unwrap();
         let words: String = (0..LINES).map(|line| format!("{}\n", WORDS[(line + line / 7) % 7])).collect();
         // The last line is a word of its own: what happens at it happens late.
@@ -23,16 +24,16 @@ impl Scene {
         Scene { dir }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    fn snapshots(&self) -> PathBuf {
+    pub fn snapshots(&self) -> PathBuf {
         self.path("snapshots")
     }
 
     /// The job that counts the words.
-    fn job(&self) -> Program {
+    pub fn job(&self) -> Program {
         Program::faulty()
             .path("--input", &self.path("words.txt"))
             .path("--output", &self.path("out"))
@@ -40,12 +41,12 @@ impl Scene {
     }
 
     /// The same with snapshots.
-    fn safe_job(&self) -> Program {
+    pub fn safe_job(&self) -> Program {
         self.job().path("--snapshot-dir", &self.snapshots()).args("--snapshot-interval 20ms")
     }
 
     /// Has the job take `count` snapshots, and kills it in the midst of its work.
-    fn interrupted(count: usize) -> Scene {
+    pub fn interrupted(count: usize) -> Scene {
         let scene = Scene::new();
         let mut running = scene.slow_job();
         running.until("enough snapshots", || scene.complete_snapshots().len() >= count);
@@ -54,34 +55,42 @@ impl Scene {
     }
 
     /// A job that will be at work for long.
-    fn slow_job(&self) -> Running {
+    pub fn slow_job(&self) -> Running {
         self.safe_job().args("--max-rate 1000").spawn()
     }
 
     /// The complete snapshots, oldest first.
-    fn complete_snapshots(&self) -> Vec<PathBuf> {
+    pub fn complete_snapshots(&self) -> Vec<PathBuf> {
         let Ok(entries) = self.snapshots().read_dir() else { return Vec::new() };
         let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
-        paths.retain(|path| path.extension().is_none() && path.is_dir());
+        let is_snapshot = |name: &str| name.starts_with("snapshot-") && !name.contains('.');
+        paths.retain(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(is_snapshot));
         paths.sort();
         paths
     }
 
-    fn latest(&self) -> PathBuf {
+    pub fn latest(&self) -> PathBuf {
         self.complete_snapshots().pop().expect("there is a snapshot")
     }
 
-    /// A file of the latest snapshot that holds state.
+    /// A file of state that only the latest snapshot has.
     fn state_file(&self) -> PathBuf {
-        let mut files: Vec<_> =
-            self.latest().read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
-        files.retain(|path| path.extension().is_some_and(|extension| extension == "state"));
-        files.sort_by_key(|path| path.metadata().unwrap().len());
-        files.pop().unwrap()
+        let names = |snapshot: &PathBuf| -> BTreeSet<String> {
+            let text = fs::read(snapshot.join("manifest.json")).unwrap();
+            let manifest: serde_json::Value = serde_json::from_slice(&text).unwrap();
+            let operators = manifest["operators"].as_array().unwrap().iter();
+            let files = operators.flat_map(|operator| operator["files"].as_array().unwrap());
+            files.map(|file| file["name"].as_str().unwrap().to_string()).collect()
+        };
+        let mut snapshots = self.complete_snapshots();
+        let latest = names(&snapshots.pop().expect("there is a snapshot"));
+        let older: BTreeSet<String> = snapshots.iter().flat_map(names).collect();
+        let own = latest.difference(&older).next().expect("the latest snapshot changed something");
+        self.snapshots().join("state").join(own)
     }
 
     /// Every word was counted once, and the counts show every number once.
-    fn assert_exact(&self) {
+    pub fn assert_exact(&self) {
         let results = reader::results(&self.path("out"));
         assert_eq!(results.len(), LINES + 1);
         for word in WORDS.iter().chain(&["seiche"]) {
@@ -93,7 +102,7 @@ impl Scene {
     }
 
     /// Nothing is lost: from the latest snapshot the job comes to its exact end.
-    fn assert_restorable(&self) {
+    pub fn assert_restorable(&self) {
         self.safe_job().args("--restore latest").run().success();
         self.assert_exact();
     }
@@ -104,7 +113,7 @@ fn refused(scene: &Scene, flags: &str, code: i32, names: &[&str]) -> Outcome {
     scene.safe_job().args(flags).run().refused(code, names)
 }
 
-fn shown(path: &Path) -> &str {
+pub fn shown(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
@@ -389,43 +398,181 @@ mod directories {
         job.run().refused(1, &[shown(&file), "not a directory"]);
     }
 
-    /// The disk is a small one in memory, which only the job and the script around it see.
-    #[test]
-    fn on_a_full_disk_the_job_ends_and_its_last_snapshot_is_intact() {
-        let scene = Scene::interrupted(2);
-        let disk = scene.path("disk");
-        fs::create_dir(&disk).unwrap();
-        let within = |script: &str| {
-            let script = format!("mount -t tmpfs -o size=1m tmpfs {} && {script}", shown(&disk));
-            Program::at(Path::new("unshare")).args("--map-root-user --mount sh -c").arg(script).arg("sh")
-        };
-        if !Program::at(Path::new("unshare")).args("--map-root-user --mount true").run().succeeded()
-            || !within("true").run().succeeded()
-        {
-            return skip("a small file system can't be mounted here");
+    /// A disk of 1 MiB in memory, which only the job and the script around it see.
+    struct SmallDisk {
+        path: PathBuf,
+    }
+
+    impl SmallDisk {
+        /// None if it can't be had here.
+        fn of(scene: &Scene) -> Option<SmallDisk> {
+            let disk = SmallDisk { path: scene.path("disk") };
+            fs::create_dir(&disk.path).unwrap();
+            let is_there = disk.within("true").run().succeeded();
+            if !is_there {
+                skip("a small file system can't be mounted here");
+            }
+            is_there.then_some(disk)
         }
+
+        /// A script with the disk as `$disk`, which `fill` fills to the last byte.
+        fn within(&self, script: &str) -> Program {
+            let disk = shown(&self.path);
+            let script = format!(
+                "disk={disk} && mount -t tmpfs -o size=1m tmpfs $disk || exit 98
+                fill() {{ head -c 2M /dev/zero >$disk/filler 2>/dev/null; }}
+                {script}"
+            );
+            Program::at(Path::new("unshare")).args("--map-root-user --mount sh -c").arg(script).arg("sh")
+        }
+
+        /// The job, which the script runs as `"$@"`, with its snapshots on the disk.
+        fn job(&self, scene: &Scene, script: &str) -> Program {
+            let job = self.within(script).arg(env!("CARGO_BIN_EXE_faulty"));
+            job.path("--input", &scene.path("words.txt"))
+                .path("--output", &scene.path("out"))
+                .path("--snapshot-dir", &self.path)
+                .args("--snapshot-interval 20ms --parallelism 2")
+        }
+    }
+
+    #[test]
+    fn on_a_full_disk_the_job_goes_on_and_snapshots_do_when_there_is_room_again() {
+        let scene = Scene::new();
+        let Some(disk) = SmallDisk::of(&scene) else { return };
+        let script = format!(
+            "\"$@\" --max-rate 1000 2>{log} & job=$!
+            until ls -d $disk/snapshot-*[0-9]; do sleep 0.01; done >/dev/null 2>&1
+            fill
+            until grep -q 'No space left' {log}; do sleep 0.01; done
+            rm $disk/filler
+            before=$(ls $disk) && while [ \"$before\" = \"$(ls $disk)\" ]; do sleep 0.01; done
+            wait $job; code=$?; cat {log} >&2; ls $disk >&2; exit $code",
+            log = shown(&scene.path("log"))
+        );
+        let outcome = disk.job(&scene, &script).run().success();
+        for name in
+            ["failed, and the job goes on; the last complete one is ", "free some space", " that failed"]
+        {
+            assert!(outcome.stderr.contains(name), "{name}: {outcome}");
+        }
+        assert!(!outcome.stderr.contains("starts again"), "{outcome}");
+        assert!(!outcome.stderr.contains(".pending\n"), "what was given up is removed: {outcome}");
+        scene.assert_exact();
+    }
+
+    #[test]
+    fn a_job_whose_last_snapshot_finds_no_room_fails_and_says_from_where_to_go_on() {
+        let scene = Scene::interrupted(2);
+        let Some(disk) = SmallDisk::of(&scene) else { return };
         // The interrupted job's snapshots move onto the disk, which is filled; the job fails; there is room again.
-        let script = "cp -r \"$1\"/. \"$2\" && ls \"$2\" >&2 && shift
-            disk=$1 && shift
-            head -c 2M /dev/zero >\"$disk/filler\" 2>/dev/null
+        let script = format!(
+            "cp -r {}/. $disk && fill
             \"$@\" --restart none --max-rate 5000
-            code=$?
-            rm \"$disk/filler\"
-            [ $code = 1 ] || exit 99
-            exec \"$@\"";
-        let job = within(script).arg(scene.snapshots()).arg(&disk).arg(env!("CARGO_BIN_EXE_faulty"));
-        let outcome = job
-            .path("--input", &scene.path("words.txt"))
-            .path("--output", &scene.path("out"))
-            .path("--snapshot-dir", &disk)
-            .args("--snapshot-interval 20ms --restore latest")
-            .run()
-            .success();
-        for name in ["No space left on device", shown(&disk), "intact"] {
+            [ $? = 1 ] || exit 99
+            rm $disk/filler
+            exec \"$@\"",
+            shown(&scene.snapshots())
+        );
+        let outcome = disk.job(&scene, &script).args("--restore latest").run().success();
+        for name in ["was to be the last one, and failed", "No space left", "intact", "go on with --restore"]
+        {
             assert!(outcome.stderr.contains(name), "{name}: {outcome}");
         }
         assert!(!outcome.stderr.contains("panicked at"), "{outcome}");
         scene.assert_exact();
+    }
+
+    #[test]
+    fn while_the_snapshot_directory_is_gone_the_job_goes_on_and_snapshots_do_when_it_is_back() {
+        let scene = Scene::new();
+        let mut running = scene.slow_job();
+        running.until("a snapshot", || !scene.complete_snapshots().is_empty());
+        let away = scene.path("away");
+        fs::rename(scene.snapshots(), &away).unwrap();
+        fs::write(scene.snapshots(), "in the way").unwrap();
+        running.until_said("failed, and the job goes on; the last complete one is ");
+        fs::remove_file(scene.snapshots()).unwrap();
+        fs::rename(&away, scene.snapshots()).unwrap();
+        let before = scene.latest();
+        running.until("another snapshot", || scene.complete_snapshots().last() > Some(&before));
+        let outcome = running.wait().success();
+        assert!(outcome.stderr.contains(shown(&scene.snapshots())), "{outcome}");
+        assert!(outcome.stderr.contains(" that failed, the last is "), "{outcome}");
+        assert!(!outcome.stderr.contains("starts again"), "{outcome}");
+        scene.assert_exact();
+    }
+
+    #[test]
+    fn a_job_that_is_stopped_while_the_snapshot_directory_is_gone_says_from_where_to_go_on() {
+        let scene = Scene::new();
+        let mut running = scene.slow_job();
+        running.until("a snapshot", || !scene.complete_snapshots().is_empty());
+        let away = scene.path("away");
+        fs::rename(scene.snapshots(), &away).unwrap();
+        running.until_said("failed, and the job goes on");
+        // The directory is looked into in vain, too, and yet the job knows what it has.
+        let snapshots = scene.snapshots();
+        let names = ["was to be the last one, and failed", "go on with --restore", shown(&snapshots)];
+        let outcome = running.terminate().refused(1, &names);
+        assert!(!outcome.stderr.contains("starts again"), "{outcome}");
+        fs::rename(&away, scene.snapshots()).unwrap();
+        scene.assert_restorable();
+    }
+
+    #[test]
+    fn a_job_in_which_no_more_snapshots_may_fail_starts_again_as_often_as_it_may() {
+        let scene = Scene::new();
+        let flags = "--tolerated-snapshot-failures 1 --restart fixed:1,10ms --max-rate 1000";
+        let mut running = scene.safe_job().args(flags).spawn();
+        running.until("a snapshot", || !scene.complete_snapshots().is_empty());
+        let away = scene.path("away");
+        fs::rename(scene.snapshots(), &away).unwrap();
+        let outcome = running.wait().refused(
+            1,
+            &["failed, and the job goes on", "failed, and no more than 1 in a row are tolerated"],
+        );
+        assert_eq!(outcome.stderr.matches("starts again").count(), 1, "{outcome}");
+        fs::rename(&away, scene.snapshots()).unwrap();
+        scene.assert_restorable();
+    }
+
+    #[test]
+    fn a_job_that_starts_again_waits_for_its_snapshots_to_be_there_again() {
+        let scene = Scene::new();
+        let flags = "--tolerated-snapshot-failures 0 --restart exponential:10ms,40ms --max-rate 1000";
+        let mut running = scene.safe_job().args(flags).spawn();
+        running.until("a snapshot", || !scene.complete_snapshots().is_empty());
+        let away = scene.path("away");
+        fs::rename(scene.snapshots(), &away).unwrap();
+        running.until_said("starts again in 40ms, from snapshot ");
+        fs::rename(&away, scene.snapshots()).unwrap();
+        running.wait().success();
+        scene.assert_exact();
+    }
+
+    #[test]
+    fn check_creates_no_directory() {
+        let scene = Scene::new();
+        let (snapshots, state) = (scene.path("new/snapshots"), scene.path("new/state"));
+        let check = |flags: &str| {
+            let job = scene.job().path("--snapshot-dir", &snapshots).path("--state-dir", &state);
+            job.args("--check").args(flags).run()
+        };
+        let outcome = check("").success();
+        assert!(outcome.stdout.ends_with("starts from the beginning\n"), "{}", outcome.stdout);
+        check("--restore latest").success();
+        check("--restore 3").refused(1, &["there is no snapshot 3"]);
+        assert!(!scene.path("new").exists() && !scene.path("out").exists());
+        let file = scene.path("words.txt");
+        let job = scene.job().path("--snapshot-dir", &file.join("below")).args("--check");
+        job.run().refused(1, &[shown(&file), "is not a directory"]);
+        // A directory that another job uses is refused, as it would be in a run.
+        let mut running = scene.slow_job();
+        running.until("a snapshot", || !scene.complete_snapshots().is_empty());
+        scene.safe_job().args("--check").run().refused(1, &[shown(&scene.snapshots()), "in use"]);
+        running.kill();
+        scene.safe_job().args("--check").run().success();
     }
 }
 
@@ -460,42 +607,62 @@ mod snapshots {
         assert!(!pending.exists());
     }
 
+    /// What the latest is, if this is broken: the one before, and the broken one is named with the reason. Who names the
+    /// broken one gets no other.
+    fn passed_over(scene: &Scene, reason: &[&str]) {
+        let snapshots = scene.complete_snapshots();
+        let [.., before, latest] = &snapshots[..] else {
+            panic!("two snapshots at least, not {snapshots:?}")
+        };
+        let outcome = scene.safe_job().args("--restore latest --check").run().success();
+        for told in reason.iter().chain(&["was skipped", &format!("({})", shown(before))]) {
+            assert!(outcome.stdout.contains(told), "{told}: {outcome}");
+        }
+        assert!(outcome.stderr.contains("was skipped"), "a warning, too: {outcome}");
+        refused(scene, &format!("--restore {}", shown(latest)), 1, reason);
+    }
+
     #[test]
-    fn a_snapshot_that_lacks_a_file_or_a_part_of_one_is_refused_by_name_and_an_older_one_is_offered() {
+    fn a_snapshot_that_lacks_a_file_or_a_part_of_one_is_passed_over_by_name_and_one_that_was_asked_for_refused()
+     {
         let scene = Scene::interrupted(2);
         let file = scene.state_file();
         let bytes = fs::read(&file).unwrap();
         let name = file.file_name().unwrap().to_str().unwrap();
-        let offer = ["hint: ", "--restore "];
         fs::write(&file, &bytes[..bytes.len() - 10]).unwrap();
-        refused(
-            &scene,
-            "--restore latest",
-            1,
-            &[shown(&file), &format!("{} bytes", bytes.len() - 10), offer[0], offer[1]],
-        );
+        passed_over(&scene, &[shown(&file), &format!("{} bytes", bytes.len() - 10)]);
         fs::remove_file(&file).unwrap();
-        refused(&scene, "--restore latest", 1, &[shown(&scene.latest()), name, "missing", offer[1]]);
+        passed_over(&scene, &[name, "missing"]);
         fs::write(&file, &bytes).unwrap();
         let manifest = scene.latest().join("manifest.json");
         let text = fs::read(&manifest).unwrap();
         fs::write(&manifest, &text[..text.len() / 2]).unwrap();
-        refused(&scene, "--restore latest", 1, &[shown(&manifest), offer[1]]);
+        passed_over(&scene, &[shown(&manifest)]);
         fs::write(&manifest, text).unwrap();
         scene.assert_restorable();
     }
 
     #[test]
-    fn a_snapshot_with_a_flipped_bit_is_refused_by_name() {
+    fn a_snapshot_with_a_flipped_bit_is_passed_over_by_name_and_one_that_was_asked_for_refused() {
         let scene = Scene::interrupted(2);
         for file in [scene.state_file(), scene.latest().join("manifest.json")] {
             let intact = fs::read(&file).unwrap();
             flip_a_bit(&file);
-            refused(&scene, "--restore latest", 1, &[shown(&file), "broken"]);
-            let latest = scene.latest();
-            refused(&scene, &format!("--restore {}", shown(&latest)), 1, &[shown(&file), "broken"]);
+            passed_over(&scene, &[shown(&file), "broken"]);
             fs::write(file, intact).unwrap();
         }
+        scene.assert_restorable();
+    }
+
+    #[test]
+    fn with_no_whole_snapshot_left_latest_is_refused_with_every_reason() {
+        let scene = Scene::interrupted(2);
+        let manifests: Vec<_> =
+            scene.complete_snapshots().iter().map(|snapshot| snapshot.join("manifest.json")).collect();
+        manifests.iter().for_each(|manifest| flip_a_bit(manifest));
+        let names: Vec<&str> = manifests.iter().map(|manifest| shown(manifest)).chain(["hint: "]).collect();
+        refused(&scene, "--restore latest", 1, &names);
+        manifests.iter().for_each(|manifest| flip_a_bit(manifest));
         scene.assert_restorable();
     }
 
@@ -509,11 +676,66 @@ mod snapshots {
     }
 
     #[test]
-    fn a_snapshot_of_another_schema_is_refused_with_what_has_changed() {
+    fn a_snapshot_whose_state_can_not_be_taken_over_is_refused_with_what_has_changed() {
         let scene = Scene::interrupted(1);
-        let names = ["state \"Seen\"", "operator \"count\"", "times", "u32", "u64", "hint: "];
-        refused(&scene, "--restore latest --wider-state", 1, &names);
+        let names = ["state \"Seen\"", "operator \"count\"", "times", "u32", "u16", "hint: "];
+        refused(&scene, "--restore latest --narrower-state", 1, &names);
         scene.assert_restorable();
+    }
+
+    #[test]
+    fn state_of_an_operator_that_is_no_more_goes_only_if_it_may_and_a_new_one_starts_empty() {
+        let scene = Scene::interrupted(2);
+        let names =
+            ["state \"Seen\" of operator \"count\"", "no operator \"count\"", "--allow-dropped-state"];
+        refused(&scene, "--restore latest --operator tally", 1, &names);
+        let flags = "--restore latest --operator tally --allow-dropped-state";
+        let said = [
+            "state \"Seen\" of operator \"count\" is dropped",
+            "operator \"tally\" starts empty: the snapshot does not know it",
+        ];
+        let checked = scene.safe_job().args(flags).arg("--check").run().success().stdout;
+        let run = scene.safe_job().args(flags).args("--log info").run().success().stderr;
+        for said in said {
+            assert!(checked.contains(said) && run.contains(said), "{said}: {checked}\n{run}");
+        }
+        // The new operator has counted from 1 on.
+        let results = reader::results(&scene.path("out"));
+        assert_eq!(results.len(), LINES + 1);
+        assert_eq!(results.iter().filter(|result| result[0] == "ebb" && result[1] == 1).count(), 2);
+        // What was dropped is in no snapshot any more.
+        scene.safe_job().args("--restore latest --operator tally --check").run().success();
+    }
+
+    #[test]
+    fn the_number_of_key_groups_is_that_of_the_snapshot_unless_another_is_asked_for() {
+        let scene = Scene::new();
+        let mut running = scene.safe_job().args("--max-rate 1000 --max-parallelism 5").spawn();
+        running.until("a snapshot", || !scene.complete_snapshots().is_empty());
+        running.kill();
+        let job = |flags: &str| {
+            let job = Program::faulty().path("--input", &scene.path("words.txt"));
+            let job = job.path("--output", &scene.path("out")).path("--snapshot-dir", &scene.snapshots());
+            job.args("--restore latest").args(flags)
+        };
+        let groups = || {
+            let manifest = fs::read_to_string(scene.latest().join("manifest.json")).unwrap();
+            let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+            manifest["max_parallelism"].as_u64().unwrap()
+        };
+        job("--parallelism 6").run().refused(1, &["more than the 5 key groups of snapshot"]);
+        // Taken back by another number of workers with another number of key groups, and then by as many as there may be.
+        let before = scene.latest();
+        let more = "--max-parallelism 300 --parallelism 4";
+        let checked = job(more).args("--check").run().success();
+        assert!(checked.stdout.contains("dealt anew, from 5 to 300 key groups"), "{checked}");
+        let mut running = job(more).args("--snapshot-interval 20ms --max-rate 1000").spawn();
+        running.until("another snapshot", || scene.complete_snapshots().last() > Some(&before));
+        running.kill();
+        assert_eq!(groups(), 300);
+        job("").run().success();
+        assert_eq!(groups(), 300);
+        scene.assert_exact();
     }
 
     #[test]
@@ -524,7 +746,12 @@ mod snapshots {
         let file = scene.state_file();
         let intact = fs::read(&file).unwrap();
         flip_a_bit(&file);
-        refused(&scene, "--restore latest --check", 1, &[shown(&file), "broken"]);
+        refused(
+            &scene,
+            &format!("--restore {} --check", shown(&scene.latest())),
+            1,
+            &[shown(&file), "broken"],
+        );
         fs::write(file, intact).unwrap();
         scene.assert_restorable();
     }

@@ -6,10 +6,15 @@
 // All of it is tests, though clippy only knows those that are marked: what fails panics, and what is printed is shown then.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
+mod evolution;
 mod examples;
 mod faults;
 mod restarts;
+mod savepoints;
 mod simulation;
+mod snapshot_tools;
+mod state_kinds;
+mod state_model;
 mod support;
 mod threads;
 mod torture;

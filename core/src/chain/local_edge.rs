@@ -5,6 +5,7 @@
 
 use std::any::Any;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use super::{Gather, Head, Signal, Step};
 use crate::error::Result;
@@ -91,8 +92,8 @@ impl<T: Send + 'static, N: Step<T>> Stage for LocalStage<T, N> {
         self.next.signal(&mut Signal::Open(&cx), &mut Outbox::default())
     }
 
-    fn restore(&mut self, state: &dyn RestoredState) -> Result<()> {
-        self.next.signal(&mut Signal::Restore(state), &mut Outbox::default())
+    fn restore(&mut self, state: &Arc<dyn RestoredState>) -> Result<()> {
+        self.next.signal(&mut Signal::Restore(&**state), &mut Outbox::default())
     }
 
     fn process(&mut self, batch: Batch, out: &mut Outbox) -> Result<()> {

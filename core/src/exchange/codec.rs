@@ -95,10 +95,9 @@ pub(crate) fn decode<A: KeyAccess<T>, T: Data>(
     payload: &Payload,
     owned: impl Fn(KeyHash) -> bool,
 ) -> Result<Vec<Routed<A::Carried, T>>> {
-    let mut rest = &payload.bytes[..];
     let mut records = Vec::new();
-    for _ in 0..payload.records {
-        let frame = Frame::take(&mut rest).ok_or_else(|| damaged("was cut short"))?;
+    for frame in payload.frames() {
+        let frame = frame?;
         if !owned(frame.hash) {
             continue;
         }
@@ -112,7 +111,37 @@ pub(crate) fn decode<A: KeyAccess<T>, T: Data>(
         }
         records.push(Routed { hash: frame.hash, carried, value, at: frame.at });
     }
-    if rest.is_empty() { Ok(records) } else { Err(damaged("is followed by what is none")) }
+    Ok(records)
+}
+
+impl Payload {
+    /// Every record as it lies there, or what is wrong with the first that is none.
+    pub(crate) fn frames(&self) -> Frames<'_> {
+        Frames { left: self.records, rest: &self.bytes }
+    }
+
+    /// The same records as `convert` makes their bytes; hash, time and key stay.
+    ///
+    /// # Errors
+    /// If they are no records, or `convert` fails.
+    pub(crate) fn convert(
+        &self,
+        convert: &mut dyn FnMut(&[u8], &mut Vec<u8>) -> Result<()>,
+    ) -> Result<Payload> {
+        let mut bytes = Vec::with_capacity(self.bytes.len());
+        for frame in self.frames() {
+            let Frame { hash, at, key, record } = frame?;
+            bytes.extend_from_slice(&hash.bits().to_le_bytes());
+            bytes.extend_from_slice(&at.as_millis().to_le_bytes());
+            let place = begin_field(&mut bytes);
+            bytes.extend_from_slice(key);
+            end_field(&mut bytes, place)?;
+            let place = begin_field(&mut bytes);
+            convert(record, &mut bytes)?;
+            end_field(&mut bytes, place)?;
+        }
+        Ok(Payload { records: self.records, bytes })
+    }
 }
 
 fn damaged(what: &str) -> Error {
@@ -120,11 +149,38 @@ fn damaged(what: &str) -> Error {
 }
 
 /// A record as it lies in a payload.
-struct Frame<'a> {
-    hash: KeyHash,
-    at: EventTime,
-    key: &'a [u8],
-    record: &'a [u8],
+pub(crate) struct Frame<'a> {
+    pub hash: KeyHash,
+    pub at: EventTime,
+    pub key: &'a [u8],
+    pub record: &'a [u8],
+}
+
+/// The records of a payload, one after another.
+pub(crate) struct Frames<'a> {
+    left: u32,
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Frames<'a> {
+    type Item = Result<Frame<'a>>;
+
+    fn next(&mut self) -> Option<Result<Frame<'a>>> {
+        let fault = match self.left.checked_sub(1) {
+            Some(left) => {
+                self.left = left;
+                match Frame::take(&mut self.rest) {
+                    Some(frame) => return Some(Ok(frame)),
+                    None => "was cut short",
+                }
+            }
+            None if self.rest.is_empty() => return None,
+            None => "is followed by what is none",
+        };
+        // Nothing behind it can be understood.
+        (self.left, self.rest) = (0, &[]);
+        Some(Err(damaged(fault)))
+    }
 }
 
 impl<'a> Frame<'a> {
@@ -230,6 +286,24 @@ mod tests {
         comes_back(&by_user_ref(), &by_user_ref());
         comes_back(&by_user(), &by_user_ref());
         comes_back(&by_user_ref(), &by_user());
+    }
+
+    #[test]
+    fn records_that_become_others_keep_their_hash_key_and_time() {
+        let payload = &payloads(&by_user(), &visits(20))[0];
+        let mut numbered = |bytes: &[u8], out: &mut Vec<u8>| {
+            let (user, n): Visit = postcard::from_bytes(bytes).unwrap();
+            *out = postcard::to_extend(&(user, n + 1_000), std::mem::take(out))?;
+            Ok(())
+        };
+        let converted = payload.convert(&mut numbered).unwrap();
+        let back = decode::<_, Visit>(&by_user(), &converted, |_| true).unwrap();
+        for (Routed { hash, carried, value, at }, was) in back.iter().zip(visits(20)) {
+            let key = by_user().key(value, carried).clone();
+            assert_eq!((*hash, key, at.as_millis()), (was.0.hash(), was.0.clone(), was.1 as i64 - 3));
+            assert_eq!(*value, (was.0, was.1 + 1_000));
+        }
+        assert_eq!(back.len(), 20);
     }
 
     #[test]

@@ -30,11 +30,11 @@ impl DirectoryLock {
         Ok(String::from_utf8_lossy(&note).into_owned())
     }
 
-    /// Leaves a note in the file, in place of the last one.
+    /// Leaves a note in the file, in place of the last one: over it, so that a full disk does not cost the last one too.
     pub(crate) fn leave_note(&mut self, note: &str) -> io::Result<()> {
         self.0.rewind()?;
-        self.0.set_len(0)?;
-        self.0.write_all(note.as_bytes())
+        self.0.write_all(note.as_bytes())?;
+        self.0.set_len(note.len() as u64)
     }
 }
 

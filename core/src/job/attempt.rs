@@ -14,19 +14,24 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 use crate::exchange::channel::Doorbell;
 use crate::job::RunOptions;
+use crate::job::compactor::Compactor;
+use crate::job::figures::{CompleteSnapshot, SnapshotFigures};
 use crate::job::graph::Graph;
 use crate::job::input::{Input, describe};
+use crate::job::savepoints::Savepoints;
 use crate::job::seed::{Rings, WorkerSeed};
-use crate::record::{Barrier, SnapshotId};
+use crate::record::{Barrier, BarrierKind, SnapshotId};
 use crate::sink::{Pending, SettleContext};
-use crate::snapshot::coordinator::{Action, Coordinator, CoordinatorConfig, Ending};
-use crate::snapshot::manifest::{ChannelState, FORMAT, Manifest, OperatorState};
-use crate::snapshot::overtaking::{Overtaking, SnapshotMode};
+use crate::snapshot::chain::Chains;
+use crate::snapshot::coordinator::{Action, Consequence, Coordinator, CoordinatorConfig, Ending};
+use crate::snapshot::manifest::{ChannelState, FORMAT, Manifest, StateFiles};
+use crate::snapshot::overtaking::{Half, Overtaking, SnapshotMode};
 use crate::snapshot::part::{Entry, RestoredState};
+use crate::snapshot::pool::Hold;
 use crate::snapshot::{PendingSnapshot, Snapshot, SnapshotDirectory};
 use crate::source::Throttle;
-use crate::state::fjall::WorkingCopy;
-use crate::task::metrics::{SourceMetrics, WatermarkMetrics};
+use crate::state::backend::StateBackend;
+use crate::task::metrics::{PauseMetrics, SourceMetrics, WatermarkMetrics};
 use crate::task::worker::{Command, Report, SnapshotPart, TaskId};
 use crate::time::Clock;
 
@@ -37,20 +42,32 @@ pub(crate) struct Setting<'a> {
     pub clock: Clock,
     pub snapshots: Option<&'a SnapshotDirectory>,
     pub restored: Option<Arc<Restored>>,
-    pub working_copy: Arc<WorkingCopy>,
+    pub state: Arc<StateBackend>,
     pub first_snapshot: SnapshotId,
+    /// Where savepoints are written; nowhere in a job that keeps no snapshots.
+    pub savepoints: Option<&'a Savepoints>,
+    pub pauses: Arc<PauseMetrics>,
 }
 
 /// The snapshot that a job starts from.
 pub(crate) struct Restored {
     pub id: SnapshotId,
     pub path: PathBuf,
-    pub state: Box<dyn RestoredState + Send + Sync>,
+    /// The files of its keyed state, and where they lie.
+    pub chains: Chains,
+    pub state_path: PathBuf,
+    pub state: Arc<dyn RestoredState>,
 }
 
 impl From<Snapshot> for Restored {
     fn from(snapshot: Snapshot) -> Restored {
-        Restored { id: snapshot.id(), path: snapshot.path().to_path_buf(), state: Box::new(snapshot) }
+        Restored {
+            id: snapshot.id(),
+            path: snapshot.path().to_path_buf(),
+            chains: Chains::restored(snapshot.manifest()),
+            state_path: snapshot.state_path().to_path_buf(),
+            state: Arc::new(snapshot),
+        }
     }
 }
 
@@ -65,17 +82,25 @@ pub(crate) struct Attempt<'a> {
     sources: BTreeMap<TaskId, usize>,
     /// The snapshot whose parts are being gathered.
     gathering: Option<Gathering>,
+    /// Keeps the files of keyed state, in a job that keeps snapshots.
+    compactor: Option<Compactor>,
+    /// Why the snapshot in flight will never be complete: the first reason.
+    failure: Option<Error>,
+    /// Whether the user waits for a savepoint, and no snapshot has begun since.
+    savepoint_wanted: bool,
+    /// The snapshot in flight, if a savepoint is to be made of it as soon as it is committed everywhere.
+    savepoint_of: Option<SnapshotId>,
     cancelled: Arc<AtomicBool>,
+    /// Keeps the files that the job was restored from: workers load from them when they need to.
+    _restored: Option<Hold>,
     pub metrics: Arc<SourceMetrics>,
     pub watermarks: Arc<WatermarkMetrics>,
     /// The bytes of all splits, if all are known.
     pub bytes_total: Option<u64>,
-    /// The last complete snapshot of this attempt, and when it was complete.
-    pub last_snapshot: Option<(SnapshotId, Duration)>,
-    /// How many snapshots were completed.
-    pub snapshots: u64,
-    /// How many records were in flight at their cuts.
-    pub in_flight: u64,
+    /// What the snapshots of this attempt came to.
+    pub figures: SnapshotFigures,
+    /// When the last one was complete.
+    completed_at: Duration,
     finished: bool,
 }
 
@@ -86,6 +111,8 @@ struct Gathering {
     directory: Option<PendingSnapshot>,
     parts: Vec<SnapshotPart>,
     channels: Vec<ChannelState>,
+    /// When its barrier was sent out.
+    began: Duration,
 }
 
 struct WorkerHandle {
@@ -133,7 +160,8 @@ impl<'a> Attempt<'a> {
                 graph: Arc::clone(&graph),
                 options: setting.options.clone(),
                 restored: setting.restored.clone(),
-                working_copy: Arc::clone(&setting.working_copy),
+                state: Arc::clone(&setting.state),
+                snapshots: setting.snapshots.is_some(),
                 splits: splits.collect(),
                 throttle: Arc::clone(&throttle),
                 metrics: Arc::clone(&metrics),
@@ -145,6 +173,7 @@ impl<'a> Attempt<'a> {
                 reports: reports.clone(),
                 cancelled: Arc::clone(&cancelled),
                 watermarks: Arc::clone(&watermarks),
+                pauses: Arc::clone(&setting.pauses),
                 describe: Arc::clone(&describe),
                 writes_inline,
             });
@@ -157,13 +186,25 @@ impl<'a> Attempt<'a> {
             .collect();
         let coordinator = Coordinator::new(CoordinatorConfig {
             interval: setting.options.snapshot_interval,
+            min_pause: setting.options.snapshot_min_pause,
+            // Where nothing is kept, nothing can be given up: a barrier only has sinks commit.
+            timeout: setting.snapshots.map_or(Duration::MAX, |_| setting.options.snapshot_timeout),
+            failures_tolerated: setting.options.tolerated_snapshot_failures.unwrap_or(u32::MAX),
             first_id: setting.first_snapshot,
             subtasks: graph.stages.len() * workers,
             sources: sources.len(),
         });
         // Without a place for them, records in flight can't be part of anything.
         let mode = setting.snapshots.map_or(SnapshotMode::Aligned, |_| setting.options.snapshot_mode);
+        let compactor = setting.snapshots.map(|snapshots| {
+            Compactor::new(snapshots.pool(), setting.restored.as_deref(), setting.options, writes_inline)
+        });
+        let restored_files = match (setting.snapshots, &setting.restored) {
+            (Some(snapshots), Some(restored)) => Some(snapshots.pool().hold(restored.chains.files())),
+            _ => None,
+        };
         let attempt = Attempt {
+            _restored: restored_files,
             setting,
             coordinator,
             overtaking: Overtaking::new(mode),
@@ -171,13 +212,16 @@ impl<'a> Attempt<'a> {
             workers: handles,
             sources,
             gathering: None,
+            compactor,
+            failure: None,
+            savepoint_wanted: false,
+            savepoint_of: None,
             cancelled,
             metrics,
             watermarks,
             bytes_total: input.bytes,
-            last_snapshot: None,
-            snapshots: 0,
-            in_flight: 0,
+            figures: SnapshotFigures::default(),
+            completed_at: Duration::ZERO,
             finished: false,
         };
         Ok((attempt, seeds))
@@ -213,6 +257,9 @@ impl<'a> Attempt<'a> {
             report = self.reports.try_recv().ok();
         }
         let now = self.setting.clock.monotonic();
+        if let Some(compactor) = &mut self.compactor {
+            compactor.turn();
+        }
         let action = self.coordinator.tick(now);
         self.act(action)?;
         if let Some(barrier) = self.overtaking.tick(now) {
@@ -236,6 +283,52 @@ impl<'a> Attempt<'a> {
         self.act(action)
     }
 
+    /// Has a savepoint be made of a snapshot that begins now, or as soon as the one in flight has ended.
+    ///
+    /// # Errors
+    /// If a snapshot fails that may not.
+    pub fn request_savepoint(&mut self) -> Result<()> {
+        match &self.gathering {
+            // Nothing begins behind the last one, and nothing is missing in it.
+            Some(last) if last.barrier.kind == BarrierKind::Last => {
+                self.savepoint_of = Some(last.barrier.snapshot);
+            }
+            _ => self.savepoint_wanted = true,
+        }
+        self.trigger()
+    }
+
+    /// Has a snapshot begin now, or as soon as the one in flight has ended.
+    ///
+    /// # Errors
+    /// If a snapshot fails that may not.
+    pub fn trigger(&mut self) -> Result<()> {
+        let action = self.coordinator.trigger();
+        self.act(action)
+    }
+
+    /// Whether a savepoint was asked for that has not begun.
+    pub fn owes_savepoint(&self) -> bool {
+        self.savepoint_wanted || self.savepoint_of.is_some()
+    }
+
+    /// Begins the savepoint that was asked for when the last snapshot was complete already: of that one.
+    pub fn serve_late_request(&mut self) {
+        if let (true, Some(last)) = (self.savepoint_wanted, self.figures.last) {
+            self.begin_savepoint(last.id);
+        }
+    }
+
+    /// The last complete snapshot of this attempt, and how long ago it was complete.
+    pub fn last_snapshot(&self, now: Duration) -> Option<(CompleteSnapshot, Duration)> {
+        self.figures.last.map(|last| (last, now.saturating_sub(self.completed_at)))
+    }
+
+    /// How many snapshots have failed since.
+    pub fn failed_snapshots(&self) -> u32 {
+        self.coordinator.failures()
+    }
+
     /// Whether the last snapshot is committed everywhere.
     pub fn is_finished(&self) -> bool {
         self.finished
@@ -256,10 +349,7 @@ impl<'a> Attempt<'a> {
                 let _ = thread.join();
             }
         }
-        if let Some(directory) = self.gathering.take().and_then(|gathering| gathering.directory) {
-            // What is left of it is cleaned away when the directory is opened next.
-            let _ = directory.abandon();
-        }
+        self.discard();
     }
 
     fn on_report(&mut self, report: Report) -> Result<()> {
@@ -273,45 +363,74 @@ impl<'a> Attempt<'a> {
                 if let Some(gathering) = &mut self.gathering {
                     gathering.parts.push(part);
                 }
-                if self.overtaking.state_written(snapshot, task.stage, task.subtask) {
-                    self.coordinator.acknowledged(snapshot, task.stage, task.subtask)
-                } else {
-                    None
-                }
+                self.answered(task, snapshot, Half::State)
             }
             Report::CutEarly(task, snapshot) => {
                 self.overtaking.cut_early(snapshot, task.stage, task.subtask);
                 None
             }
             Report::Recorded(task, snapshot, channel) => {
-                if let Some(gathering) = &mut self.gathering
-                    && gathering.barrier.snapshot == snapshot
-                {
+                if let Some(gathering) = &mut self.gathering {
                     gathering.channels.extend(channel);
                 }
-                if self.overtaking.channels_written(snapshot, task.stage, task.subtask) {
-                    self.coordinator.acknowledged(snapshot, task.stage, task.subtask)
-                } else {
-                    None
-                }
+                self.answered(task, snapshot, Half::Channels)
+            }
+            Report::SnapshotFailed(task, snapshot, half, error) => {
+                tracing::debug!(?task, snapshot = snapshot.0, ?half, %error, "a part could not be written");
+                self.failure.get_or_insert(error);
+                self.answered(task, snapshot, half)
             }
             Report::Committed(task, snapshot) => {
-                self.coordinator.committed(snapshot, task.stage, task.subtask)
+                let action = self.coordinator.committed(snapshot, task.stage, task.subtask);
+                if self.savepoint_of.is_some() && self.savepoint_of == self.coordinator.settled() {
+                    self.begin_savepoint(snapshot);
+                }
+                action
             }
         };
         self.act(action)
     }
 
+    /// A subtask is done with one of the things that its part consists of, for good or ill. The coordinator is told when it is
+    /// done with all: until then it may be writing, and its barrier is on its way.
+    fn answered(&mut self, task: TaskId, snapshot: SnapshotId, half: Half) -> Option<Action> {
+        if !self.overtaking.answered(snapshot, task.stage, task.subtask, half) {
+            return None;
+        }
+        match self.failure {
+            // Whosever failure it is: the snapshot will not be complete.
+            Some(_) => self.coordinator.part_failed(snapshot, task.stage, task.subtask),
+            None => self.coordinator.acknowledged(snapshot, task.stage, task.subtask),
+        }
+    }
+
     fn act(&mut self, mut action: Option<Action>) -> Result<()> {
         while let Some(next) = action {
             action = match next {
-                Action::Inject(barrier) => {
-                    self.inject(barrier)?;
+                Action::Inject(barrier) => match self.inject(barrier) {
+                    Ok(()) => None,
+                    Err(error) => {
+                        self.failure = Some(error);
+                        self.coordinator.not_begun(barrier.snapshot)
+                    }
+                },
+                Action::Complete(snapshot) => match self.complete(snapshot) {
+                    Ok(()) => self.coordinator.completed(snapshot),
+                    // It is there, and may or may not survive a loss of power: the next attempt looks.
+                    Err(error) if self.appeared(snapshot) => return Err(error),
+                    Err(error) => {
+                        self.failure = Some(error);
+                        self.sweep();
+                        self.coordinator.not_completed(snapshot)
+                    }
+                },
+                Action::GiveUp(snapshot, consequence) => {
+                    self.give_up(snapshot, consequence)?;
                     None
                 }
-                Action::Complete(snapshot) => {
-                    self.complete(snapshot)?;
-                    self.coordinator.completed(snapshot)
+                Action::Discard(_) => {
+                    self.discard();
+                    None
                 }
                 Action::Commit(snapshot) => {
                     self.tell(&Command::Commit(snapshot));
@@ -336,11 +455,19 @@ impl<'a> Attempt<'a> {
     }
 
     fn inject(&mut self, barrier: Barrier) -> Result<()> {
+        self.failure = None;
+        self.savepoint_of = std::mem::take(&mut self.savepoint_wanted).then_some(barrier.snapshot);
         let begin = |snapshots: &SnapshotDirectory| snapshots.begin(barrier.snapshot);
         let directory = self.setting.snapshots.map(begin).transpose()?;
-        let path = directory.as_ref().map(|directory| directory.path().to_path_buf());
-        self.gathering = Some(Gathering { barrier, directory, parts: Vec::new(), channels: Vec::new() });
-        self.overtaking.begin(barrier, self.setting.clock.monotonic());
+        let path = directory.as_ref().map(|directory| directory.state_path().to_path_buf());
+        let began = self.setting.clock.monotonic();
+        self.gathering =
+            Some(Gathering { barrier, directory, parts: Vec::new(), channels: Vec::new(), began });
+        match self.savepoint_of {
+            // It may be for another version of the program: it has state alone.
+            Some(_) => self.overtaking.end(),
+            None => self.overtaking.begin(barrier, began),
+        }
         tracing::debug!(snapshot = barrier.snapshot.0, kind = ?barrier.kind, "snapshot begins");
         self.tell(&Command::Inject(barrier, path));
         Ok(())
@@ -348,19 +475,25 @@ impl<'a> Attempt<'a> {
 
     fn complete(&mut self, snapshot: SnapshotId) -> Result<()> {
         self.overtaking.end();
-        let Some(Gathering { barrier, directory: Some(directory), parts, mut channels }) =
+        let Some(Gathering { barrier, directory: Some(directory), parts, mut channels, began }) =
             self.gathering.take()
         else {
             return Ok(());
         };
         channels.sort_by(|a, b| (&a.operator, a.groups.first).cmp(&(&b.operator, b.groups.first)));
         let in_flight: u64 = channels.iter().map(|channel| channel.records).sum();
+        let bytes = parts.iter().map(SnapshotPart::bytes).sum::<u64>()
+            + channels.iter().map(|channel| channel.bytes).sum::<u64>();
         let mut entries = Vec::new();
-        let mut operators = Vec::new();
+        let mut written = Vec::new();
         for part in parts {
             entries.extend(part.entries);
-            operators.extend(part.operators);
+            written.extend(part.operators);
         }
+        let chains = match &mut self.compactor {
+            Some(compactor) => compactor.with(written)?,
+            None => Chains::default(),
+        };
         entries.sort_by(|a: &Entry, b: &Entry| (&a.owner, &a.item).cmp(&(&b.owner, &b.item)));
         directory.complete(&Manifest {
             format: FORMAT,
@@ -370,21 +503,103 @@ impl<'a> Attempt<'a> {
             taken_at: self.setting.clock.now(),
             parallelism: self.setting.options.parallelism,
             max_parallelism: self.setting.options.max_parallelism,
-            operators: OperatorState::gather(operators),
+            files: StateFiles::Shared,
+            operators: chains.operators(),
             channels,
             entries,
         })?;
-        tracing::info!(snapshot = snapshot.0, in_flight, "snapshot is complete");
-        self.in_flight += in_flight;
-        self.last_snapshot = Some((snapshot, self.setting.clock.monotonic()));
-        self.snapshots += 1;
-        if let Some(snapshots) = self.setting.snapshots {
-            // Too many snapshots are no reason to fail; the next one tries again.
-            if let Err(error) = snapshots.retain(self.setting.options.retain) {
-                tracing::warn!(%error, "older snapshots can't be removed");
+        if let Some(compactor) = &mut self.compactor {
+            compactor.completed(chains);
+        }
+        self.completed_at = self.setting.clock.monotonic();
+        let duration = self.completed_at.saturating_sub(began);
+        self.figures.complete(CompleteSnapshot { id: snapshot, bytes, duration });
+        self.figures.in_flight += in_flight;
+        tracing::info!(snapshot = snapshot.0, bytes, in_flight, ?duration, "snapshot is complete");
+        self.retain();
+        Ok(())
+    }
+
+    /// Whether a snapshot that could not be completed is there all the same.
+    fn appeared(&self, snapshot: SnapshotId) -> bool {
+        self.setting.snapshots.is_some_and(|snapshots| snapshots.snapshot_path(snapshot).exists())
+    }
+
+    /// Begins the savepoint that is to be made of a snapshot. It is committed everywhere: so a savepoint names no results
+    /// that somebody would have to look for.
+    fn begin_savepoint(&mut self, snapshot: SnapshotId) {
+        self.savepoint_of = None;
+        let (Some(savepoints), Some(snapshots)) = (self.setting.savepoints, self.setting.snapshots) else {
+            return;
+        };
+        if let Err(error) = savepoints.begin(snapshots, snapshot) {
+            tracing::warn!("the savepoint that was asked for is not written: {error:#}");
+        }
+    }
+
+    /// Removes snapshots that are too many.
+    fn retain(&self) {
+        let Some(snapshots) = self.setting.snapshots else { return };
+        // Too many snapshots are no reason to fail; the next one tries again.
+        if let Err(error) = snapshots.retain(self.setting.options.retain) {
+            tracing::warn!(%error, "older snapshots can't be removed");
+        }
+    }
+
+    /// Says that a snapshot failed.
+    ///
+    /// # Errors
+    /// That it failed, if that is not borne.
+    fn give_up(&mut self, snapshot: SnapshotId, consequence: Consequence) -> Result<()> {
+        self.figures.failed += 1;
+        let options = self.setting.options;
+        let cause = self.failure.take().unwrap_or_else(|| {
+            let timeout = humantime::format_duration(options.snapshot_timeout);
+            Error::failure(format!("it was not complete after {timeout}"))
+                .hint("is the job held up behind a slow stage? --snapshot-timeout gives it more time")
+        });
+        let what = match (consequence, options.tolerated_snapshot_failures) {
+            (Consequence::GoOn, _) => {
+                let restored = self.setting.restored.as_ref().map(|restored| restored.id);
+                match self.figures.last.map(|last| last.id).or(restored) {
+                    Some(last) => format!("failed, and the job goes on; the last complete one is {last}"),
+                    None => "failed, and the job goes on; there is no complete one yet".to_string(),
+                }
             }
+            (Consequence::Fail, Some(tolerated)) if self.coordinator.failures() > tolerated => {
+                format!("failed, and no more than {tolerated} in a row are tolerated")
+            }
+            (Consequence::Fail, _) => "was to be the last one, and failed".to_string(),
+        };
+        let error = cause.within(format_args!("snapshot {snapshot} {what}"));
+        if consequence == Consequence::Fail {
+            return Err(error);
+        }
+        tracing::warn!("{error:#}");
+        if self.savepoint_of.take().is_some() {
+            tracing::warn!("so no savepoint is made of snapshot {snapshot}: ask for it again");
         }
         Ok(())
+    }
+
+    /// Removes what was written of a snapshot that was given up.
+    fn discard(&mut self) {
+        self.overtaking.end();
+        let Some(directory) = self.gathering.take().and_then(|gathering| gathering.directory) else { return };
+        if let Err(error) = directory.abandon() {
+            // It will be, when the directory is next opened.
+            tracing::debug!(%error, "what was left of a snapshot can't be removed");
+        }
+        self.sweep();
+    }
+
+    /// Removes the state files of snapshots that were given up: if these failed for want of room, they are in the way of the
+    /// next.
+    fn sweep(&self) {
+        if let Some(Err(error)) = self.setting.snapshots.map(SnapshotDirectory::sweep) {
+            // They will be, behind the next snapshot that is complete.
+            tracing::debug!(%error, "state files that nobody needs can't be removed");
+        }
     }
 }
 

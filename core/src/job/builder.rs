@@ -15,7 +15,7 @@ use crate::exchange::partition::{Borrowed, Computed, KeyAccess, Partition};
 use crate::job::graph::{Graph, SinkNode, StageRole};
 use crate::job::plan::{PlanStep, Ship, StageKind};
 use crate::key::Key;
-use crate::operator::keyed::{KeyedHead, schema_of};
+use crate::operator::keyed::{KeyedHead, program_of};
 use crate::operator::{Never, Operator};
 use crate::outbox::EdgeIndex;
 use crate::record::Event;
@@ -310,7 +310,7 @@ impl<'j, K, T: Data, A: KeyAccess<T, Key = K>, H: Head<Out = T>> KeyedStream<'j,
         let job = stream.job;
         let (stage, edge) = {
             let mut graph = job.graph.borrow_mut();
-            let stage = graph.begin_stage(name, StageKind::Keyed, StageRole::Keyed(schema_of::<O>()));
+            let stage = graph.begin_stage(name, StageKind::Keyed, StageRole::Keyed(program_of::<O>()));
             graph.stages[stage].receives = Some(T::schema());
             (stage, graph.add_edge(stream.stage, stage, Ship::Hash, ""))
         };

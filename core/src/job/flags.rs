@@ -8,12 +8,16 @@ use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bytesize::ByteSize;
+
 use crate::error::{Error, Result};
+use crate::job::lock::LockAction;
 use crate::job::plan::PlanFormat;
 use crate::job::restart::RestartStrategy;
 use crate::key::{MaxParallelism, Parallelism};
 use crate::snapshot::{DEFAULT_ALIGNMENT_TIMEOUT, RestoreTarget, SnapshotMode};
-use crate::time::secs;
+use crate::state::backend::StoreKind;
+use crate::time::{minutes, secs};
 
 /// The flags as they are written. Their ids begin with `tidegate-`, so that a field of the user's may be called `plan`.
 #[derive(clap::Args, Clone, Debug)]
@@ -26,16 +30,23 @@ pub struct JobFlags {
     #[arg(id = "tidegate-parallelism", long = "parallelism", value_name = "N")]
     parallelism: Option<u32>,
 
-    /// Number of key groups, and so the most workers this job can ever have, from 1 to 32768
+    /// Number of key groups, and so the most workers this job can have, from 1 to 32768 [default: 128]
     ///
-    /// It is part of every snapshot: a job that is restored must have the number it was first started with.
-    #[arg(
-        id = "tidegate-max-parallelism",
-        long = "max-parallelism",
-        value_name = "N",
-        default_value_t = 128
-    )]
-    max_parallelism: u32,
+    /// It is part of every snapshot: a job that is restored has the number of its snapshot if you say nothing. If you name
+    /// another, state is dealt anew before the job starts.
+    #[arg(id = "tidegate-max-parallelism", long = "max-parallelism", value_name = "N")]
+    max_parallelism: Option<u32>,
+
+    /// Where keyed state lies: in memory alone, or in memory and what does not fit there in a fjall database
+    #[arg(id = "tidegate-state", long = "state", value_name = "STORE", value_enum, default_value_t)]
+    state: StoreKind,
+
+    /// Memory for keyed state, of all operators and workers together, as in 512MiB, 4GiB
+    ///
+    /// With --state fjall, rows that were not used lately go to --state-dir when there are more. It is counted by estimate:
+    /// see that the machine has a quarter more, and what the job takes besides.
+    #[arg(id = "tidegate-state-memory", long = "state-memory", value_name = "SIZE", default_value = "1GiB")]
+    state_memory: ByteSize,
 
     /// Directory of the working copy of keyed state [default: a temporary directory]
     ///
@@ -47,7 +58,7 @@ pub struct JobFlags {
     ///
     /// Use storage that survives the machine. One directory belongs to one job.
     #[arg(id = "tidegate-snapshot-dir", long = "snapshot-dir", value_name = "DIR")]
-    snapshot_dir: Option<PathBuf>,
+    pub(crate) snapshot_dir: Option<PathBuf>,
 
     /// Time from the beginning of one snapshot to the beginning of the next, as in 500ms, 10s, 5m
     #[arg(
@@ -76,6 +87,37 @@ pub struct JobFlags {
         value_parser = humantime::parse_duration,
     )]
     alignment_timeout: Option<Duration>,
+    /// Least time from the end of one snapshot, complete or not, to the beginning of the next
+    ///
+    /// It lets a job whose snapshots take long get on with its work (Flink's min-pause). Snapshots that are asked for, and
+    /// the last one, do not wait for it.
+    #[arg(
+        id = "tidegate-snapshot-min-pause", long = "snapshot-min-pause", value_name = "TIME",
+        value_parser = humantime::parse_duration, default_value = "0s",
+    )]
+    snapshot_min_pause: Duration,
+
+    /// Time after which a snapshot that is not complete is given up, as in 30s, 10m
+    ///
+    /// The job goes on; its results become visible with the next snapshot that is complete (Flink's timeout). The last
+    /// snapshot, at the end of the input or when the job is stopped, has as long as it takes.
+    #[arg(
+        id = "tidegate-snapshot-timeout", long = "snapshot-timeout", value_name = "TIME",
+        value_parser = humantime::parse_duration, default_value = "10m",
+    )]
+    snapshot_timeout: Duration,
+
+    /// Number of snapshots in a row that may fail before the job fails, 0 for none [default: any number]
+    ///
+    /// A snapshot fails if it takes too long or can't be written: the disk is full, the directory is gone. A complete one
+    /// begins the count anew. A job that fails does what --restart says. The last snapshot may never fail. (Flink's
+    /// tolerable-failed-checkpoints, whose default is 0.)
+    #[arg(
+        id = "tidegate-tolerated-snapshot-failures",
+        long = "tolerated-snapshot-failures",
+        value_name = "N"
+    )]
+    tolerated_snapshot_failures: Option<u32>,
 
     /// Number of snapshots to keep, at least 1: when another is complete, older ones are removed
     #[arg(id = "tidegate-retain", long = "retain", value_name = "N", default_value_t = 3)]
@@ -86,6 +128,25 @@ pub struct JobFlags {
     /// `latest` and a number mean snapshots in --snapshot-dir. If there is none yet, `latest` starts from the beginning.
     #[arg(id = "tidegate-restore", long = "restore", value_name = "latest|ID|PATH")]
     restore: Option<String>,
+
+    /// Drop what the snapshot has of operators, sources and sinks that this program lacks
+    ///
+    /// Without it such a snapshot is refused, because they may only have been renamed. What is dropped is said.
+    #[arg(id = "tidegate-allow-dropped-state", long = "allow-dropped-state")]
+    allow_dropped_state: bool,
+
+    /// Directory for savepoints, which SIGUSR1 asks for [default: savepoints in --snapshot-dir]
+    ///
+    /// A savepoint is a snapshot in a directory that stands on its own, can be moved, and is never removed. The job goes
+    /// on, and says where the savepoint is. Many jobs can share the directory.
+    #[arg(id = "tidegate-savepoint-dir", long = "savepoint-dir", value_name = "DIR")]
+    savepoint_dir: Option<PathBuf>,
+
+    /// When the job ends, stopped by Ctrl-C or SIGTERM or at the end of its input, leave a savepoint at this path
+    ///
+    /// The path must not exist yet. Go on with --restore PATH, also with a changed job or on another machine.
+    #[arg(id = "tidegate-stop-with-savepoint", long = "stop-with-savepoint", value_name = "PATH")]
+    stop_with_savepoint: Option<PathBuf>,
 
     /// What to do when a task fails: none, fixed:N,DELAY or exponential:INITIAL,MAX, with times as in 500ms, 1s
     ///
@@ -99,9 +160,40 @@ pub struct JobFlags {
     #[arg(id = "tidegate-max-rate", long = "max-rate", value_name = "N")]
     max_rate: Option<u64>,
 
-    /// Print the job's plan in this format and exit; nothing is read or written
-    #[arg(id = "tidegate-plan", long = "plan", value_name = "FORMAT", value_enum)]
+    /// Print the job's plan in this format [default: text] and exit; nothing is read or written
+    #[arg(
+        id = "tidegate-plan", long = "plan", value_name = "FORMAT", value_enum,
+        num_args = 0..=1, default_missing_value = "text",
+    )]
     pub(crate) plan: Option<PlanFormat>,
+
+    /// With --plan: print what would become of this snapshot's state if the job were restored from it
+    ///
+    /// As text or json. The exit code is 1 if the job could not be restored. Only the snapshot's manifest is read.
+    #[arg(
+        id = "tidegate-against",
+        long = "against",
+        value_name = "latest|ID|PATH",
+        requires = "tidegate-plan"
+    )]
+    pub(crate) against: Option<String>,
+
+    /// Compare the job's state with the file state.lock, or write that file anew, and exit
+    ///
+    /// Check the file in: then a change of state shows where the program changes, and --lock check fails until it is taken
+    /// in with --lock update.
+    #[arg(id = "tidegate-lock", long = "lock", value_name = "ACTION", value_enum)]
+    pub(crate) lock: Option<LockAction>,
+
+    /// The file that --lock means
+    #[arg(
+        id = "tidegate-lock-file",
+        long = "lock-file",
+        value_name = "PATH",
+        default_value = "state.lock",
+        requires = "tidegate-lock"
+    )]
+    pub(crate) lock_file: PathBuf,
 
     /// Check that the job could run, snapshot to restore included, and exit; nothing is processed
     #[arg(id = "tidegate-check", long = "check")]
@@ -131,6 +223,12 @@ pub struct RunOptions {
     pub parallelism: Parallelism,
     /// The number of key groups.
     pub max_parallelism: MaxParallelism,
+    /// Whether these two are wishes, or only what a job has that says nothing: a snapshot can change the latter.
+    pub asked: Asked,
+    /// Where keyed state lies.
+    pub store: StoreKind,
+    /// How much memory keyed state may take before rows leave it; not zero.
+    pub state_memory_bytes: u64,
     /// Where keyed state has its working copy; a temporary directory if nowhere.
     pub state_dir: Option<PathBuf>,
     /// Where snapshots are kept; they are not, if nowhere.
@@ -139,10 +237,22 @@ pub struct RunOptions {
     pub snapshot_interval: Duration,
     /// What becomes of records in flight when a snapshot is taken; without a snapshot directory they are worked off.
     pub snapshot_mode: SnapshotMode,
+    /// From the end of one snapshot to the beginning of the next, at least.
+    pub snapshot_min_pause: Duration,
+    /// After how long a snapshot is given up; not zero.
+    pub snapshot_timeout: Duration,
+    /// How many snapshots in a row may fail; any number, if nothing is said.
+    pub tolerated_snapshot_failures: Option<u32>,
     /// How many snapshots are kept; at least one.
     pub retain: usize,
+    /// Where savepoints go; beside the snapshots if nowhere else.
+    pub savepoint_dir: Option<PathBuf>,
+    /// Where a savepoint is left when the job ends.
+    pub stop_with_savepoint: Option<PathBuf>,
     /// What to go on from.
     pub restore: Option<RestoreTarget>,
+    /// Whether a snapshot may hold what this program has no place for.
+    pub allow_dropped_state: bool,
     /// What to do about a failed task.
     pub restart: RestartStrategy,
     /// The most records per second that all sources together read.
@@ -151,22 +261,48 @@ pub struct RunOptions {
     pub quiet: bool,
 }
 
+/// Which numbers the user asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// The number of workers.
+    pub parallelism: bool,
+    /// The number of key groups.
+    pub max_parallelism: bool,
+}
+
 impl Default for RunOptions {
     /// For a job that runs inside of another program: one worker, no snapshots, no restarts, and quiet.
     fn default() -> RunOptions {
         RunOptions {
             parallelism: Parallelism::ONE,
             max_parallelism: MaxParallelism::DEFAULT,
+            asked: Asked::default(),
+            store: StoreKind::default(),
+            state_memory_bytes: 1 << 30,
             state_dir: None,
             snapshot_dir: None,
             snapshot_interval: secs(10),
             snapshot_mode: SnapshotMode::Aligned,
+            snapshot_min_pause: Duration::ZERO,
+            snapshot_timeout: minutes(10),
+            tolerated_snapshot_failures: None,
             retain: 3,
+            savepoint_dir: None,
+            stop_with_savepoint: None,
             restore: None,
+            allow_dropped_state: false,
             restart: RestartStrategy::None,
             max_rate: None,
             quiet: true,
         }
+    }
+}
+
+impl RunOptions {
+    /// Where savepoints go; nowhere, if no snapshots are kept.
+    pub(crate) fn savepoints_in(&self) -> Option<PathBuf> {
+        let snapshots = self.snapshot_dir.as_deref()?;
+        Some(self.savepoint_dir.clone().unwrap_or_else(|| snapshots.join("savepoints")))
     }
 }
 
@@ -180,12 +316,24 @@ impl JobFlags {
         Ok(RunOptions {
             parallelism: self.parallelism(max_parallelism, cpus)?,
             max_parallelism,
+            asked: Asked {
+                parallelism: self.parallelism.is_some(),
+                max_parallelism: self.max_parallelism.is_some(),
+            },
+            store: self.state,
+            state_memory_bytes: self.state_memory_bytes()?,
             state_dir: self.state_dir.clone(),
             snapshot_dir: self.snapshot_dir.clone(),
             snapshot_interval: self.snapshot_interval()?,
             snapshot_mode: self.snapshot_mode()?,
+            snapshot_min_pause: self.snapshot_min_pause,
+            snapshot_timeout: self.snapshot_timeout()?,
+            tolerated_snapshot_failures: self.tolerated_snapshot_failures,
             retain: self.retain()?,
+            savepoint_dir: self.for_savepoints("--savepoint-dir", &self.savepoint_dir)?,
+            stop_with_savepoint: self.for_savepoints("--stop-with-savepoint", &self.stop_with_savepoint)?,
             restore: self.restore()?,
+            allow_dropped_state: self.allow_dropped_state,
             restart: self.restart()?,
             max_rate: self.max_rate()?,
             quiet: self.quiet,
@@ -193,11 +341,19 @@ impl JobFlags {
     }
 
     fn max_parallelism(&self) -> Result<MaxParallelism> {
-        let groups = self.max_parallelism;
+        let Some(groups) = self.max_parallelism else { return Ok(MaxParallelism::DEFAULT) };
         MaxParallelism::new(groups).ok_or_else(|| {
             Error::usage(format!("--max-parallelism {groups} is not a number of key groups from 1 to 32768"))
                 .hint("leave it out for 128, which up to 128 workers can share")
         })
+    }
+
+    fn state_memory_bytes(&self) -> Result<u64> {
+        match self.state_memory.as_u64() {
+            0 => Err(Error::usage("--state-memory 0 leaves no room for the state at work")
+                .hint("give it at least some MiB: 64MiB, 2GiB")),
+            bytes => Ok(bytes),
+        }
     }
 
     fn parallelism(&self, max_parallelism: MaxParallelism, cpus: usize) -> Result<Parallelism> {
@@ -237,6 +393,26 @@ impl JobFlags {
                 .hint("add --snapshot-dir DIR, or leave it out"));
         }
         Ok(mode)
+    }
+
+    fn snapshot_timeout(&self) -> Result<Duration> {
+        if self.snapshot_timeout.is_zero() {
+            return Err(Error::usage(
+                "--snapshot-timeout is zero, so that no snapshot would ever be complete",
+            )
+            .hint("give it a time like 30s or 10m"));
+        }
+        Ok(self.snapshot_timeout)
+    }
+
+    fn for_savepoints(&self, flag: &str, path: &Option<PathBuf>) -> Result<Option<PathBuf>> {
+        if path.is_some() && self.snapshot_dir.is_none() {
+            return Err(Error::usage(format!(
+                "{flag}: a savepoint is made of a snapshot, and none are kept"
+            ))
+            .hint("add --snapshot-dir DIR"));
+        }
+        Ok(path.clone())
     }
 
     fn retain(&self) -> Result<usize> {
@@ -312,6 +488,10 @@ mod tests {
         let options = options("").unwrap();
         assert_eq!((options.parallelism.get(), options.max_parallelism.get()), (6, 128));
         assert_eq!((options.snapshot_interval, options.retain), (secs(10), 3));
+        assert_eq!((options.snapshot_min_pause, options.snapshot_timeout), (Duration::ZERO, minutes(10)));
+        assert_eq!(options.tolerated_snapshot_failures, None, "a full disk is no reason to end");
+        assert!(options.savepoint_dir.is_none() && options.stop_with_savepoint.is_none());
+        assert_eq!(options.asked, Asked::default());
         assert_eq!(options.restart, RestartStrategy::None);
         assert!(options.state_dir.is_none() && options.snapshot_dir.is_none() && options.restore.is_none());
         assert!(options.max_rate.is_none() && !options.quiet);
@@ -321,17 +501,35 @@ mod tests {
     fn every_flag_arrives_in_the_options() {
         let options = options(
             "--parallelism 3 --max-parallelism 16 --state-dir st --snapshot-dir sn --snapshot-interval 500ms \
-             --snapshot-mode auto --alignment-timeout 3s --retain 5 --restore 41 --max-rate 1000 --restart exponential:1s,1m,10m --quiet --plan dot --check",
+             --retain 5 --restore 41 --max-rate 1000 --restart exponential:1s,1m,10m --quiet --plan dot --check \
+             --snapshot-min-pause 1s --snapshot-timeout 2m --tolerated-snapshot-failures 0 --savepoint-dir sp \
+             --stop-with-savepoint end --allow-dropped-state --snapshot-mode auto --alignment-timeout 3s",
         )
         .unwrap();
         assert_eq!((options.parallelism.get(), options.max_parallelism.get()), (3, 16));
         assert_eq!((options.state_dir, options.snapshot_dir), (Some("st".into()), Some("sn".into())));
+        assert_eq!(options.asked, Asked { parallelism: true, max_parallelism: true });
         assert_eq!((options.snapshot_interval, options.retain), (Duration::from_millis(500), 5));
         assert_eq!(options.snapshot_mode, SnapshotMode::Auto { alignment_timeout: secs(3) });
+        assert_eq!((options.snapshot_min_pause, options.snapshot_timeout), (secs(1), minutes(2)));
+        assert_eq!(options.tolerated_snapshot_failures, Some(0));
+        assert_eq!(
+            (options.savepoint_dir, options.stop_with_savepoint),
+            (Some("sp".into()), Some("end".into()))
+        );
+        assert!(options.allow_dropped_state);
         assert!(matches!(options.restore, Some(RestoreTarget::Id(SnapshotId(41)))));
         assert_eq!(options.max_rate.map(NonZeroU64::get), Some(1000));
         assert_eq!(options.restart.to_string(), "exponential:1s,1m,10m");
         assert!(options.quiet);
+    }
+
+    #[test]
+    fn savepoints_go_beside_the_snapshots_if_nothing_is_said() {
+        assert_eq!(options("--snapshot-dir d").unwrap().savepoints_in(), Some("d/savepoints".into()));
+        let elsewhere = options("--snapshot-dir d --savepoint-dir e").unwrap();
+        assert_eq!(elsewhere.savepoints_in(), Some("e".into()));
+        assert_eq!(options("").unwrap().savepoints_in(), None);
     }
 
     #[test]
@@ -357,6 +555,9 @@ mod tests {
             ("--snapshot-mode unaligned", "--snapshot-mode says"),
             ("--snapshot-dir d --alignment-timeout 1s", "--alignment-timeout says"),
             ("--snapshot-dir d --alignment-timeout 1s --snapshot-mode unaligned", "--alignment-timeout says"),
+            ("--snapshot-timeout 0s", "--snapshot-timeout is zero"),
+            ("--savepoint-dir d", "--savepoint-dir: a savepoint is made of a snapshot"),
+            ("--stop-with-savepoint d", "--stop-with-savepoint: a savepoint is made of a snapshot"),
             ("--retain 0", "--retain 0"),
             ("--max-rate 0", "--max-rate 0"),
             ("--restore latest", "--restore latest means a snapshot in --snapshot-dir"),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
+use crate::evolution::OperatorProgram;
 use crate::job::RunOptions;
 use crate::job::plan::{Plan, PlanEdge, PlanStage, PlanStep, Ship, StageKind};
 use crate::outbox::EdgeIndex;
@@ -41,7 +42,7 @@ pub(crate) type StageBuilder = Box<dyn Fn() -> Box<dyn Stage> + Send + Sync>;
 /// What a stage begins with.
 pub(crate) enum StageRole {
     Source(Arc<dyn Origin>),
-    Keyed(OperatorSchema),
+    Keyed(OperatorProgram),
     Local,
 }
 
@@ -128,11 +129,16 @@ impl Graph {
 
     /// The stateful operators and their schemas.
     pub(crate) fn operators(&self) -> Vec<(String, OperatorSchema)> {
-        let schema = |stage: &StageNode| match &stage.role {
-            StageRole::Keyed(schema) => Some((stage.name.clone(), schema.clone())),
+        self.programs().into_iter().map(|(name, program)| (name, program.schema())).collect()
+    }
+
+    /// The stateful operators, and what the program knows of their state.
+    pub(crate) fn programs(&self) -> Vec<(String, OperatorProgram)> {
+        let program = |stage: &StageNode| match &stage.role {
+            StageRole::Keyed(program) => Some((stage.name.clone(), program.clone())),
             StageRole::Source(_) | StageRole::Local => None,
         };
-        self.stages.iter().filter_map(schema).collect()
+        self.stages.iter().filter_map(program).collect()
     }
 
     pub(crate) fn sinks(&self) -> impl Iterator<Item = &SinkNode> {

@@ -15,9 +15,10 @@ use clap::{Arg, Args, Command, FromArgMatches};
 
 use crate::error::{Error, Result};
 use crate::job::flags::JobFlags;
-use crate::job::progress::beside;
-use crate::job::signals::StopSignal;
-use crate::job::{Graph, Job, logging, run};
+use crate::job::progress::{beside, say};
+use crate::job::signals::Signals;
+use crate::job::{Graph, Job, against, lock, logging, run};
+use crate::snapshot::tools::{self, Tools};
 
 /// What an executable says of itself. `#[job]` fills it in from the function and its package.
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +72,7 @@ pub fn main<A: JobArgs>(program: Program, job: impl Fn(&Job, A) -> Result<()>) -
         Err(error) => return fail(&error),
     };
     match parse::<A>(command, std::env::args_os()) {
-        Ok((args, flags)) => match launch(program, job, args, &flags) {
+        Ok(asked) => match asked.answer(program, job) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&error),
         },
@@ -94,18 +95,49 @@ fn command<A: Args>(program: Program) -> Result<Command> {
     let users = A::augment_args(Command::new(program.name));
     refuse_clashes(&users)?;
     let about = Some(program.about).filter(|about| !about.is_empty());
+    // Looking at snapshots takes none of what running the job may require.
+    let tools = Tools::augment_args(Command::new(SNAPSHOTS)).arg_required_else_help(true);
+    let ours = JobFlags::augment_args(users).subcommand(tools).subcommand_negates_reqs(true);
     // Set after the user's arguments, whose own docstring would stand here otherwise.
-    Ok(JobFlags::augment_args(users).version(program.version).about(about).long_about(None))
+    Ok(ours.disable_help_subcommand(true).version(program.version).about(about).long_about(None))
+}
+
+/// The word behind which the tools for snapshots are.
+const SNAPSHOTS: &str = "snapshots";
+
+/// What a command line asks for.
+#[derive(Debug)]
+enum Asked<A> {
+    Run(A, Box<JobFlags>),
+    Snapshots(Tools, Box<JobFlags>),
 }
 
 fn parse<A: FromArgMatches>(
     mut command: Command,
     words: impl IntoIterator<Item = OsString>,
-) -> Result<(A, JobFlags), clap::Error> {
+) -> Result<Asked<A>, clap::Error> {
     let mut matches = command.try_get_matches_from_mut(words)?;
-    let flags = JobFlags::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))?;
-    let args = A::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))?;
-    Ok((args, flags))
+    let mut asked = || {
+        let flags = Box::new(JobFlags::from_arg_matches_mut(&mut matches)?);
+        if let Some((SNAPSHOTS, tools)) = matches.subcommand() {
+            return Ok(Asked::Snapshots(Tools::from_arg_matches(tools)?, flags));
+        }
+        Ok(Asked::Run(A::from_arg_matches_mut(&mut matches)?, flags))
+    };
+    asked().map_err(|error: clap::Error| error.format(&mut command))
+}
+
+impl<A> Asked<A> {
+    fn answer(self, program: Program, job: impl Fn(&Job, A) -> Result<()>) -> Result<()> {
+        match self {
+            Asked::Run(args, flags) => launch(program, job, args, &flags),
+            Asked::Snapshots(tools, flags) => {
+                logging::init(&flags.log)?;
+                let directory = flags.snapshot_dir.as_deref();
+                tools::run(&tools, directory, &mut io::stdin().lock(), &mut io::stdout().lock())
+            }
+        }
+    }
 }
 
 /// clap takes two arguments of one name for a mistake of the program's author, and panics; it is the user's here.
@@ -124,6 +156,10 @@ fn refuse_clashes(users: &Command) -> Result<()> {
             [Name::id("version"), Name::long("version"), Name::Short('V')],
         ))
         .collect::<HashSet<_>>();
+    if users.find_subcommand(SNAPSHOTS).is_some() {
+        return Err(Error::usage(format!("the job's own command {SNAPSHOTS} is also one of every job"))
+            .hint("rename it"));
+    }
     let mut seen = BTreeSet::new();
     for argument in users.get_arguments() {
         for name in names(argument) {
@@ -193,6 +229,13 @@ fn launch<A>(program: Program, job: impl Fn(&Job, A) -> Result<()>, args: A, fla
     let cpus = std::thread::available_parallelism().map_or(1, NonZero::get);
     let options = flags.options(cpus)?;
     let graph = wire(program, job, args)?;
+    if let Some(action) = flags.lock {
+        return answer(&lock::run(action, &flags.lock_file, &graph)?);
+    }
+    if let (Some(format), Some(target)) = (flags.plan, &flags.against) {
+        let (report, verdict) = against::compare(&graph, &options, target, format)?;
+        return answer(&report).and(verdict);
+    }
     if let Some(format) = flags.plan {
         answer(&graph.plan(&options).render(format))?;
     }
@@ -207,8 +250,8 @@ fn launch<A>(program: Program, job: impl Fn(&Job, A) -> Result<()>, args: A, fla
     if flags.plan.is_some() || flags.check {
         return Ok(());
     }
-    let stop = StopSignal::install()?;
-    let summary = run::run(graph, &options, &stop)?;
+    let signals = Signals::install()?;
+    let summary = run::run(graph, &options, &signals)?;
     if !options.quiet {
         say(&summary.to_string());
     }
@@ -235,11 +278,6 @@ fn answer(text: &str) -> Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-/// Prints what is good to know; a run does not fail because nobody can be told.
-fn say(text: &str) {
-    let _ = beside(|| writeln!(io::stderr(), "{}", text.trim_end()));
 }
 
 #[cfg(test)]
@@ -303,8 +341,11 @@ mod tests {
     fn the_users_arguments_and_ours_stand_on_one_command_line() {
         let command = command::<Visits>(PROGRAM).unwrap();
         command.clone().debug_assert();
-        let (args, flags) =
-            parse::<Visits>(command, words("--plan dot --input a --floor-plan b --input c")).unwrap();
+        let Asked::Run(args, flags) =
+            parse::<Visits>(command, words("--plan dot --input a --floor-plan b --input c")).unwrap()
+        else {
+            panic!("a run was asked for");
+        };
         assert_eq!((args.input.join(","), args.plan.as_deref()), ("a,c".to_string(), Some("b")));
         assert_eq!(flags.plan, Some(PlanFormat::Dot));
     }
@@ -342,17 +383,40 @@ mod tests {
             refusal.starts_with("the job's own argument --restore is also one of every job's flags"),
             "{refusal}"
         );
-        assert!(refusal.contains("\n  hint: rename it; --alignment-timeout, --check, --help, "), "{refusal}");
+        assert!(
+            refusal.contains(
+                "\n  hint: rename it; --against, --alignment-timeout, --allow-dropped-state, --check, --help, "
+            ),
+            "{refusal}"
+        );
         assert!(refused::<Aliased>().contains("argument --log is"));
         assert!(refused::<OwnHelp>().contains("argument -h is"));
         assert!(refused::<Twins>().contains("two of the job's own arguments are called --name"));
     }
 
     #[test]
+    fn snapshots_are_looked_at_without_what_a_run_requires() {
+        let parse = |line| parse::<Visits>(command::<Visits>(PROGRAM).unwrap(), words(line));
+        for line in ["snapshots list --snapshot-dir d", "--snapshot-dir d snapshots list", "snapshots get -5"]
+        {
+            assert!(matches!(parse(line).unwrap(), Asked::Snapshots(..)), "{line}");
+        }
+        let asked = parse("--snapshot-dir snapshots --input a").unwrap();
+        assert!(matches!(asked, Asked::Run(..)), "a directory may be called that");
+        for line in
+            ["snapshots", "snapshots shred", "snapshots verify", "snapshots diff 1", "snapshots edit 1"]
+        {
+            assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
+        }
+        for line in ["snapshots --help", "snapshots dump --help"] {
+            assert_eq!(parse(line).unwrap_err().exit_code(), 0, "{line}");
+        }
+    }
+
+    #[test]
     fn a_job_without_arguments_of_its_own_has_ours() {
-        let (_, flags) =
-            parse::<NoArgs>(command::<NoArgs>(PROGRAM).unwrap(), words("--check --quiet")).unwrap();
-        assert!(flags.check);
+        let asked = parse::<NoArgs>(command::<NoArgs>(PROGRAM).unwrap(), words("--check --quiet")).unwrap();
+        assert!(matches!(asked, Asked::Run(_, flags) if flags.check));
         assert!(parse::<NoArgs>(command::<NoArgs>(PROGRAM).unwrap(), words("stray")).is_err());
     }
 }

@@ -4,17 +4,23 @@
 //! [`plan`] or [`run`]s the graph: one [`attempt`] after another, until the job is done or may not [`restart`] any more. An attempt
 //! deals its [`input`] and grows its workers from [`seed`]s.
 
+pub(crate) mod against;
 pub(crate) mod attempt;
 pub mod builder;
+pub(crate) mod compactor;
+pub mod figures;
+pub(crate) mod fit;
 pub mod flags;
 pub(crate) mod graph;
 pub(crate) mod input;
+pub(crate) mod lock;
 pub(crate) mod logging;
 mod main;
 pub mod plan;
 pub mod progress;
 pub mod restart;
 pub mod run;
+pub(crate) mod savepoints;
 pub(crate) mod seed;
 pub mod signals;
 pub(crate) mod start;

@@ -5,17 +5,18 @@
 //! who writes to the terminal while it is shown does so [`beside`] it, or the two would tear each other's lines.
 
 use std::fmt;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use indicatif::{HumanCount, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanBytes, HumanCount, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::record::SnapshotId;
+use crate::job::figures::{CompleteSnapshot, SnapshotFigures};
 use crate::time::{EventTime, millis};
 
 /// How a job stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProgressReport {
     /// Records that the sources have read in this run.
     pub records: u64,
@@ -26,7 +27,11 @@ pub struct ProgressReport {
     /// The lowest watermark of all sources.
     pub watermark: EventTime,
     /// The last snapshot that was completed, and how long ago.
-    pub last_snapshot: Option<(SnapshotId, Duration)>,
+    pub last_snapshot: Option<(CompleteSnapshot, Duration)>,
+    /// How many snapshots have failed since.
+    pub failed_snapshots: u32,
+    /// The savepoint that is being written.
+    pub savepoint: Option<PathBuf>,
     /// How long the job has been running.
     pub elapsed: Duration,
 }
@@ -100,6 +105,11 @@ pub fn beside<R>(write: impl FnOnce() -> R) -> R {
     display().suspend(write)
 }
 
+/// Prints what is good to know; a run does not fail because nobody can be told.
+pub(crate) fn say(text: &str) {
+    let _ = beside(|| writeln!(io::stderr(), "{}", text.trim_end()));
+}
+
 fn display() -> &'static MultiProgress {
     static DISPLAY: OnceLock<MultiProgress> = OnceLock::new();
     DISPLAY.get_or_init(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(8)))
@@ -124,8 +134,20 @@ fn status(report: &ProgressReport, rate: f64) -> String {
             watermark.split_once('.').map_or(watermark.clone(), |(seconds, _)| format!("{seconds}Z"));
         line += &format!(" · watermark {watermark}");
     }
-    if let Some((id, age)) = report.last_snapshot {
-        line += &format!(" · snapshot {id}, {} s ago", age.as_secs());
+    let failed = report.failed_snapshots;
+    match report.last_snapshot {
+        Some((CompleteSnapshot { id, bytes, duration }, age)) => {
+            let (bytes, duration) = (HumanBytes(bytes), Seconds(duration));
+            line += &format!(" · snapshot {id}, {} s ago, {bytes} in {duration}", age.as_secs());
+            if failed > 0 {
+                line += &format!(", {failed} failed since");
+            }
+        }
+        None if failed > 0 => line += &format!(" · {} failed", counted(failed.into(), "snapshot")),
+        None => {}
+    }
+    if let Some(path) = &report.savepoint {
+        line += &format!(" · writing {}", path.display());
     }
     line
 }
@@ -170,10 +192,10 @@ pub struct Summary {
     pub records: u64,
     /// How long the run took, restarts included.
     pub elapsed: Duration,
-    /// How many snapshots were completed in this run.
-    pub snapshots: u64,
-    /// The last one of them that is kept, if any are kept.
-    pub last_snapshot: Option<SnapshotId>,
+    /// What the snapshots of this run came to.
+    pub snapshots: SnapshotFigures,
+    /// The savepoint that was left when the job ended, if one was asked for.
+    pub savepoint: Option<PathBuf>,
     /// How often the job was started again.
     pub restarts: u32,
 }
@@ -204,16 +226,24 @@ impl fmt::Display for Summary {
             let rate = self.records as f64 / self.elapsed.as_secs_f64();
             write!(f, " ({} records/s)", rounded(rate))?;
         }
-        if let Some(last) = self.last_snapshot {
-            write!(f, ", {}, the last is {last}", counted(self.snapshots, "snapshot"))?;
+        let SnapshotFigures { completed, failed, last, .. } = &self.snapshots;
+        if let Some(CompleteSnapshot { id, bytes, duration }) = last {
+            write!(f, ", {}", counted(*completed, "snapshot"))?;
+            if *failed > 0 {
+                write!(f, " and {} that failed", HumanCount(*failed))?;
+            }
+            write!(f, ", the last is {id} ({} in {})", HumanBytes(*bytes), Seconds(*duration))?;
         }
         if self.restarts > 0 {
             write!(f, ", {}", counted(self.restarts.into(), "restart"))?;
         }
-        match (self.outcome, self.last_snapshot) {
-            (Outcome::Finished, _) => Ok(()),
-            (Outcome::Stopped, Some(_)) => write!(f, "\n  to go on from there: --restore latest"),
-            (Outcome::Stopped, None) => {
+        match (self.outcome, last, &self.savepoint) {
+            (Outcome::Finished, _, None) => Ok(()),
+            (Outcome::Finished | Outcome::Stopped, _, Some(path)) => {
+                write!(f, "\n  to go on from there: --restore {}", path.display())
+            }
+            (Outcome::Stopped, Some(_), None) => write!(f, "\n  to go on from there: --restore latest"),
+            (Outcome::Stopped, None, None) => {
                 write!(
                     f,
                     "\n  no snapshot is kept, the job can only start anew: with --snapshot-dir it could go on"
@@ -256,7 +286,15 @@ impl fmt::Display for Seconds {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::SnapshotId;
     use crate::time::secs;
+
+    const LAST: CompleteSnapshot =
+        CompleteSnapshot { id: SnapshotId(3), bytes: 1_234_567, duration: millis(214) };
+
+    fn figures(completed: u64) -> SnapshotFigures {
+        SnapshotFigures { completed, last: Some(LAST), ..SnapshotFigures::default() }
+    }
 
     fn summary() -> Summary {
         Summary {
@@ -264,8 +302,8 @@ mod tests {
             outcome: Outcome::Finished,
             records: 10_000,
             elapsed: millis(420),
-            snapshots: 3,
-            last_snapshot: Some(SnapshotId(3)),
+            snapshots: figures(3),
+            savepoint: None,
             restarts: 0,
         }
     }
@@ -274,14 +312,19 @@ mod tests {
     fn the_summary_says_in_one_line_what_the_job_did() {
         assert_eq!(
             summary().to_string(),
-            "web-visits: finished; 10,000 records in 0.42 s (23,800 records/s), 3 snapshots, the last is 3"
+            "web-visits: finished; 10,000 records in 0.42 s (23,800 records/s), 3 snapshots, the last is 3 \
+             (1.18 MiB in 0.21 s)"
         );
-        let restarted = Summary { restarts: 2, snapshots: 1, last_snapshot: None, records: 1, ..summary() };
+        let failed = SnapshotFigures { failed: 2, ..figures(1) };
+        let failed = Summary { snapshots: failed, ..summary() }.to_string();
+        assert!(failed.contains("1 snapshot and 2 that failed, the last is 3"), "{failed}");
+        let none = SnapshotFigures::default();
+        let restarted = Summary { restarts: 2, snapshots: none.clone(), records: 1, ..summary() };
         assert_eq!(
             restarted.to_string(),
             "web-visits: finished; 1 record in 0.42 s (2.4 records/s), 2 restarts"
         );
-        let empty = Summary { records: 0, last_snapshot: None, elapsed: Duration::ZERO, ..summary() };
+        let empty = Summary { records: 0, snapshots: none, elapsed: Duration::ZERO, ..summary() };
         assert_eq!(empty.to_string(), "web-visits: finished; 0 records in 0.00 s");
     }
 
@@ -290,10 +333,12 @@ mod tests {
         let stopped = Summary { outcome: Outcome::Stopped, elapsed: secs(7_510), ..summary() };
         assert_eq!(
             stopped.to_string(),
-            "web-visits: stopped; 10,000 records in 2 h 5 min (1.3 records/s), 3 snapshots, the last is 3\n  \
+            "web-visits: stopped; 10,000 records in 2 h 5 min (1.3 records/s), 3 snapshots, the last is 3 (1.18 MiB in 0.21 s)\n  \
              to go on from there: --restore latest"
         );
-        let lost = Summary { last_snapshot: None, ..stopped };
+        let savepoint = Summary { savepoint: Some("sp/1".into()), ..stopped.clone() };
+        assert!(savepoint.to_string().ends_with("\n  to go on from there: --restore sp/1"));
+        let lost = Summary { snapshots: SnapshotFigures::default(), ..stopped };
         assert!(lost.to_string().ends_with("with --snapshot-dir it could go on"));
     }
 
@@ -305,18 +350,24 @@ mod tests {
             bytes_total: None,
             watermark: EventTime::MIN,
             last_snapshot: None,
+            failed_snapshots: 0,
+            savepoint: None,
             elapsed: secs(1),
         };
         assert_eq!(status(&report, 123_456.0), "1,234,567 records · 123,000/s");
         let later = ProgressReport {
             watermark: EventTime::from_millis(1_431_857_103_000),
-            last_snapshot: Some((SnapshotId(3), millis(4_900))),
-            ..report
+            last_snapshot: Some((LAST, millis(4_900))),
+            ..report.clone()
         };
         assert_eq!(
             status(&later, 0.0),
-            "1,234,567 records · 0/s · watermark 2015-05-17T10:05:03Z · snapshot 3, 4 s ago"
+            "1,234,567 records · 0/s · watermark 2015-05-17T10:05:03Z · snapshot 3, 4 s ago, 1.18 MiB in 0.21 s"
         );
+        let failing = ProgressReport { failed_snapshots: 2, ..later };
+        assert!(status(&failing, 0.0).ends_with("in 0.21 s, 2 failed since"));
+        let report = ProgressReport { failed_snapshots: 1, savepoint: Some("sp/1".into()), ..report };
+        assert_eq!(status(&report, 0.0), "1,234,567 records · 0/s · 1 snapshot failed · writing sp/1");
     }
 
     #[test]
@@ -344,6 +395,8 @@ mod tests {
             bytes_total: Some(100),
             watermark: EventTime::MAX,
             last_snapshot: None,
+            failed_snapshots: 0,
+            savepoint: None,
             elapsed: secs(1),
         });
         assert!(!progress.is_shown());

@@ -1,20 +1,24 @@
 //! Runs a job: from the snapshot it is to start from, attempt after attempt, until it is done or may not restart any more.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::job::RunOptions;
 use crate::job::attempt::{Attempt, Setting};
+use crate::job::figures::SnapshotFigures;
 use crate::job::graph::Graph;
-use crate::job::progress::{Outcome, Progress, ProgressReport, Summary};
+use crate::job::progress::{Outcome, Progress, ProgressReport, Summary, say};
 use crate::job::restart::{Decision, Restarts};
+use crate::job::savepoints::{self, Savepoint, Savepoints};
 use crate::job::seed::WorkerSeed;
-use crate::job::signals::StopSignal;
-use crate::job::start::Directories;
+use crate::job::signals::Signals;
+use crate::job::start::{Directories, FirstStart, Place, Start};
 use crate::record::SnapshotId;
 use crate::snapshot::coordinator::Ending;
+use crate::task::metrics::PauseMetrics;
 use crate::time::Clock;
 
 /// How long the coordinator waits for a report before it looks at the time, the signals and the progress.
@@ -23,47 +27,57 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Runs a job to its end.
 ///
 /// # Errors
-/// If it can't start, or fails and may not restart.
-pub fn run(graph: Graph, options: &RunOptions, stop: &StopSignal) -> Result<Summary> {
+/// If it can't start, or fails and may not restart; or if it ends without the savepoint that it was to leave.
+pub fn run(graph: Graph, options: &RunOptions, signals: &Signals) -> Result<Summary> {
     let graph = Arc::new(graph);
     let clock = Clock::system();
     let started = clock.monotonic();
     let directories = Directories::open(&graph, options)?;
-    let mut start = directories.start(&graph, options)?;
-    let first_snapshot = directories.next_snapshot(start.id());
-    // A display beside results on the same terminal would tear them.
-    let quiet = options.quiet || graph.sinks().any(|node| node.sink.prints_on_terminal());
-    let mut restarts = Restarts::new(options.restart);
-    let mut run = Run { records: 0, snapshots: 0, last_snapshot: start.id(), restarts: 0 };
+    let first = FirstStart::of(directories.snapshots.as_ref(), &graph, options)?;
+    for difference in &first.differences {
+        if difference.is_warning() { tracing::warn!("{difference}") } else { tracing::info!("{difference}") }
+    }
+    let (mut start, options) = first.prepare(&directories.state)?;
+    let savepoints = options.savepoints_in().map(|directory| Savepoints::new(&graph.job, directory));
+    let pauses = Arc::new(PauseMetrics::default());
+    let mut run = Run {
+        clock: clock.clone(),
+        signals,
+        directories: &directories,
+        first_snapshot: directories.next_snapshot(start.place().id()),
+        savepoints: savepoints.as_ref(),
+        // A display beside results on the same terminal would tear them.
+        shows_progress: !options.quiet && !graph.sinks().any(|node| node.sink.prints_on_terminal()),
+        quiet: options.quiet,
+        records: 0,
+        snapshots: SnapshotFigures::default(),
+        last_snapshot: start.place().id(),
+        restarts: Restarts::new(options.restart),
+    };
     loop {
         let setting = Setting {
             graph: Arc::clone(&graph),
-            options,
+            options: &options,
             clock: clock.clone(),
             snapshots: directories.snapshots.as_ref(),
             first_snapshot: directories.next_snapshot(run.last_snapshot),
             restored: start.restored(),
-            working_copy: Arc::new(directories.state.working_copy()?),
+            state: Arc::new(directories.backend(&options)),
+            savepoints: savepoints.as_ref(),
+            pauses: Arc::clone(&pauses),
         };
         // What can't be prepared (results in the way, input that is gone) does not get better by trying again.
         let (attempt, seeds) = Attempt::prepare(setting, false)?;
-        let error = match run.attempt(attempt, seeds, quiet, &clock, stop) {
+        let error = match run.attempt(attempt, seeds) {
             Ok(ending) => {
-                return Ok(run.summary(&graph.job, ending, clock.monotonic().saturating_sub(started)));
+                let savepoint = run.leave_savepoint(&options, ending)?;
+                run.snapshots.pauses = pauses.read();
+                let elapsed = clock.monotonic().saturating_sub(started);
+                return Ok(run.summary(&graph.job, ending, savepoint, elapsed));
             }
             Err(error) => error,
         };
-        start = directories.latest_since(first_snapshot)?.unwrap_or(start);
-        match restarts.on_failure(clock.monotonic()) {
-            Decision::RestartAfter(delay) if !stop.requested() => {
-                run.restarts += 1;
-                let after = format!("in {}", humantime::format_duration(delay));
-                tracing::error!("{error:#}");
-                tracing::warn!(restart = run.restarts, "the job starts again {after}, {start}");
-                wait(delay, &clock, stop);
-            }
-            Decision::RestartAfter(_) | Decision::GiveUp => return Err(start.hint(error)),
-        }
+        start = run.start_again(start, error)?;
     }
 }
 
@@ -84,55 +98,64 @@ pub fn check(graph: &Graph, options: &RunOptions) -> Result<String> {
     for node in graph.sinks() {
         lines.push(format!("sink {:?}: {}", node.name, node.sink.describe()));
     }
-    let directories = Directories::open(graph, options)?;
-    lines.push(format!("starts {}", directories.start(graph, options)?));
+    let first = FirstStart::look(graph, options)?;
+    lines.extend(first.differences.iter().map(ToString::to_string));
+    lines.extend(first.skipped().iter().map(ToString::to_string));
+    lines.push(format!("starts {}", first.place()));
     Ok(lines.join("\n"))
 }
 
-/// What is counted over all attempts.
-struct Run {
+/// What goes on over all attempts, and what is counted.
+struct Run<'a> {
+    clock: Clock,
+    signals: &'a Signals,
+    directories: &'a Directories,
+    /// The first snapshot that this run can have taken.
+    first_snapshot: SnapshotId,
+    /// None if no snapshots are kept.
+    savepoints: Option<&'a Savepoints>,
+    shows_progress: bool,
+    quiet: bool,
     records: u64,
-    snapshots: u64,
+    snapshots: SnapshotFigures,
     last_snapshot: Option<SnapshotId>,
-    restarts: u32,
+    restarts: Restarts,
 }
 
-impl Run {
-    fn attempt(
-        &mut self,
-        mut attempt: Attempt<'_>,
-        seeds: Vec<WorkerSeed>,
-        quiet: bool,
-        clock: &Clock,
-        stop: &StopSignal,
-    ) -> Result<Ending> {
+impl Run<'_> {
+    fn attempt(&mut self, mut attempt: Attempt<'_>, seeds: Vec<WorkerSeed>) -> Result<Ending> {
         let started = attempt.start(seeds);
-        let mut progress = Progress::new(quiet, attempt.bytes_total);
-        let result = started.and_then(|()| Run::drive(&mut attempt, &mut progress, clock, stop));
+        let mut progress = Progress::new(!self.shows_progress, attempt.bytes_total);
+        let result = started.and_then(|()| self.drive(&mut attempt, &mut progress));
         progress.finish();
         self.records += attempt.metrics.records.load(Ordering::Relaxed);
-        self.snapshots += attempt.snapshots;
-        self.last_snapshot = attempt.last_snapshot.map(|(id, _)| id).or(self.last_snapshot);
+        self.snapshots.add(&attempt.figures);
+        self.last_snapshot = attempt.figures.last.map(|last| last.id).or(self.last_snapshot);
+        match &result {
+            Ok(_) => attempt.serve_late_request(),
+            // The next attempt is to serve it.
+            Err(_) if attempt.owes_savepoint() => self.signals.request_savepoint(),
+            Err(_) => {}
+        }
         attempt.end();
         result
     }
 
-    fn drive(
-        attempt: &mut Attempt<'_>,
-        progress: &mut Progress,
-        clock: &Clock,
-        stop: &StopSignal,
-    ) -> Result<Ending> {
-        let began = clock.monotonic();
+    fn drive(&self, attempt: &mut Attempt<'_>, progress: &mut Progress) -> Result<Ending> {
+        let began = self.clock.monotonic();
         let mut shown = began;
         let mut stopping = false;
         while !attempt.is_finished() {
             attempt.drive(PAUSE)?;
-            if stop.requested() && !stopping {
+            if self.signals.stop_requested() && !stopping {
                 stopping = true;
                 attempt.stop()?;
             }
-            let now = clock.monotonic();
+            if self.signals.take_savepoint_request() {
+                self.request_savepoint(attempt)?;
+            }
+            self.say_savepoints(self.savepoints.map(Savepoints::ended));
+            let now = self.clock.monotonic();
             if progress.is_shown() && now.saturating_sub(shown) >= Progress::PERIOD {
                 shown = now;
                 progress.update(&ProgressReport {
@@ -140,7 +163,9 @@ impl Run {
                     bytes_read: attempt.metrics.bytes.load(Ordering::Relaxed),
                     bytes_total: attempt.bytes_total,
                     watermark: attempt.watermarks.current(),
-                    last_snapshot: attempt.last_snapshot.map(|(id, at)| (id, now.saturating_sub(at))),
+                    last_snapshot: attempt.last_snapshot(now),
+                    failed_snapshots: attempt.failed_snapshots(),
+                    savepoint: self.savepoints.and_then(Savepoints::path_of_first),
                     elapsed: now.saturating_sub(began),
                 });
             }
@@ -148,7 +173,90 @@ impl Run {
         Ok(attempt.ending().unwrap_or(Ending::Exhausted))
     }
 
-    fn summary(&self, job: &str, ending: Ending, elapsed: Duration) -> Summary {
+    /// Waits as the restart strategy says. Where the next attempt starts.
+    ///
+    /// # Errors
+    /// The failure, if the job may not start again.
+    fn start_again(&mut self, last: Start, mut error: Error) -> Result<Start> {
+        loop {
+            let place = self.newest_place(&last);
+            match self.restarts.on_failure(self.clock.monotonic()) {
+                Decision::RestartAfter(delay) if !self.signals.stop_requested() => {
+                    let after = format!("in {}", humantime::format_duration(delay));
+                    tracing::error!("{error:#}");
+                    tracing::warn!(restart = self.restarts.count(), "the job starts again {after}, {place}");
+                    wait(delay, &self.clock, self.signals);
+                }
+                Decision::RestartAfter(_) | Decision::GiveUp => {
+                    self.wait_for_savepoints();
+                    return Err(place.hint(error));
+                }
+            }
+            let start = if place == last.place() { Ok(last.clone()) } else { Start::at(&place) };
+            match start {
+                Ok(start) => return Ok(start),
+                // What can't be read now could be soon: another failure, with the same patience.
+                Err(unreadable) => error = unreadable,
+            }
+        }
+    }
+
+    /// Where the newest snapshot is. If nobody can look just now, the run knows what it has completed.
+    fn newest_place(&self, last: &Start) -> Place {
+        let known = || {
+            let (snapshots, newest) = (self.directories.snapshots.as_ref()?, self.snapshots.last?);
+            Some(Place::Snapshot(newest.id, snapshots.snapshot_path(newest.id)))
+        };
+        let newest = self.directories.newest_since(self.first_snapshot).unwrap_or_else(|_| known());
+        newest.unwrap_or_else(|| last.place())
+    }
+
+    fn request_savepoint(&self, attempt: &mut Attempt<'_>) -> Result<()> {
+        if self.savepoints.is_some() {
+            return attempt.request_savepoint();
+        }
+        tracing::warn!("a savepoint was asked for, and no snapshots are kept: that needs --snapshot-dir DIR");
+        Ok(())
+    }
+
+    fn wait_for_savepoints(&self) {
+        self.say_savepoints(self.savepoints.map(Savepoints::wait));
+    }
+
+    /// Says how savepoints that were asked for have ended.
+    fn say_savepoints(&self, ended: Option<Vec<(Savepoint, Result<()>)>>) {
+        for (Savepoint { snapshot, path }, result) in ended.into_iter().flatten() {
+            match result {
+                Ok(()) if self.quiet => {
+                    tracing::info!("savepoint of snapshot {snapshot}: {}", path.display())
+                }
+                Ok(()) => say(&format!("savepoint of snapshot {snapshot}: {}", path.display())),
+                Err(error) => tracing::warn!("no savepoint is made of snapshot {snapshot}: {error:#}"),
+            }
+        }
+    }
+
+    /// Leaves the savepoint of the last snapshot that the user wants of a job that ends. Where it is.
+    fn leave_savepoint(&self, options: &RunOptions, ending: Ending) -> Result<Option<PathBuf>> {
+        self.wait_for_savepoints();
+        let (Some(path), Some(snapshots), Some(last)) =
+            (&options.stop_with_savepoint, &self.directories.snapshots, self.last_snapshot)
+        else {
+            return Ok(None);
+        };
+        let snapshot = snapshots.snapshot_path(last);
+        let ended = match ending {
+            Ending::Exhausted => "finished",
+            Ending::Stopped => "stopped",
+        };
+        savepoints::write(snapshots, last, path).map_err(|error| {
+            let hint = format!("snapshot {last} is intact: go on with --restore {}", snapshot.display());
+            error.within(format_args!("the job has {ended}, and left no savepoint")).further_hint(hint)
+        })?;
+        Ok(Some(path.clone()))
+    }
+
+    fn summary(self, job: &str, ending: Ending, savepoint: Option<PathBuf>, elapsed: Duration) -> Summary {
         Summary {
             job: job.to_string(),
             outcome: match ending {
@@ -158,16 +266,16 @@ impl Run {
             records: self.records,
             elapsed,
             snapshots: self.snapshots,
-            last_snapshot: self.last_snapshot,
-            restarts: self.restarts,
+            savepoint,
+            restarts: self.restarts.count(),
         }
     }
 }
 
 /// Waits before a restart; a request to stop cuts it short.
-fn wait(delay: Duration, clock: &Clock, stop: &StopSignal) {
+fn wait(delay: Duration, clock: &Clock, signals: &Signals) {
     let until = clock.monotonic().saturating_add(delay);
-    while !stop.requested() && clock.monotonic() < until {
+    while !signals.stop_requested() && clock.monotonic() < until {
         std::thread::sleep(PAUSE.min(until.saturating_sub(clock.monotonic())));
     }
 }

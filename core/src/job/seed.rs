@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::exchange::backlog::{Backlog, Queued};
 use crate::exchange::channel::{self, Doorbell};
 use crate::exchange::input_gate::InputGate;
@@ -22,8 +22,8 @@ use crate::key::SubtaskIndex;
 use crate::outbox::{EdgeIndex, Outbox};
 use crate::record::{Batch, Element};
 use crate::source::{AssignedSplit, Throttle};
-use crate::state::fjall::WorkingCopy;
-use crate::task::metrics::{SourceMetrics, WatermarkMetrics};
+use crate::state::backend::StateBackend;
+use crate::task::metrics::{PauseMetrics, SourceMetrics, WatermarkMetrics};
 use crate::task::stage::{Stage, StageContext};
 use crate::task::worker::{Command, PlaceInWords, Report, Task, TaskId, TaskState, Worker};
 use crate::time::Clock;
@@ -34,7 +34,9 @@ pub(crate) struct WorkerSeed {
     pub graph: Arc<Graph>,
     pub options: RunOptions,
     pub restored: Option<Arc<Restored>>,
-    pub working_copy: Arc<WorkingCopy>,
+    pub state: Arc<StateBackend>,
+    /// Whether the job keeps snapshots.
+    pub snapshots: bool,
     pub splits: BTreeMap<usize, Vec<AssignedSplit>>,
     pub throttle: Arc<Throttle>,
     pub metrics: Arc<SourceMetrics>,
@@ -46,6 +48,7 @@ pub(crate) struct WorkerSeed {
     pub reports: Sender<Report>,
     pub cancelled: Arc<AtomicBool>,
     pub watermarks: Arc<WatermarkMetrics>,
+    pub pauses: Arc<PauseMetrics>,
     pub describe: PlaceInWords,
     pub writes_inline: bool,
 }
@@ -58,9 +61,7 @@ impl WorkerSeed {
             Ok(Ok(worker)) => worker.run(),
             // The coordinator is gone only if the job is over.
             Ok(Err(error)) => drop(reports.send(Report::Failed(error))),
-            Err(panic) => {
-                drop(reports.send(Report::Failed(Error::failure(format!("a stage panicked: {panic}")))))
-            }
+            Err(caught) => drop(reports.send(Report::Failed(caught.into_error("a stage")))),
         }
     }
 
@@ -77,7 +78,7 @@ impl WorkerSeed {
             let mut stage = build();
             stage.open(self.context(index, &node.name))?;
             if let Some(restored) = &self.restored {
-                stage.restore(&*restored.state)?;
+                stage.restore(&restored.state)?;
             }
             // Edges lead from earlier stages to later ones: the sender's end of a local channel is made first.
             let output =
@@ -94,7 +95,7 @@ impl WorkerSeed {
                 }
             };
             let id = TaskId { stage: index, subtask: self.subtask };
-            tasks.push(Task { id, stage, state, output, flushed_at: Duration::ZERO });
+            tasks.push(Task { id, stage, state, output, freezing: None, flushed_at: Duration::ZERO });
         }
         Ok(Worker {
             outbox: Outbox::default(),
@@ -105,6 +106,7 @@ impl WorkerSeed {
             clock: self.clock,
             doorbell: self.doorbells[self.subtask.index()].clone(),
             watermarks: self.watermarks,
+            pauses: self.pauses,
             describe: self.describe,
             snapshot_path: None,
             writes_inline: self.writes_inline,
@@ -120,7 +122,8 @@ impl WorkerSeed {
             parallelism: options.parallelism,
             max_parallelism: options.max_parallelism,
             groups: self.subtask.groups(options.parallelism, options.max_parallelism),
-            state: Arc::clone(&self.working_copy),
+            state: Arc::clone(&self.state),
+            snapshots: self.snapshots,
             restored: self.restored.as_ref().map(|restored| restored.id),
             splits: self.splits.remove(&stage).unwrap_or_default(),
             throttle: Arc::clone(&self.throttle),
@@ -134,8 +137,7 @@ impl WorkerSeed {
         let (Some(restored), Some(codec)) = (&self.restored, stage.codec()) else {
             return Ok(Backlog::merge(Vec::new()));
         };
-        let (groups, max) = (codec.input().groups, self.options.max_parallelism);
-        let backlogs = restored.state.in_flight(operator, groups, max)?.into_iter().map(|backlog| {
+        let backlogs = restored.state.in_flight(operator, codec.input().groups)?.into_iter().map(|backlog| {
             let mut own = Backlog::new(backlog.watermark);
             for queued in backlog.elements {
                 own.elements.extend(match queued {

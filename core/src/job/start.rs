@@ -2,22 +2,27 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
+use crate::evolution::report::Fate;
+use crate::evolution::{RecordPlan, Report};
 use crate::job::RunOptions;
 use crate::job::attempt::Restored;
+use crate::job::fit::{Difference, Fit};
 use crate::job::graph::Graph;
+use crate::job::savepoints;
 use crate::record::SnapshotId;
-use crate::sink;
-use crate::snapshot::compare::record_changes;
-use crate::snapshot::{ChannelState, RestoreTarget, Snapshot, SnapshotDirectory};
-use crate::source::{self, SplitPosition};
+use crate::snapshot::rewrite::rewrite;
+use crate::snapshot::{RestoreTarget, Skipped, Snapshot, SnapshotDirectory};
+use crate::state::backend::{StateBackend, StoreKind};
 use crate::state::fjall::StateDirectory;
+use crate::state::memory::StateMemory;
 
 /// The directories that a process works with, locked against others.
 pub(crate) struct Directories {
-    pub state: StateDirectory,
+    pub state: Arc<StateDirectory>,
     pub snapshots: Option<SnapshotDirectory>,
 }
 
@@ -27,60 +32,34 @@ impl Directories {
     /// # Errors
     /// If they can't be used, or the job can't keep the promise that a snapshot directory is.
     pub fn open(graph: &Graph, options: &RunOptions) -> Result<Directories> {
-        if options.snapshot_dir.is_some() {
-            graph.check_exactly_once()?;
-        }
+        check_promises(graph, options)?;
         let snapshots = options.snapshot_dir.as_deref().map(SnapshotDirectory::open).transpose()?;
-        let state = match &options.state_dir {
+        let state = Arc::new(match &options.state_dir {
             Some(path) => StateDirectory::open(path)?,
             None => StateDirectory::temporary()?,
-        };
+        });
         Ok(Directories { state, snapshots })
     }
 
-    /// Where the flags say that the job starts; a snapshot fits the program.
-    ///
-    /// # Errors
-    /// If there is no such snapshot, or it is broken, or does not fit.
-    pub fn start(&self, graph: &Graph, options: &RunOptions) -> Result<Start> {
-        let Some(target) = &options.restore else { return Ok(Start::Beginning) };
-        let snapshot = match (&self.snapshots, target) {
-            (Some(snapshots), target) => snapshots.resolve(target)?,
-            (None, RestoreTarget::Path(path)) => Some(Snapshot::open(path)?),
-            (None, RestoreTarget::Latest | RestoreTarget::Id(_)) => None,
-        };
-        let Some(snapshot) = snapshot else {
-            tracing::warn!("there is no snapshot to restore yet: the job starts from the beginning");
-            return Ok(Start::Beginning);
-        };
-        snapshot.check(&graph.job, &graph.operators())?;
-        check_sources(graph, &snapshot)?;
-        check_sinks(graph, &snapshot)?;
-        check_channels(graph, &snapshot)?;
-        let (taken, asked) = (snapshot.manifest().max_parallelism, options.max_parallelism);
-        if taken != asked {
-            let (taken, asked) = (taken.get(), asked.get());
-            return Err(Error::usage(format!(
-                "snapshot {} was taken with --max-parallelism {taken}, and the job is started with {asked}",
-                snapshot.id()
-            ))
-            .hint(format!(
-                "the number of key groups can't change: start it with --max-parallelism {taken}"
-            )));
+    /// The store of one attempt: empty.
+    pub fn backend(&self, options: &RunOptions) -> StateBackend {
+        match options.store {
+            StoreKind::Heap => StateBackend::heap(),
+            StoreKind::Fjall => {
+                StateBackend::fjall(Arc::clone(&self.state), StateMemory::of(options.state_memory_bytes))
+            }
         }
-        Ok(Start::Snapshot(Arc::new(Restored::from(snapshot))))
     }
 
     /// The newest complete snapshot from number `first` on: asked of the directory, because one that failed just after it
     /// appeared is complete all the same.
     ///
     /// # Errors
-    /// If it can't be opened.
-    pub fn latest_since(&self, first: SnapshotId) -> Result<Option<Start>> {
+    /// If the directory can't be read.
+    pub fn newest_since(&self, first: SnapshotId) -> Result<Option<Place>> {
         let Some(snapshots) = &self.snapshots else { return Ok(None) };
-        let Some(latest) = snapshots.list()?.pop().filter(|latest| *latest >= first) else { return Ok(None) };
-        let snapshot = Snapshot::open(&snapshots.snapshot_path(latest))?;
-        Ok(Some(Start::Snapshot(Arc::new(Restored::from(snapshot)))))
+        let newest = snapshots.list()?.pop().filter(|newest| *newest >= first);
+        Ok(newest.map(|id| Place::Snapshot(id, snapshots.snapshot_path(id))))
     }
 
     /// The number of the next snapshot: above all that are in the directory, and above the one that is restored.
@@ -90,83 +69,151 @@ impl Directories {
     }
 }
 
-/// A source that the program does not have must have been read to its end. One that was only renamed would otherwise be read
-/// again from its beginning, into state that has it already.
-fn check_sources(graph: &Graph, snapshot: &Snapshot) -> Result<()> {
-    let owners: Vec<String> = graph.sources().map(|(_, name, _)| source::stage::owner(name)).collect();
-    for entry in &snapshot.manifest().entries {
-        let Some(name) = entry.owner.strip_prefix(&source::stage::owner("")) else { continue };
-        if owners.contains(&entry.owner) {
-            continue;
-        }
-        if let SplitPosition::At(offset) = serde_json::from_value(entry.value.clone())? {
-            return Err(Error::failure(format!(
-                "snapshot {} has read {} records of {} of source {name:?}, and this program has no such source",
-                snapshot.id(),
-                offset.records,
-                entry.item
-            ))
-            .hint("a source is known by its name: call it what it was called, or start without --restore"));
-        }
+/// What can be known before a directory is opened.
+fn check_promises(graph: &Graph, options: &RunOptions) -> Result<()> {
+    if options.snapshot_dir.is_some() {
+        graph.check_exactly_once()?;
     }
-    Ok(())
-}
-
-/// What a snapshot has pending of a sink that the program does not have would never be seen.
-fn check_sinks(graph: &Graph, snapshot: &Snapshot) -> Result<()> {
-    let owners: Vec<String> = graph.sinks().map(|node| sink::step::owner(&node.name)).collect();
-    let orphan = snapshot.manifest().entries.iter().find_map(|entry| {
-        let name = entry.owner.strip_prefix(&sink::step::owner(""))?;
-        (!owners.contains(&entry.owner)).then_some(name)
-    });
-    match orphan {
+    match &options.stop_with_savepoint {
+        Some(path) => savepoints::check_unused(path),
         None => Ok(()),
-        Some(name) => Err(Error::failure(format!(
-            "snapshot {} has results of sink {name:?} pending, and this program has no such sink: nobody would ever see them",
-            snapshot.id()
-        ))
-        .hint("a sink is known by its name: call it what it was called, or restore a snapshot in which it has nothing pending")),
     }
 }
 
-/// Records that were in flight must reach the operator that they were on their way to, as the records that they were.
-fn check_channels(graph: &Graph, snapshot: &Snapshot) -> Result<()> {
-    let mut in_flight = BTreeMap::new();
-    for ChannelState { operator, records, record, .. } in &snapshot.manifest().channels {
-        in_flight.entry(operator).or_insert((0, record)).0 += records;
-    }
-    let mut faults = Vec::new();
-    for (operator, (records, was)) in in_flight {
-        let what =
-            format!("snapshot {} has {records} records in flight to operator {operator:?}", snapshot.id());
-        let mut named = graph.stages.iter().filter(|stage| stage.name == *operator);
-        match named.find_map(|stage| stage.receives.as_ref()) {
-            Some(is) => {
-                faults.extend(record_changes(was, is).iter().map(|change| format!("{what}; it {change}")))
+/// Where a run starts for the first time.
+pub(crate) struct FirstStart {
+    /// The snapshot as it was taken, and what becomes of the state and the records in it.
+    found: Option<(Snapshot, Report, BTreeMap<String, RecordPlan>)>,
+    /// The options, with what the snapshot decides.
+    pub options: RunOptions,
+    /// What is not the same in the snapshot and in the program.
+    pub differences: Vec<Difference>,
+}
+
+impl FirstStart {
+    /// Where the flags say that the job starts, with directories that are open. Nothing is written.
+    ///
+    /// # Errors
+    /// If there is no such snapshot, or it is broken, or does not fit and can't be made to.
+    pub fn of(
+        snapshots: Option<&SnapshotDirectory>,
+        graph: &Graph,
+        options: &RunOptions,
+    ) -> Result<FirstStart> {
+        let found = match (&options.restore, snapshots) {
+            (None, _) => None,
+            (Some(target), Some(snapshots)) => warn_if_none(snapshots.resolve(target)?),
+            (Some(RestoreTarget::Path(path)), None) => Some(Snapshot::open(path)?),
+            (Some(RestoreTarget::Latest), None) => warn_if_none(None),
+            (Some(RestoreTarget::Id(id)), None) => {
+                return Err(Error::failure(format!(
+                    "there is no snapshot {id}: there is no snapshot directory yet"
+                )));
             }
-            None => faults.push(format!("{what}, and this program has no such operator")),
+        };
+        let Some(snapshot) = found else {
+            return Ok(FirstStart { found: None, options: options.clone(), differences: Vec::new() });
+        };
+        let report = snapshot.check(&graph.job, &graph.programs())?;
+        let Fit { options, differences, records } = Fit::of(snapshot.manifest(), &report, graph, options)?;
+        Ok(FirstStart { found: Some((snapshot, report, records)), options, differences })
+    }
+
+    /// The same without opening a directory for writing, and without creating one: to check.
+    ///
+    /// # Errors
+    /// What a run would fail with, up to its first row.
+    pub fn look(graph: &Graph, options: &RunOptions) -> Result<FirstStart> {
+        check_promises(graph, options)?;
+        let there = |path: &Option<_>| path.as_deref().map(is_there).transpose();
+        let snapshots = match (&options.snapshot_dir, there(&options.snapshot_dir)?) {
+            (Some(path), Some(true)) => Some(SnapshotDirectory::open_as_it_is(path)?),
+            _ => None,
+        };
+        if let (Some(path), Some(true)) = (&options.state_dir, there(&options.state_dir)?) {
+            StateDirectory::open(path)?;
+        }
+        FirstStart::of(snapshots.as_ref(), graph, options)
+    }
+
+    /// Where that is.
+    pub fn place(&self) -> Place {
+        match &self.found {
+            None => Place::Beginning,
+            Some((snapshot, ..)) => Place::Snapshot(snapshot.id(), snapshot.path().to_path_buf()),
         }
     }
-    if faults.is_empty() {
-        return Ok(());
+
+    /// The newer snapshots that were passed over.
+    pub fn skipped(&self) -> &[Skipped] {
+        self.found.as_ref().map_or(&[], |(snapshot, ..)| snapshot.skipped())
     }
-    Err(Error::failure(faults.join("\n")).hint(
-        "restore it with the program that took it and stop that one (Ctrl-C): behind its last snapshot nothing is in flight",
-    ))
+
+    /// The start, and the options to run with. The snapshot is rewritten in `directory` if the program has other schemas or
+    /// another number of key groups.
+    ///
+    /// # Errors
+    /// If a row can't be taken over, or what is rewritten can't be written.
+    pub fn prepare(self, directory: &StateDirectory) -> Result<(Start, RunOptions)> {
+        let Some((snapshot, report, records)) = self.found else {
+            return Ok((Start::Beginning, self.options));
+        };
+        let groups = self.options.max_parallelism;
+        let stays = report.changed().next().is_none() && records.values().all(RecordPlan::is_identity);
+        let restored = if stays && snapshot.manifest().max_parallelism == groups {
+            let mut restored = Restored::from(snapshot);
+            let gone =
+                report.operators().iter().filter(|operator| matches!(operator.fate, Fate::Gone { .. }));
+            gone.for_each(|operator| restored.chains.forget(&operator.name));
+            restored
+        } else {
+            let rewritten = rewrite(&snapshot, &report, &records, groups, &directory.rewritten()?)?;
+            // For people it is the snapshot that they asked for.
+            Restored { path: snapshot.path().to_path_buf(), ..Restored::from(rewritten) }
+        };
+        Ok((Start::Snapshot(Arc::new(restored)), self.options))
+    }
+}
+
+/// Whether a directory is there. If it is not, it can be created: what is above it is a directory.
+///
+/// # Errors
+/// If it can't.
+fn is_there(path: &Path) -> Result<bool> {
+    match path.ancestors().find(|above| above.exists()) {
+        Some(above) if above == path => Ok(true),
+        Some(above) if !above.is_dir() => Err(Error::failure(format!(
+            "can't create {}: {} is not a directory",
+            path.display(),
+            above.display()
+        ))),
+        _ => Ok(false),
+    }
+}
+
+fn warn_if_none(snapshot: Option<Snapshot>) -> Option<Snapshot> {
+    if snapshot.is_none() {
+        tracing::warn!("there is no snapshot to restore yet: the job starts from the beginning");
+    }
+    snapshot
 }
 
 /// Where an attempt starts.
+#[derive(Clone)]
 pub(crate) enum Start {
     Beginning,
     Snapshot(Arc<Restored>),
 }
 
 impl Start {
-    /// The snapshot's number.
-    pub fn id(&self) -> Option<SnapshotId> {
-        match self {
-            Start::Beginning => None,
-            Start::Snapshot(restored) => Some(restored.id),
+    /// At a snapshot that this program has taken.
+    ///
+    /// # Errors
+    /// If it can't be read.
+    pub fn at(place: &Place) -> Result<Start> {
+        match place {
+            Place::Beginning => Ok(Start::Beginning),
+            Place::Snapshot(_, path) => Ok(Start::Snapshot(Arc::new(Restored::from(Snapshot::open(path)?)))),
         }
     }
 
@@ -178,26 +225,48 @@ impl Start {
         }
     }
 
+    /// Where that is.
+    pub fn place(&self) -> Place {
+        match self {
+            Start::Beginning => Place::Beginning,
+            Start::Snapshot(restored) => Place::Snapshot(restored.id, restored.path.clone()),
+        }
+    }
+}
+
+/// A place to start from: known, but not opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Beginning,
+    Snapshot(SnapshotId, PathBuf),
+}
+
+impl Place {
+    /// The snapshot's number.
+    pub fn id(&self) -> Option<SnapshotId> {
+        match self {
+            Place::Beginning => None,
+            Place::Snapshot(id, _) => Some(*id),
+        }
+    }
+
     /// Adds to a failure how to go on, if there is something to go on from.
     pub fn hint(&self, error: Error) -> Error {
         match self {
-            Start::Beginning => error,
-            Start::Snapshot(restored) => error.hint_if_none(format!(
-                "snapshot {} is intact: when the cause is mended, go on with --restore {}",
-                restored.id,
-                restored.path.display()
+            Place::Beginning => error,
+            Place::Snapshot(id, path) => error.further_hint(format!(
+                "snapshot {id} is intact: when the cause is mended, go on with --restore {}",
+                path.display()
             )),
         }
     }
 }
 
-impl fmt::Display for Start {
+impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Start::Beginning => f.write_str("from the beginning"),
-            Start::Snapshot(restored) => {
-                write!(f, "from snapshot {} ({})", restored.id, restored.path.display())
-            }
+            Place::Beginning => f.write_str("from the beginning"),
+            Place::Snapshot(id, path) => write!(f, "from snapshot {id} ({})", path.display()),
         }
     }
 }

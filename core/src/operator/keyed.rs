@@ -5,25 +5,27 @@
 //! records in the order in which they came.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::chain::{Head, LocalEdge, Signal, Step, downcast, downcast_ref};
 use crate::error::{Error, Result};
+use crate::evolution::OperatorProgram;
 use crate::exchange::codec::{self, BatchCodec, CodecInput, Payload};
 use crate::exchange::partition::KeyAccess;
 use crate::key::KeyHash;
 use crate::operator::context::Context;
 use crate::operator::emit::Emitter;
-use crate::operator::timers::{FrozenTimer, TimeDomain, Timer, Timers};
+use crate::operator::timers::{TimeDomain, Timer, Timers};
 use crate::operator::{KeyOf, Operator};
 use crate::outbox::{EdgeIndex, Outbox};
 use crate::record::{Barrier, Batch, Fill, Origin, Routed, SnapshotId};
-use crate::snapshot::part::{
-    FrozenRows, FrozenState, OperatorSchema, RestoredState, Section, StageSnapshot, StateRow,
-};
-use crate::state::frozen::FrozenTable;
-use crate::state::table::{Row, StateTable};
-use crate::state::{Describe, State};
-use crate::task::stage::{Stage, StageContext, Whereabouts};
+use crate::snapshot::part::{FrozenState, OperatorSchema, RestoredState, Section, StageSnapshot};
+use crate::state::delta::Delta;
+use crate::state::fields::Fields;
+use crate::state::kinds::Now;
+use crate::state::table::{StateTable, Visit};
+use crate::state::{Describe, State, StateProgram};
+use crate::task::stage::{Stage, StageContext, Whereabouts, Work};
 use crate::testing::crash;
 use crate::time::{Clock, EventTime};
 
@@ -33,6 +35,16 @@ pub struct KeyedHead<O, A> {
     pub(crate) operator: Arc<O>,
     pub(crate) access: A,
     pub(crate) side: Option<EdgeIndex>,
+}
+
+/// Whose the entries of an operator are in a snapshot.
+pub(crate) fn owner(operator: &str) -> String {
+    format!("operator {operator}")
+}
+
+/// What the program knows of an operator's state.
+pub(crate) fn program_of<O: Operator>() -> OperatorProgram {
+    OperatorProgram { state: StateProgram::of::<O::State>(), timer: O::Timer::schema() }
 }
 
 /// The schema of an operator's state, as a manifest records it.
@@ -74,9 +86,22 @@ struct Working<O: Operator> {
     table: StateTable<O::State>,
     time: Time<O>,
     cx: StageContext,
+    freezing: Freezing,
+    /// Whether what is frozen is everything there is: as long as no snapshot is complete, in a job that began empty.
+    complete: bool,
     /// Where it is just now, for a report of a panic.
     current: Option<KeyHash>,
     origin: Origin,
+}
+
+/// How much of a closed epoch is encoded.
+enum Freezing {
+    /// All of every epoch that was closed.
+    Done,
+    /// Not all rows.
+    Rows,
+    /// All rows, and not all timers.
+    Timers(Delta),
 }
 
 /// The operator's times, and what waits for them.
@@ -87,6 +112,9 @@ struct Time<O: Operator> {
     /// input goes on from there; the end of time would make all of it late.
     reached: EventTime,
     clock: Clock,
+    /// For how long the job had run before, over all its restores, and since when it runs now.
+    ran_before: Duration,
+    runs_since: Duration,
 }
 
 /// The side output, if the operator has one and the job uses it. An operator without one has nothing to emit there: its
@@ -110,17 +138,26 @@ impl<T: Send + 'static> Step<T> for SideOutput<T> {
 }
 
 impl<O: Operator> Time<O> {
-    /// Lets the operator work on one key's row, at event time `at`.
+    /// For how long the job has run, over all its restores.
+    fn ran(&self) -> Duration {
+        self.ran_before + self.clock.monotonic().saturating_sub(self.runs_since)
+    }
+
+    /// The same as a time: of a clock that stands still while the job is down.
+    fn uptime(&self) -> EventTime {
+        EventTime::from_millis(i64::try_from(self.ran().as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// Lets the operator work on the state of one key, at event time `at`.
     #[inline]
     fn visit<N>(
         &mut self,
-        row: &mut Row<O::State>,
+        (hash, key): (KeyHash, &KeyOf<O>),
+        state: &mut O::State,
         at: EventTime,
         (next, side): (&mut N, &mut SideOutput<O::Side>),
         act: impl FnOnce(&mut O::State, &mut Context<'_, O>, &mut Emitter<'_, N>, &mut SideEmitter<'_, O>),
-    ) {
-        let hash = row.hash();
-        let (key, state) = row.parts();
+    ) -> Visit {
         let mut cx = Context {
             key,
             hash,
@@ -131,15 +168,28 @@ impl<O: Operator> Time<O> {
             cleared: false,
         };
         act(state, &mut cx, &mut Emitter { next, at }, &mut Emitter { next: side, at });
-        if cx.cleared {
-            row.clear();
-        }
+        if cx.cleared { Visit::Cleared } else { Visit::Kept }
     }
 }
 
 type SideEmitter<'a, O> = Emitter<'a, SideOutput<<O as Operator>::Side>>;
 
 impl<O: Operator<Side: Send>> Working<O> {
+    /// Tells the state what time it is, if any of it expires. Whether any does.
+    fn tell_time(&mut self) -> bool {
+        if Fields::<O::State>::EXPIRE {
+            let uptime = self.time.uptime();
+            let processing = self.time.clock.now();
+            self.table.tell_time(Now {
+                event: self.time.reached,
+                record: EventTime::MIN,
+                processing,
+                uptime,
+            });
+        }
+        Fields::<O::State>::EXPIRE
+    }
+
     /// Fires every timer that is due at `now`, also those that firing sets.
     fn fire<N: Step<O::Out>>(
         &mut self,
@@ -150,12 +200,18 @@ impl<O: Operator<Side: Send>> Working<O> {
         side: &mut SideOutput<O::Side>,
     ) -> Result<()> {
         self.origin = Origin::default();
+        let expires = self.tell_time();
         while let Some((at, Timer { hash, key, payload })) = self.time.timers.pop_due(domain, now) {
             self.current = Some(hash);
-            let row = self.table.row(hash, &key)?;
-            self.time.visit(row, at, (next, side), |state, cx, out, side| {
-                operator.on_timer(payload, state, cx, out, side);
-            });
+            if expires {
+                self.table.tell_record_time(if domain == TimeDomain::Event { at } else { EventTime::MIN });
+            }
+            let time = &mut self.time;
+            self.table.row(hash, &key)?.visit(|key, state| {
+                time.visit((hash, key), state, at, (next, side), |state, cx, out, side| {
+                    operator.on_timer(payload, state, cx, out, side);
+                })
+            })?;
         }
         self.table.settle()
     }
@@ -163,7 +219,7 @@ impl<O: Operator<Side: Send>> Working<O> {
 
 impl<O: Operator, A, N> KeyedStage<O, A, N> {
     fn owner(&self) -> String {
-        format!("operator {}", self.name)
+        owner(&self.name)
     }
 }
 
@@ -178,15 +234,19 @@ where
     fn open(&mut self, cx: StageContext) -> Result<()> {
         let mut opened = Outbox::default();
         self.next.signal(&mut Signal::Open(&cx), &mut opened)?;
-        let store = cx.state.store(&self.name, cx.subtask)?;
+        let (groups, max_parallelism) = (cx.groups, cx.max_parallelism);
         self.working = Some(Working {
-            table: StateTable::new(&self.name, store, cx.max_parallelism),
+            table: StateTable::new(&self.name, cx.subtask, groups, max_parallelism, &cx.state, cx.snapshots),
             time: Time {
-                timers: Timers::new(),
+                timers: Timers::new(max_parallelism, cx.snapshots),
                 watermark: EventTime::MIN,
                 reached: EventTime::MIN,
                 clock: cx.clock.clone(),
+                ran_before: Duration::ZERO,
+                runs_since: cx.clock.monotonic(),
             },
+            freezing: Freezing::Done,
+            complete: true,
             cx,
             current: None,
             origin: Origin::default(),
@@ -194,40 +254,52 @@ where
         Ok(())
     }
 
-    fn restore(&mut self, state: &dyn RestoredState) -> Result<()> {
+    fn restore(&mut self, state: &Arc<dyn RestoredState>) -> Result<()> {
         let owner = self.owner();
         let working = self.working.as_mut().expect(OPEN);
         let mut watermarks = Vec::new();
         for entry in state.entries(&owner) {
             match entry.item.as_str() {
                 "watermark" => watermarks.push(serde_json::from_value(entry.value.clone())?),
+                "uptime" => {
+                    let ran = Duration::from_millis(serde_json::from_value(entry.value.clone())?);
+                    working.time.ran_before = working.time.ran_before.max(ran);
+                }
                 _ => working.time.timers.skip_numbers(serde_json::from_value(entry.value.clone())?),
             }
         }
         working.time.reached = watermarks.into_iter().min().unwrap_or(EventTime::MIN);
         working.time.watermark = working.time.reached;
-        let (timers, table, groups) = (&mut working.time.timers, &mut working.table, working.cx.groups);
-        let mut rows = table.restore()?;
-        state.rows(&self.name, groups, &mut |row| match row.section {
-            Section::State => rows.put(row.group, row.key, row.value),
+        working.complete = false;
+        working.table.restore(Arc::clone(state));
+        // Timers can be due before any record of their key comes: they are loaded at once.
+        let timers = &mut working.time.timers;
+        state.rows(&self.name, working.cx.groups, &mut |row| match row.section {
+            Section::State | Section::Entry => Ok(()),
             Section::EventTimer | Section::ProcessingTimer => timers.restore(row),
         })?;
         crash::point(crash::DURING_RESTORE);
-        rows.finish()?;
-        self.next.signal(&mut Signal::Restore(state), &mut Outbox::default())
+        self.next.signal(&mut Signal::Restore(&**state), &mut Outbox::default())
     }
 
     fn process(&mut self, batch: Batch, out: &mut Outbox) -> Result<()> {
         let working = self.working.as_mut().expect(OPEN);
         (working.origin, out.origin) = (batch.origin, batch.origin);
         let operator = &*self.operator;
+        let expires = working.tell_time();
         let mut records = downcast::<Routed<A::Carried, O::In>>(batch.records);
         for Routed { hash, carried, value, at } in records.drain(..) {
             working.current = Some(hash);
-            let row = working.table.row(hash, self.access.key(&value, &carried))?;
-            working.time.visit(row, at, (&mut self.next, &mut self.side), |state, cx, out, side| {
-                operator.on_event(value, state, cx, out, side);
-            });
+            let (time, next, side) = (&mut working.time, &mut self.next, &mut self.side);
+            if expires {
+                working.table.tell_record_time(at);
+            }
+            let key = self.access.key(&value, &carried);
+            working.table.row(hash, key)?.visit(|key, state| {
+                time.visit((hash, key), state, at, (next, side), |state, cx, out, side| {
+                    operator.on_event(value, state, cx, out, side);
+                })
+            })?;
         }
         out.spares.put(records);
         working.table.settle()
@@ -271,24 +343,54 @@ where
         let working = self.working.as_mut().expect(OPEN);
         snapshot.put(&owner, "watermark", working.time.reached)?;
         snapshot.put(&owner, "next timer", working.time.timers.next_number())?;
+        snapshot.put(&owner, "uptime", working.time.ran().as_millis() as u64)?;
         if snapshot.with_state {
-            let rows = FrozenOperator {
-                table: working.table.freeze()?,
-                timers: working.time.timers.freeze(working.cx.max_parallelism)?,
-            };
-            snapshot.keyed.push(FrozenState {
-                operator: self.name.clone(),
-                schema: schema_of::<O>(),
-                groups: working.cx.groups,
-                rows: Box::new(rows),
-            });
+            working.table.freeze(barrier.snapshot)?;
+            working.time.timers.freeze(barrier.snapshot)?;
+            working.freezing = Freezing::Rows;
+            snapshot.keyed_follows = true;
         }
         self.side.signal(&mut Signal::Barrier(barrier, &mut snapshot), out)?;
         self.next.signal(&mut Signal::Barrier(barrier, &mut snapshot), out)?;
         Ok(snapshot)
     }
 
+    fn work(&mut self) -> Result<Work> {
+        let working = self.working.as_mut().expect(OPEN);
+        match std::mem::replace(&mut working.freezing, Freezing::Done) {
+            Freezing::Done => Ok(if working.table.load_next()? { Work::Done } else { Work::Nothing }),
+            Freezing::Rows => {
+                working.freezing = match working.table.encode_frozen()? {
+                    Some(delta) => Freezing::Timers(delta),
+                    None => Freezing::Rows,
+                };
+                Ok(Work::Done)
+            }
+            Freezing::Timers(mut delta) if working.time.timers.encode_frozen()? => {
+                delta.runs.extend(working.time.timers.unconfirmed());
+                delta.complete = working.complete;
+                Ok(Work::Frozen(Box::new(FrozenState {
+                    operator: self.name.clone(),
+                    schema: schema_of::<O>(),
+                    groups: working.cx.groups,
+                    complete: working.complete,
+                    rows: Box::new(delta),
+                })))
+            }
+            Freezing::Timers(delta) => {
+                working.freezing = Freezing::Timers(delta);
+                Ok(Work::Done)
+            }
+        }
+    }
+
     fn commit(&mut self, snapshot: SnapshotId, out: &mut Outbox) -> Result<()> {
+        let working = self.working.as_mut().expect(OPEN);
+        if working.cx.snapshots {
+            working.table.confirm(snapshot);
+            working.time.timers.confirm(snapshot);
+            working.complete = false;
+        }
         self.next.signal(&mut Signal::Commit(snapshot), out)
     }
 
@@ -331,24 +433,5 @@ where
 impl<O: Operator, A, N> KeyedStage<O, A, N> {
     fn in_flight(&self, error: Error) -> Error {
         error.within(format_args!("operator {:?}", self.name))
-    }
-}
-
-/// The frozen rows and timers of an operator.
-struct FrozenOperator {
-    table: FrozenTable,
-    timers: Vec<FrozenTimer>,
-}
-
-impl FrozenRows for FrozenOperator {
-    fn visit(&self, each: &mut dyn FnMut(StateRow<'_>) -> Result<()>) -> Result<()> {
-        let mut timers = self.timers.iter().map(FrozenTimer::row).peekable();
-        self.table.visit(&mut |group, key, value| {
-            while let Some(timer) = timers.next_if(|timer| timer.group < group) {
-                each(timer)?;
-            }
-            each(StateRow { group, section: Section::State, key, value })
-        })?;
-        timers.try_for_each(each)
     }
 }

@@ -1,16 +1,24 @@
 //! Keyed timers of one operator in one subtask: in event time and in processing time.
 //!
-//! Timers fire in the order of their time; those of one time in the order in which they were set. They are kept in memory
-//! and written whole into every snapshot.
+//! Timers fire in the order of their time; those of one time in the order in which they were set. They are kept in memory.
+//!
+//! A snapshot gets those that were set or have gone since the one before, and as with [rows](crate::state::table) nothing
+//! is encoded at the barrier: the timers that were set in the closed epoch are encoded in slices afterwards, or when one of
+//! them fires or is cancelled before.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::key::{Key, KeyGroup, KeyHash, MaxParallelism};
-use crate::snapshot::part::{Section, StateRow};
-use crate::state::{Data, Describe, Field, Schema};
+use crate::key::{Key, KeyHash, MaxParallelism};
+use crate::record::SnapshotId;
+use crate::snapshot::part::{RowChange, Section, StateRow};
+use crate::state::delta::PendingRun;
+use crate::state::run::Run;
+use crate::state::{Data, Describe, Field, Schema, Variant};
 use crate::time::EventTime;
 
 /// Names a timer that was set, so that it can be cancelled. It can be kept in state.
@@ -37,7 +45,12 @@ impl TimerId {
 
 impl Describe for TimerId {
     fn schema() -> Schema {
-        Schema::Struct("TimerId".to_string(), vec![Field::of::<EventTime>("at"), Field::of::<u64>("number")])
+        let domains = ["Event", "Processing"].map(|domain| Variant::new(domain, Vec::new()));
+        let domain = Schema::Enum("TimeDomain".to_string(), Vec::from(domains));
+        Schema::Struct(
+            "TimerId".to_string(),
+            vec![Field::new("domain", domain), Field::of::<EventTime>("at"), Field::of::<u64>("number")],
+        )
     }
 }
 
@@ -59,44 +72,164 @@ type Due = (EventTime, u64, u64);
 
 /// All timers of an operator in a subtask.
 pub(crate) struct Timers<K, P> {
-    event: BTreeMap<Due, Timer<K, P>>,
-    processing: BTreeMap<Due, Timer<K, P>>,
+    event: BTreeMap<Due, Waiting<K, P>>,
+    processing: BTreeMap<Due, Waiting<K, P>>,
     /// Numbers are never used twice for a key, not even after a restore: an id kept in state stays what it was.
     next_number: u64,
+    changes: Changes,
+}
+
+/// A timer, and the epoch in which it was set until it is encoded; 0 then.
+struct Waiting<K, P> {
+    timer: Timer<K, P>,
+    set_in: u32,
+}
+
+/// What is remembered of changes for the next snapshot.
+struct Changes {
+    max_parallelism: MaxParallelism,
+    /// Whether there are snapshots. If not, there is one epoch for ever.
+    tracked: bool,
+    epoch: u32,
+    /// The timers that were set in this epoch; some have gone again.
+    set: Vec<(TimeDomain, Due)>,
+    /// The timers that snapshots have and that went in this epoch.
+    gone: Run,
+    freezing: Option<Freezing>,
+    /// What is in no complete snapshot yet.
+    unconfirmed: Vec<(SnapshotId, Arc<PendingRun>)>,
+}
+
+/// A closed epoch, of which not all timers are encoded.
+struct Freezing {
+    epoch: u32,
+    snapshot: SnapshotId,
+    pending: Vec<(TimeDomain, Due)>,
+    next: usize,
+    run: Run,
+}
+
+/// How many timers are encoded between two batches.
+const SLICE_TIMERS: usize = 512;
+/// The list of timers that were set is gone through for those that have gone again when it is this long, and twice as long as
+/// there are timers.
+const SET_MIN: usize = 4096;
+
+impl TimeDomain {
+    fn section(self) -> Section {
+        match self {
+            TimeDomain::Event => Section::EventTimer,
+            TimeDomain::Processing => Section::ProcessingTimer,
+        }
+    }
+}
+
+impl Changes {
+    /// A timer goes: snapshots that have it must learn it, and one that is being written must still have it.
+    fn goes<K: Key, P: Data>(&mut self, domain: TimeDomain, due: Due, waiting: &mut Waiting<K, P>) {
+        if !self.tracked || waiting.set_in == self.epoch {
+            return;
+        }
+        self.keep_frozen(domain, due, waiting);
+        let key = &waiting.timer.key;
+        let group = waiting.timer.hash.group(self.max_parallelism);
+        self.gone.remove(group, domain.section(), |bytes| encode_key(due, key, bytes));
+    }
+
+    /// Encodes a timer that belongs to the closed epoch, if it does and is not encoded yet.
+    fn keep_frozen<K: Key, P: Data>(&mut self, domain: TimeDomain, due: Due, waiting: &mut Waiting<K, P>) {
+        if let Some(freezing) = &mut self.freezing
+            && waiting.set_in == freezing.epoch
+        {
+            waiting.set_in = 0;
+            let Timer { hash, key, payload } = &waiting.timer;
+            let encode_key = |bytes: &mut Vec<u8>| encode_key(due, key, bytes);
+            freezing.run.put(hash.group(self.max_parallelism), domain.section(), encode_key, payload);
+        }
+    }
+}
+
+/// The key of a timer's row: `time i64 BE | number u64 BE | key`.
+fn encode_key<K: Key>((at, number, _): Due, key: &K, bytes: &mut Vec<u8>) {
+    at.encode(bytes);
+    number.encode(bytes);
+    key.encode(bytes);
 }
 
 impl<K: Key, P: Data> Timers<K, P> {
-    pub fn new() -> Timers<K, P> {
-        Timers { event: BTreeMap::new(), processing: BTreeMap::new(), next_number: 0 }
+    /// No timers yet. Without `tracked`, changes are not kept for snapshots.
+    pub fn new(max_parallelism: MaxParallelism, tracked: bool) -> Timers<K, P> {
+        Timers {
+            event: BTreeMap::new(),
+            processing: BTreeMap::new(),
+            next_number: 0,
+            changes: Changes {
+                max_parallelism,
+                tracked,
+                epoch: 1,
+                set: Vec::new(),
+                gone: Run::default(),
+                freezing: None,
+                unconfirmed: Vec::new(),
+            },
+        }
     }
 
-    fn domain(&mut self, domain: TimeDomain) -> &mut BTreeMap<Due, Timer<K, P>> {
+    fn domain(&mut self, domain: TimeDomain) -> (&mut BTreeMap<Due, Waiting<K, P>>, &mut Changes) {
         match domain {
-            TimeDomain::Event => &mut self.event,
-            TimeDomain::Processing => &mut self.processing,
+            TimeDomain::Event => (&mut self.event, &mut self.changes),
+            TimeDomain::Processing => (&mut self.processing, &mut self.changes),
         }
     }
 
     pub fn set(&mut self, domain: TimeDomain, at: EventTime, timer: Timer<K, P>) -> TimerId {
         let number = self.next_number;
         self.next_number += 1;
-        self.domain(domain).insert((at, number, timer.hash.bits()), timer);
+        let due = (at, number, timer.hash.bits());
+        let set_in = self.changes.epoch;
+        self.domain(domain).0.insert(due, Waiting { timer, set_in });
+        if self.changes.tracked {
+            self.changes.set.push((domain, due));
+            if self.changes.set.len() > SET_MIN.max(2 * (self.event.len() + self.processing.len())) {
+                self.forget_gone();
+            }
+        }
         TimerId { domain, at, number }
+    }
+
+    /// Takes those off the list of set timers that have fired or were cancelled.
+    #[cold]
+    fn forget_gone(&mut self) {
+        let (event, processing) = (&self.event, &self.processing);
+        self.changes.set.retain(|(domain, due)| match domain {
+            TimeDomain::Event => event.contains_key(due),
+            TimeDomain::Processing => processing.contains_key(due),
+        });
     }
 
     /// Whether the timer was still waiting. One of another key is none of `key`'s business, and stays.
     pub fn cancel(&mut self, id: TimerId, hash: KeyHash, key: &K) -> bool {
-        let timers = self.domain(id.domain);
+        let (timers, changes) = self.domain(id.domain);
         let due = (id.at, id.number, hash.bits());
-        let own = timers.get(&due).is_some_and(|timer| timer.key == *key);
-        own && timers.remove(&due).is_some()
+        let Entry::Occupied(mut entry) = timers.entry(due) else { return false };
+        if entry.get().timer.key != *key {
+            return false;
+        }
+        changes.goes(id.domain, due, entry.get_mut());
+        entry.remove();
+        true
     }
 
     /// The next timer that is due at `now`.
     pub fn pop_due(&mut self, domain: TimeDomain, now: EventTime) -> Option<(EventTime, Timer<K, P>)> {
-        let entry = self.domain(domain).first_entry()?;
-        let (at, ..) = *entry.key();
-        (at <= now).then(|| (at, entry.remove()))
+        let (timers, changes) = self.domain(domain);
+        let mut entry = timers.first_entry()?;
+        let due = *entry.key();
+        if due.0 > now {
+            return None;
+        }
+        changes.goes(domain, due, entry.get_mut());
+        Some((due.0, entry.remove().timer))
     }
 
     pub fn next_processing(&self) -> Option<EventTime> {
@@ -112,60 +245,93 @@ impl<K: Key, P: Data> Timers<K, P> {
         self.next_number = self.next_number.max(number);
     }
 
-    /// Every timer as a row, in the order of a snapshot.
-    pub fn freeze(&self, max_parallelism: MaxParallelism) -> Result<Vec<FrozenTimer>> {
-        let mut frozen = Vec::with_capacity(self.event.len() + self.processing.len());
-        let domains = [(Section::EventTimer, &self.event), (Section::ProcessingTimer, &self.processing)];
-        for (section, timers) in domains {
-            for ((at, number, _), timer) in timers {
-                let mut key = Vec::with_capacity(32);
-                at.encode(&mut key);
-                number.encode(&mut key);
-                timer.key.encode(&mut key);
-                let group = timer.hash.group(max_parallelism);
-                frozen.push(FrozenTimer { group, section, key, value: postcard::to_stdvec(&timer.payload)? });
-            }
-        }
-        frozen.sort_unstable_by(|a, b| (a.group, a.section, &a.key).cmp(&(b.group, b.section, &b.key)));
-        Ok(frozen)
+    /// The barrier of `snapshot` has come: closes the epoch. Its timers are encoded by [`Timers::encode_frozen`].
+    ///
+    /// # Errors
+    /// If one of the snapshot before could not be encoded.
+    pub fn freeze(&mut self, snapshot: SnapshotId) -> Result<()> {
+        while !self.encode_frozen()? {}
+        let changes = &mut self.changes;
+        changes.freezing = Some(Freezing {
+            epoch: changes.epoch,
+            snapshot,
+            pending: std::mem::take(&mut changes.set),
+            next: 0,
+            run: std::mem::take(&mut changes.gone),
+        });
+        changes.epoch += 1;
+        Ok(())
     }
 
-    /// Takes back a row that [`Timers::freeze`] made.
+    /// Encodes a slice of what was frozen. Whether that was the last one.
+    ///
+    /// # Errors
+    /// If a timer could not be encoded.
+    pub fn encode_frozen(&mut self) -> Result<bool> {
+        let changes = &mut self.changes;
+        let Some(freezing) = &mut changes.freezing else { return Ok(true) };
+        let pending = std::mem::take(&mut freezing.pending);
+        let (first, last) = (freezing.next, pending.len().min(freezing.next + SLICE_TIMERS));
+        freezing.next = last;
+        for &(domain, due) in &pending[first..last] {
+            let timers = match domain {
+                TimeDomain::Event => &mut self.event,
+                TimeDomain::Processing => &mut self.processing,
+            };
+            if let Some(waiting) = timers.get_mut(&due) {
+                changes.keep_frozen(domain, due, waiting);
+            }
+        }
+        if last < pending.len()
+            && let Some(freezing) = &mut changes.freezing
+        {
+            freezing.pending = pending;
+            return Ok(false);
+        }
+        if let Some(Freezing { snapshot, run, .. }) = changes.freezing.take() {
+            changes.unconfirmed.push((snapshot, PendingRun::new(run)?));
+        }
+        Ok(true)
+    }
+
+    /// What is in no complete snapshot yet, older runs first.
+    pub fn unconfirmed(&self) -> impl Iterator<Item = Arc<PendingRun>> {
+        self.changes.unconfirmed.iter().map(|(_, run)| Arc::clone(run))
+    }
+
+    /// The snapshot is complete: what was kept for it is not needed any more.
+    pub fn confirm(&mut self, snapshot: SnapshotId) {
+        self.changes.unconfirmed.retain(|(of, _)| *of > snapshot);
+    }
+
+    /// Takes back a row of a snapshot.
     pub fn restore(&mut self, row: StateRow<'_>) -> Result<()> {
+        let RowChange::Put(payload) = row.change else { return Ok(()) };
         let mut bytes = row.key;
         let damaged = || Error::failure(format!("a timer of key group {} can't be decoded", row.group));
         let at = EventTime::decode(&mut bytes).ok_or_else(damaged)?;
         let number = u64::decode(&mut bytes).ok_or_else(damaged)?;
         let key = K::decode(&mut bytes).ok_or_else(damaged)?;
-        let payload = postcard::from_bytes(row.value).map_err(|error| damaged().caused_by(error))?;
-        let timers = match row.section {
-            Section::ProcessingTimer => &mut self.processing,
-            Section::EventTimer | Section::State => &mut self.event,
+        let payload = postcard::from_bytes(payload).map_err(|error| damaged().caused_by(error))?;
+        let domain = match row.section {
+            Section::EventTimer => TimeDomain::Event,
+            Section::ProcessingTimer => TimeDomain::Processing,
+            Section::State | Section::Entry => return Ok(()),
         };
         let hash = key.hash();
-        timers.insert((at, number, hash.bits()), Timer { hash, key, payload });
+        let timer = Timer { hash, key, payload };
+        self.domain(domain).0.insert((at, number, hash.bits()), Waiting { timer, set_in: 0 });
         self.skip_numbers(number + 1);
         Ok(())
-    }
-}
-
-/// A timer as a snapshot keeps it: `time i64 BE | number u64 BE | key` -> payload.
-pub(crate) struct FrozenTimer {
-    group: KeyGroup,
-    section: Section,
-    key: Vec<u8>,
-    value: Vec<u8>,
-}
-
-impl FrozenTimer {
-    pub fn row(&self) -> StateRow<'_> {
-        StateRow { group: self.group, section: self.section, key: &self.key, value: &self.value }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key::KeyGroup;
+    use crate::snapshot::part::FrozenRows;
+    use crate::state::delta::Delta;
 
     fn at(millis: i64) -> EventTime {
         EventTime::from_millis(millis)
@@ -173,6 +339,46 @@ mod tests {
 
     fn timer(key: u64, payload: &str) -> Timer<u64, String> {
         Timer { hash: key.hash(), key, payload: payload.to_string() }
+    }
+
+    type Rows = BTreeMap<(KeyGroup, Section, Vec<u8>), Vec<u8>>;
+
+    fn new() -> Timers<u64, String> {
+        Timers::new(MaxParallelism::DEFAULT, true)
+    }
+
+    /// Lays what has changed over the rows of the snapshots before.
+    fn snapshot(timers: &mut Timers<u64, String>, number: u64, rows: &mut Rows) {
+        timers.freeze(SnapshotId(number)).unwrap();
+        complete(timers, number, rows);
+    }
+
+    fn complete(timers: &mut Timers<u64, String>, number: u64, rows: &mut Rows) {
+        while !timers.encode_frozen().unwrap() {}
+        let delta = Delta {
+            runs: timers.unconfirmed().collect(),
+            groups: MaxParallelism::DEFAULT.all(),
+            complete: false,
+        };
+        delta
+            .visit(&mut |row| {
+                let key = (row.group, row.section, row.key.to_vec());
+                match row.change {
+                    RowChange::Put(value) => drop(rows.insert(key, value.to_vec())),
+                    RowChange::Remove => assert!(rows.remove(&key).is_some(), "a snapshot has what goes"),
+                    RowChange::RemovePrefix => unreachable!("timers go one by one"),
+                }
+                Ok(())
+            })
+            .unwrap();
+        timers.confirm(SnapshotId(number));
+    }
+
+    fn restore(rows: &Rows, timers: &mut Timers<u64, String>) {
+        for ((group, section, key), value) in rows {
+            let change = RowChange::Put(value);
+            timers.restore(StateRow { group: *group, section: *section, key, change }).unwrap();
+        }
     }
 
     fn fired(timers: &mut Timers<u64, String>, now: i64) -> Vec<String> {
@@ -183,7 +389,7 @@ mod tests {
 
     #[test]
     fn timers_fire_in_the_order_of_time_and_then_of_setting() {
-        let mut timers = Timers::new();
+        let mut timers = new();
         timers.set(TimeDomain::Event, at(5), timer(1, "second"));
         timers.set(TimeDomain::Event, at(5), timer(0, "third"));
         timers.set(TimeDomain::Event, at(3), timer(2, "first"));
@@ -193,7 +399,7 @@ mod tests {
 
     #[test]
     fn a_cancelled_timer_does_not_fire_and_another_keys_timer_can_not_be_cancelled() {
-        let mut timers = Timers::new();
+        let mut timers = new();
         let id = timers.set(TimeDomain::Event, at(5), timer(1, "x"));
         assert!(!timers.cancel(id, 2u64.hash(), &2));
         assert!(timers.cancel(id, 1u64.hash(), &1));
@@ -203,14 +409,13 @@ mod tests {
 
     #[test]
     fn restored_timers_fire_as_before_and_new_ids_do_not_repeat_old_ones() {
-        let mut timers = Timers::new();
+        let mut timers = new();
         timers.set(TimeDomain::Event, at(-5), timer(1, "early"));
         let kept = timers.set(TimeDomain::Event, at(7), timer(1, "late"));
         timers.set(TimeDomain::Processing, at(1), timer(3, "clock"));
-        let mut restored: Timers<u64, String> = Timers::new();
-        for frozen in timers.freeze(MaxParallelism::DEFAULT).unwrap() {
-            restored.restore(frozen.row()).unwrap();
-        }
+        let (mut rows, mut restored) = (Rows::new(), new());
+        snapshot(&mut timers, 1, &mut rows);
+        restore(&rows, &mut restored);
         assert_eq!(restored.next_processing(), Some(at(1)));
         let new = restored.set(TimeDomain::Event, at(7), timer(1, "later"));
         assert_ne!(new, kept);
@@ -222,20 +427,90 @@ mod tests {
     fn timers_that_two_subtasks_gave_one_number_all_fire_when_a_restore_brings_them_together() {
         // Each subtask counts from 0, so both set a timer (5 ms, 0). Restored at parallelism 1, the one took the other's
         // place: a session of some key never closed.
-        let (mut left, mut right) = (Timers::new(), Timers::new());
+        let (mut left, mut right) = (new(), new());
         left.set(TimeDomain::Event, at(5), timer(1, "left"));
         let id = right.set(TimeDomain::Event, at(5), timer(2, "right"));
         right.set(TimeDomain::Processing, at(5), timer(2, "right clock"));
-        let mut restored: Timers<u64, String> = Timers::new();
-        for subtask in [&left, &right] {
-            for frozen in subtask.freeze(MaxParallelism::DEFAULT).unwrap() {
-                restored.restore(frozen.row()).unwrap();
-            }
+        let mut restored = new();
+        for subtask in [&mut left, &mut right] {
+            let mut rows = Rows::new();
+            snapshot(subtask, 1, &mut rows);
+            restore(&rows, &mut restored);
         }
         assert!(!restored.cancel(id, 3u64.hash(), &3));
         let mut all = fired(&mut restored, 9);
         all.sort();
         assert_eq!(all, ["left", "right"]);
         assert_eq!(restored.next_processing(), Some(at(5)));
+    }
+
+    #[test]
+    fn a_snapshot_is_what_was_set_and_has_not_gone_at_its_barrier_whatever_happens_behind_it() {
+        let mut timers = new();
+        let mut rows = Rows::new();
+        let [first, second, third] =
+            [1, 2, 3].map(|time| timers.set(TimeDomain::Event, at(time), timer(1, &time.to_string())));
+        snapshot(&mut timers, 1, &mut rows);
+        assert_eq!(rows.len(), 3);
+
+        assert!(timers.cancel(second, 1u64.hash(), &1));
+        let fourth = timers.set(TimeDomain::Event, at(4), timer(1, "4"));
+        let fifth = timers.set(TimeDomain::Event, at(5), timer(1, "5"));
+        assert!(timers.cancel(fifth, 1u64.hash(), &1), "no snapshot ever learns of this one");
+        timers.freeze(SnapshotId(2)).unwrap();
+        // Behind the barrier, before anything is encoded.
+        assert_eq!(fired(&mut timers, 1), ["1"]);
+        assert!(timers.cancel(fourth, 1u64.hash(), &1));
+        timers.set(TimeDomain::Event, at(6), timer(1, "6"));
+        complete(&mut timers, 2, &mut rows);
+        let mut restored = new();
+        restore(&rows, &mut restored);
+        assert_eq!(fired(&mut restored, 9), ["1", "3", "4"]);
+
+        snapshot(&mut timers, 3, &mut rows);
+        let mut restored = new();
+        restore(&rows, &mut restored);
+        assert_eq!(fired(&mut restored, 9), ["3", "6"]);
+        assert!(!timers.cancel(first, 1u64.hash(), &1));
+        assert!(timers.cancel(third, 1u64.hash(), &1));
+    }
+
+    #[test]
+    fn what_a_failed_snapshot_had_is_in_the_next_one() {
+        let mut timers = new();
+        let kept = timers.set(TimeDomain::Event, at(1), timer(1, "1"));
+        timers.set(TimeDomain::Event, at(2), timer(1, "2"));
+        timers.freeze(SnapshotId(1)).unwrap();
+        assert!(timers.cancel(kept, 1u64.hash(), &1));
+        let mut rows = Rows::new();
+        timers.freeze(SnapshotId(2)).unwrap();
+        while !timers.encode_frozen().unwrap() {}
+        let delta = Delta {
+            runs: timers.unconfirmed().collect(),
+            groups: MaxParallelism::DEFAULT.all(),
+            complete: false,
+        };
+        delta
+            .visit(&mut |row| {
+                if let RowChange::Put(value) = row.change {
+                    rows.insert((row.group, row.section, row.key.to_vec()), value.to_vec());
+                }
+                Ok(())
+            })
+            .unwrap();
+        let mut restored = new();
+        restore(&rows, &mut restored);
+        assert_eq!(fired(&mut restored, 9), ["2"]);
+    }
+
+    #[test]
+    fn timers_that_come_and_go_leave_no_trace_in_memory() {
+        let mut timers = new();
+        for number in 0..100_000 {
+            let id = timers.set(TimeDomain::Event, at(number), timer(1, "x"));
+            timers.cancel(id, 1u64.hash(), &1);
+        }
+        assert!(timers.changes.set.len() <= SET_MIN + 1, "{}", timers.changes.set.len());
+        assert!(timers.changes.gone.is_empty());
     }
 }

@@ -1,8 +1,9 @@
 //! A channel file: the records that were in flight to one subtask of an operator, in order.
 //!
 //! Enters the [`Backlog`] that a gate has recorded, a durable file is left behind; or the file enters, and the backlog comes
-//! out, or an error that says what is broken. A file is written by one barrier and belongs to one snapshot: it lies beside
-//! the snapshot's manifest, which lists it, and goes with it. It is read whole, as what is in it was in memory before.
+//! out, or an error that says what is broken. A file is written by one barrier and belongs to one snapshot, whose manifest
+//! lists it: it lies in the [pool](super::pool) with the state files, and goes when its snapshot goes. It is read whole, as
+//! what is in it was in memory before.
 //!
 //! All integers are little-endian.
 //!
@@ -23,17 +24,18 @@
 //! |          |     4 | CRC-32 of every byte before it                                             |
 //! |          |     8 | magic, `wolfedit`                                                          |
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 
 use super::fault::{broken, cannot};
-use super::layout;
 use super::manifest::{ChannelState, checksum_text};
+use super::pool::channel_name;
 use crate::error::{Error, Result};
 use crate::exchange::backlog::{Backlog, Queued};
 use crate::exchange::codec::{CodecInput, Payload};
 use crate::key::SubtaskIndex;
+use crate::record::SnapshotId;
 use crate::testing::crash;
 use crate::time::EventTime;
 
@@ -47,13 +49,14 @@ const END: u8 = 0;
 const RECORDS: u8 = 1;
 const WATERMARK: u8 = 2;
 
-/// Writes what was in flight to `subtask` into `directory`, that of a pending snapshot; durable on return. `None` if
+/// Writes what was in flight to `subtask` at its cut for `snapshot` into `directory`, the pool; durable on return. `None` if
 /// nothing was: then there is no file.
 ///
 /// # Errors
-/// If the file is there already or can't be written.
+/// If the file is there already or can't be written; then there is no new one.
 pub(crate) fn write_channel(
     directory: &Path,
+    snapshot: SnapshotId,
     subtask: SubtaskIndex,
     input: CodecInput,
     backlog: &Backlog<Payload>,
@@ -61,14 +64,24 @@ pub(crate) fn write_channel(
     if backlog.elements.is_empty() {
         return Ok(None);
     }
-    let name = layout::channel_file_name(&input.operator, subtask);
+    let name = channel_name(&input.operator, subtask, snapshot);
+    write_as(name, directory, input, backlog).map(Some)
+}
+
+/// Writes a channel file of this name into `directory`; durable on return.
+///
+/// # Errors
+/// If the file is there already or can't be written; then there is no new one.
+pub(super) fn write_as(
+    name: String,
+    directory: &Path,
+    input: CodecInput,
+    backlog: &Backlog<Payload>,
+) -> Result<ChannelState> {
     let path = directory.join(&name);
     let (bytes, records) = encode(backlog).map_err(|error| error.within(path.display()))?;
-    let mut file = File::create_new(&path).map_err(|error| cannot("create", &path, error))?;
-    file.write_all(&bytes).map_err(|error| cannot("write", &path, error))?;
-    crash::point(crash::AFTER_STATE_WRITE);
-    file.sync_all().map_err(|error| cannot("write", &path, error))?;
-    Ok(Some(ChannelState {
+    write_bytes(&path, &bytes)?;
+    Ok(ChannelState {
         operator: input.operator,
         record: input.record,
         name,
@@ -77,7 +90,22 @@ pub(crate) fn write_channel(
         records,
         bytes: bytes.len() as u64,
         checksum: checksum_text(crc32fast::hash(&bytes)),
-    }))
+    })
+}
+
+fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
+    let file = File::create_new(path).map_err(|error| cannot("create", path, error))?;
+    write_durably(file, bytes).map_err(|error| {
+        // What can't be removed now is removed when the pool is next swept.
+        let _ = fs::remove_file(path);
+        cannot("write", path, error)
+    })
+}
+
+fn write_durably(mut file: File, bytes: &[u8]) -> std::io::Result<()> {
+    file.write_all(bytes)?;
+    crash::point(crash::AFTER_STATE_WRITE);
+    file.sync_all()
 }
 
 /// Reads a channel file of a snapshot back, and compares it with what the manifest says of it.
@@ -85,6 +113,20 @@ pub(crate) fn write_channel(
 /// # Errors
 /// If it can't be read, is not the file that the manifest describes, or is not as it was written.
 pub(crate) fn read_channel(directory: &Path, expected: &ChannelState) -> Result<Backlog<Payload>> {
+    read_bytes(directory, expected).map(|(_, backlog)| backlog)
+}
+
+/// Copies a channel file from one directory into another; durable on return.
+///
+/// # Errors
+/// If it is not the file that the manifest describes, or can't be written.
+pub(super) fn copy_channel(from: &Path, to: &Path, channel: &ChannelState) -> Result<()> {
+    let (bytes, _) = read_bytes(from, channel)?;
+    write_bytes(&to.join(&channel.name), &bytes)
+}
+
+/// All of a channel file, and what is in it.
+fn read_bytes(directory: &Path, expected: &ChannelState) -> Result<(Vec<u8>, Backlog<Payload>)> {
     let path = directory.join(&expected.name);
     let bytes = std::fs::read(&path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => broken(directory, format!("its file {} is missing", expected.name)),
@@ -102,7 +144,7 @@ pub(crate) fn read_channel(directory: &Path, expected: &ChannelState) -> Result<
     if records != expected.records || backlog.last_watermark() != expected.watermark {
         return Err(broken(&path, "it is not the file that the manifest describes"));
     }
-    Ok(backlog)
+    Ok((bytes, backlog))
 }
 
 /// The file, and how many records are in it.
@@ -210,7 +252,6 @@ fn take<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key::MaxParallelism;
     use crate::snapshot::part::RestoredState;
     use crate::snapshot::{Snapshot, SnapshotDirectory, fixture};
     use crate::state::Describe;
@@ -233,10 +274,11 @@ mod tests {
     #[test]
     fn a_backlog_comes_back_from_its_file_and_the_manifest_says_what_is_in_it() {
         let dir = tempfile::tempdir().unwrap();
-        let state = write_channel(dir.path(), SubtaskIndex(2), input(), &backlog()).unwrap().unwrap();
+        let state =
+            write_channel(dir.path(), SnapshotId(41), SubtaskIndex(2), input(), &backlog()).unwrap().unwrap();
         assert_eq!(
             (state.name.as_str(), state.records, state.watermark),
-            ("count.2.channel", 4, EventTime::MAX)
+            ("count.2.41.channel", 4, EventTime::MAX)
         );
         assert_eq!(state.bytes, dir.path().join(&state.name).metadata().unwrap().len());
         assert_eq!(read_channel(dir.path(), &state).unwrap(), backlog());
@@ -246,7 +288,10 @@ mod tests {
     fn nothing_in_flight_is_no_file() {
         let dir = tempfile::tempdir().unwrap();
         let nothing = Backlog::new(EventTime::MIN);
-        assert_eq!(write_channel(dir.path(), SubtaskIndex(0), input(), &nothing).unwrap(), None);
+        assert_eq!(
+            write_channel(dir.path(), SnapshotId(41), SubtaskIndex(0), input(), &nothing).unwrap(),
+            None
+        );
         assert_eq!(dir.path().read_dir().unwrap().count(), 0);
     }
 
@@ -288,10 +333,12 @@ mod tests {
     #[test]
     fn a_file_that_is_not_the_one_in_the_manifest_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let state = write_channel(dir.path(), SubtaskIndex(0), input(), &backlog()).unwrap().unwrap();
+        let state =
+            write_channel(dir.path(), SnapshotId(41), SubtaskIndex(0), input(), &backlog()).unwrap().unwrap();
         let mut shorter = backlog();
         shorter.elements.pop_front();
-        let other = write_channel(dir.path(), SubtaskIndex(1), input(), &shorter).unwrap().unwrap();
+        let other =
+            write_channel(dir.path(), SnapshotId(41), SubtaskIndex(1), input(), &shorter).unwrap().unwrap();
         let mut renamed = other.clone();
         renamed.name.clone_from(&state.name);
         for lie in [
@@ -301,11 +348,11 @@ mod tests {
             ChannelState { checksum: "00000000".to_string(), ..state.clone() },
         ] {
             let error = read_channel(dir.path(), &lie).unwrap_err().to_string();
-            assert!(error.contains("count.0.channel is broken: "), "{error}");
+            assert!(error.contains("count.0.41.channel is broken: "), "{error}");
         }
         std::fs::remove_file(dir.path().join(&state.name)).unwrap();
         let error = read_channel(dir.path(), &state).unwrap_err().to_string();
-        assert!(error.contains("its file count.0.channel is missing"), "{error}");
+        assert!(error.contains("its file count.0.41.channel is missing"), "{error}");
     }
 
     /// A snapshot in which three subtasks of `count` had an input each: the first of two files, the second of none.
@@ -316,7 +363,7 @@ mod tests {
         for (subtask, groups, from) in [(0, fixture::groups(0, 42), -9), (2, fixture::groups(86, 127), -7)] {
             let backlog = Backlog { watermark: EventTime::from_millis(from), ..backlog() };
             let input = CodecInput { groups, ..input() };
-            let channel = write_channel(pending.path(), SubtaskIndex(subtask), input, &backlog);
+            let channel = write_channel(pending.state_path(), id, SubtaskIndex(subtask), input, &backlog);
             manifest.channels.extend(channel.unwrap());
         }
         pending.complete(&manifest).unwrap();
@@ -327,30 +374,26 @@ mod tests {
     fn a_restored_subtask_is_given_what_was_in_flight_to_its_key_groups_and_how_far_the_others_had_come() {
         let temporary = tempfile::tempdir().unwrap();
         let snapshot = snapshot(&SnapshotDirectory::open(temporary.path()).unwrap());
-        let max = MaxParallelism::DEFAULT;
-        let from = |operator, groups, max| -> Vec<(i64, usize)> {
-            let backlogs = snapshot.in_flight(operator, groups, max).unwrap().into_iter();
+        let from = |operator, groups| -> Vec<(i64, usize)> {
+            let backlogs = snapshot.in_flight(operator, groups).unwrap().into_iter();
             backlogs.map(|backlog| (backlog.watermark.as_millis(), backlog.elements.len())).collect()
         };
         let reached = EventTime::MAX.as_millis();
-        assert_eq!(from("count", fixture::groups(0, 42), max), [(-9, 4), (reached, 0)]);
-        assert_eq!(from("count", fixture::groups(43, 85), max), [(reached, 0)]);
-        assert_eq!(from("count", fixture::groups(40, 90), max), [(-9, 4), (-7, 4), (reached, 0)]);
-        assert_eq!(from("sum", fixture::groups(0, 127), max), []);
-        // Other numbers of key groups say nothing of who had which key.
-        let other = MaxParallelism::new(64).unwrap();
-        assert_eq!(from("count", fixture::groups(0, 1), other), [(-9, 4), (-7, 4), (reached, 0)]);
+        assert_eq!(from("count", fixture::groups(0, 42)), [(-9, 4), (reached, 0)]);
+        assert_eq!(from("count", fixture::groups(43, 85)), [(reached, 0)]);
+        assert_eq!(from("count", fixture::groups(40, 90)), [(-9, 4), (-7, 4), (reached, 0)]);
+        assert_eq!(from("sum", fixture::groups(0, 127)), []);
     }
 
     #[test]
     fn a_snapshot_with_a_broken_channel_file_or_without_it_is_refused_and_the_file_named() {
         let temporary = tempfile::tempdir().unwrap();
         let snapshot = snapshot(&SnapshotDirectory::open(temporary.path()).unwrap());
-        let path = snapshot.path().join("count.2.channel");
+        let path = snapshot.state_path().join("count.2.1.channel");
         let whole = std::fs::read(&path).unwrap();
         let refused = |what: String| {
             let error = Snapshot::open(snapshot.path()).expect_err(&what).to_string();
-            assert!(error.contains("count.2.channel"), "{what}: {error}");
+            assert!(error.contains("count.2.1.channel"), "{what}: {error}");
         };
         for bit in 0..whole.len() * 8 {
             let mut flipped = whole.clone();

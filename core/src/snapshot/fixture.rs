@@ -1,13 +1,21 @@
 //! Small snapshots for the tests of this module.
 
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::chain::Chains;
 use super::layout::SnapshotDirectory;
-use super::manifest::{FORMAT, Manifest, OperatorState, SnapshotKind};
+use super::manifest::{FORMAT, Manifest, SnapshotKind, StateFile, StateFiles};
 use super::write::write_state;
 use crate::error::Result;
-use crate::key::{KeyGroup, KeyGroupRange, MaxParallelism, Parallelism, SubtaskIndex};
+use crate::evolution::OperatorProgram;
+use crate::key::{Key, KeyGroup, KeyGroupRange, MaxParallelism, Parallelism, SubtaskIndex};
 use crate::record::SnapshotId;
-use crate::snapshot::part::{Entry, FrozenRows, FrozenState, OperatorSchema, Section, StateRow};
-use crate::state::{Describe, Field, StateSchema};
+use crate::snapshot::part::{
+    Entry, FrozenRows, FrozenState, LayerKind, OperatorSchema, RowChange, Section, StateRow,
+};
+use crate::state::{Describe, Field, StateProgram, StateSchema};
+use crate::testing::crash;
 use crate::time::EventTime;
 
 /// A row that stands on its own.
@@ -16,23 +24,45 @@ pub(crate) struct OwnedRow {
     pub(crate) group: KeyGroup,
     pub(crate) section: Section,
     pub(crate) key: Vec<u8>,
-    pub(crate) value: Vec<u8>,
+    pub(crate) change: OwnedChange,
+}
+
+/// A change that stands on its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum OwnedChange {
+    Put(Vec<u8>),
+    Remove,
+    RemovePrefix,
 }
 
 impl From<StateRow<'_>> for OwnedRow {
     fn from(row: StateRow<'_>) -> OwnedRow {
-        OwnedRow { group: row.group, section: row.section, key: row.key.to_vec(), value: row.value.to_vec() }
+        let change = match row.change {
+            RowChange::Put(value) => OwnedChange::Put(value.to_vec()),
+            RowChange::Remove => OwnedChange::Remove,
+            RowChange::RemovePrefix => OwnedChange::RemovePrefix,
+        };
+        OwnedRow { group: row.group, section: row.section, key: row.key.to_vec(), change }
     }
 }
 
 impl OwnedRow {
     pub(crate) fn borrow(&self) -> StateRow<'_> {
-        StateRow { group: self.group, section: self.section, key: &self.key, value: &self.value }
+        let change = match &self.change {
+            OwnedChange::Put(value) => RowChange::Put(value),
+            OwnedChange::Remove => RowChange::Remove,
+            OwnedChange::RemovePrefix => RowChange::RemovePrefix,
+        };
+        StateRow { group: self.group, section: self.section, key: &self.key, change }
     }
 }
 
+pub(crate) fn removal(group: u16, section: Section, key: &[u8], change: OwnedChange) -> OwnedRow {
+    OwnedRow { group: KeyGroup(group), section, key: key.to_vec(), change }
+}
+
 pub(crate) fn row(group: u16, section: Section, key: &[u8], value: &[u8]) -> OwnedRow {
-    OwnedRow { group: KeyGroup(group), section, key: key.to_vec(), value: value.to_vec() }
+    OwnedRow { group: KeyGroup(group), section, key: key.to_vec(), change: OwnedChange::Put(value.to_vec()) }
 }
 
 /// Rows that were frozen elsewhere.
@@ -52,6 +82,7 @@ pub(crate) fn schema(state: &str) -> OperatorSchema {
     OperatorSchema {
         state: StateSchema {
             name: state.to_string(),
+            version: 1,
             key: String::schema(),
             fields: vec![Field::of::<bool>("flag")],
         },
@@ -59,8 +90,41 @@ pub(crate) fn schema(state: &str) -> OperatorSchema {
     }
 }
 
+/// What a program knows of that state.
+pub(crate) fn program(state: &str) -> OperatorProgram {
+    let OperatorSchema { state: schema, timer } = schema(state);
+    let hash = |bytes: &mut &[u8]| String::decode(bytes).map(|key| key.hash());
+    OperatorProgram { state: StateProgram { schema, initial: || Ok(vec![0]), hash, migration: None }, timer }
+}
+
+/// All rows of the key groups.
 pub(crate) fn frozen(operator: &str, groups: KeyGroupRange, rows: Rows) -> FrozenState {
-    FrozenState { operator: operator.to_string(), schema: schema("Account"), groups, rows: Box::new(rows) }
+    FrozenState {
+        operator: operator.to_string(),
+        schema: schema("Account"),
+        groups,
+        complete: true,
+        rows: Box::new(rows),
+    }
+}
+
+/// What changed in the key groups.
+pub(crate) fn changed(operator: &str, groups: KeyGroupRange, rows: Rows) -> FrozenState {
+    FrozenState { complete: false, ..frozen(operator, groups, rows) }
+}
+
+/// A file as a manifest may have it.
+pub(crate) fn file(written_by: u64, layer: LayerKind, groups: KeyGroupRange) -> StateFile {
+    StateFile {
+        name: format!("count.{}.{written_by}.state", groups.first),
+        layer,
+        groups,
+        written_by: SnapshotId(written_by),
+        rows: 3,
+        removed: 0,
+        bytes: 77,
+        checksum: "000000ab".to_string(),
+    }
 }
 
 /// Of the job `web-visits`, without state.
@@ -74,24 +138,31 @@ pub(crate) fn manifest(id: SnapshotId) -> Manifest {
         taken_at: EventTime::from_millis(1_431_857_103_000),
         parallelism: Parallelism::new(2, max_parallelism).unwrap(),
         max_parallelism,
+        files: StateFiles::Shared,
         operators: Vec::new(),
         channels: Vec::new(),
         entries: Vec::new(),
     }
 }
 
-/// Writes and completes the next snapshot; of each operator, the first part is that of subtask 0.
-pub(crate) fn write(directory: &SnapshotDirectory, parts: Vec<FrozenState>) -> SnapshotId {
+/// Writes and completes the next snapshot of a job whose chains are these; of each operator, the first part is that of
+/// subtask 0.
+pub(crate) fn write_next(
+    directory: &SnapshotDirectory,
+    chains: &mut Chains,
+    parts: Vec<FrozenState>,
+) -> SnapshotId {
     let id = directory.next_id();
     let pending = directory.begin(id).unwrap();
-    let mut written: Vec<(String, OperatorSchema, _)> = Vec::new();
+    let mut operators: Vec<String> = Vec::new();
     for part in parts {
-        let subtask = written.iter().filter(|(operator, ..)| *operator == part.operator).count();
-        let file = write_state(pending.path(), SubtaskIndex(subtask as u32), &part).unwrap();
-        written.push((part.operator, part.schema, file));
+        let subtask = operators.iter().filter(|operator| **operator == part.operator).count();
+        let file = write_state(pending.state_path(), id, SubtaskIndex(subtask as u32), &part).unwrap();
+        chains.append(&part.operator, &part.schema, file);
+        operators.push(part.operator);
     }
     let mut manifest = manifest(id);
-    manifest.operators = OperatorState::gather(written);
+    manifest.operators = chains.operators();
     manifest.entries.push(Entry {
         owner: "source access-log".to_string(),
         item: "access.log".to_string(),
@@ -99,4 +170,28 @@ pub(crate) fn write(directory: &SnapshotDirectory, parts: Vec<FrozenState>) -> S
     });
     pending.complete(&manifest).unwrap();
     id
+}
+
+/// [`write_next`], for a job that has just begun.
+pub(crate) fn write(directory: &SnapshotDirectory, parts: Vec<FrozenState>) -> SnapshotId {
+    write_next(directory, &mut Chains::default(), parts)
+}
+
+const DIRECTORY_VARIABLE: &str = "TIDEGATE_TEST_SNAPSHOT_DIRECTORY";
+
+/// Runs an ignored test in a process of its own, in which it dies at a crash point.
+pub(crate) fn die(test: &str, directory: &Path, point: &str) {
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", test])
+        .env(crash::VARIABLE, point)
+        .env(DIRECTORY_VARIABLE, directory)
+        .output()
+        .unwrap()
+        .status;
+    assert_eq!(status.code(), None, "it was to die at {point}");
+}
+
+/// The directory of a test that is to [`die`]; none if it was run by itself.
+pub(crate) fn directory_to_die_in() -> Option<PathBuf> {
+    std::env::var_os(DIRECTORY_VARIABLE).map(PathBuf::from)
 }

@@ -3,27 +3,31 @@
 //! | path                                     | what                                                                  |
 //! |------------------------------------------|-----------------------------------------------------------------------|
 //! | `snapshots.lock`                         | held by the job that writes here; holds the last number that was used |
+//! | `state/`                                 | the [pool](super::pool) of state files, which the snapshots share     |
+//! | `state/count.0.41.state`                 | what subtask 0 of the operator `count` wrote for snapshot 41          |
+//! | `state/count.0.41.channel`               | the records that were in flight to it, if the barrier overtook them   |
 //! | `snapshot-0000000041/`                   | a complete snapshot                                                   |
-//! | `snapshot-0000000041/manifest.json`      | what is in it                                                         |
-//! | `snapshot-0000000041/count.0.state`      | keyed state of the operator `count` in subtask 0                      |
-//! | `snapshot-0000000041/count.0.channel`    | records that were in flight to it, if the barrier overtook them       |
+//! | `snapshot-0000000041/manifest.json`      | what is in it, and which files of the pool make it up                 |
 //! | `snapshot-0000000042.pending/`           | being written, or left by a crash                                     |
 //! | `snapshot-0000000031.deleting/`          | being deleted, or left by a crash                                     |
 //!
-//! A snapshot is complete when, and only when, its directory has lost its suffix. Files, then the manifest, then the
-//! directory are durable before the rename; the rename is durable before anybody is told. Deletion goes the other way.
-//! Nothing here is ever deleted that does not have one of these names.
+//! A snapshot is complete when, and only when, its directory has lost its suffix. State files and their names, then the
+//! manifest, then the directory are durable before the rename; the rename is durable before anybody is told. Deletion goes the
+//! other way: first the snapshot, then the files that only it referred to. Nothing here is ever deleted that does not have
+//! one of these names, and no state file as long as there is a snapshot whose manifest can't be read.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::fault::cannot;
+use super::fault::{broken, cannot, sync_directory};
 use super::manifest::Manifest;
+use super::pool::{Hold, POOL_DIRECTORY, StatePool};
+use super::restore::read_manifest;
 use crate::error::{Error, Result};
-use crate::files::{DirectoryLock, portable_name};
-use crate::key::SubtaskIndex;
+use crate::files::DirectoryLock;
 use crate::record::SnapshotId;
 use crate::testing::crash;
 
@@ -37,6 +41,7 @@ const DELETING_SUFFIX: &str = ".deleting";
 #[derive(Debug)]
 pub struct SnapshotDirectory {
     path: PathBuf,
+    pool: StatePool,
     numbering: Mutex<Numbering>,
 }
 
@@ -65,6 +70,23 @@ impl SnapshotDirectory {
     /// If it can't be created or written to, or if another job is writing its snapshots there.
     pub fn open(path: &Path) -> Result<SnapshotDirectory> {
         fs::create_dir_all(path).map_err(|error| cannot("create the snapshot directory", path, error))?;
+        let directory = SnapshotDirectory::open_as_it_is(path)?;
+        for (_, standing, path) in scan(path)? {
+            if standing != Standing::Complete {
+                tracing::info!("removing {}: what was left of an unfinished snapshot", path.display());
+                fs::remove_dir_all(&path).map_err(|error| cannot("remove", &path, error))?;
+            }
+        }
+        directory.pool.create()?;
+        directory.sweep()?;
+        Ok(directory)
+    }
+
+    /// Opens a directory that is there, and removes nothing: to look into it.
+    ///
+    /// # Errors
+    /// If it can't be written to, or if another job is writing its snapshots there.
+    pub fn open_as_it_is(path: &Path) -> Result<SnapshotDirectory> {
         let lock = DirectoryLock::take(&path.join(LOCK_FILE))
             .map_err(|error| cannot("lock the snapshot directory", path, error))?;
         let Some(mut lock) = lock else {
@@ -76,15 +98,12 @@ impl SnapshotDirectory {
         };
         let noted = lock.note().map_err(|error| cannot("read", &path.join(LOCK_FILE), error))?;
         let mut last_used = SnapshotId(noted.trim().parse().unwrap_or(0));
-        for (id, standing, path) in scan(path)? {
+        for (id, ..) in scan(path)? {
             last_used = last_used.max(id);
-            if standing != Standing::Complete {
-                tracing::info!("removing {}: what was left of an unfinished snapshot", path.display());
-                fs::remove_dir_all(&path).map_err(|error| cannot("remove", &path, error))?;
-            }
         }
         Ok(SnapshotDirectory {
             path: path.to_path_buf(),
+            pool: StatePool::at(&path.join(POOL_DIRECTORY))?,
             numbering: Mutex::new(Numbering { last_used, lock }),
         })
     }
@@ -92,6 +111,11 @@ impl SnapshotDirectory {
     /// The path it was opened with.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The state files that its snapshots share.
+    pub fn pool(&self) -> &StatePool {
+        &self.pool
     }
 
     /// The number of the next snapshot: one after the highest that was ever used here, completed or not.
@@ -130,13 +154,15 @@ impl SnapshotDirectory {
             .leave_note(&note)
             .map_err(|error| cannot("write", &self.path.join(LOCK_FILE), error))?;
         fs::create_dir(&path).map_err(|error| cannot("create", &path, error))?;
-        Ok(PendingSnapshot { path, complete: self.snapshot_path(id) })
+        let files = self.pool.hold_snapshot(id);
+        Ok(PendingSnapshot { path, complete: self.snapshot_path(id), pool: self.pool.clone(), _files: files })
     }
 
-    /// Deletes all but the newest `keep` complete snapshots; at least one is kept.
+    /// Deletes all but the newest `keep` complete snapshots, at least one, and then the state files to which nothing refers
+    /// any more.
     ///
     /// # Errors
-    /// If one can't be deleted.
+    /// If one can't be deleted; what was not deleted is, the next time.
     pub fn retain(&self, keep: usize) -> Result<()> {
         let ids = self.list()?;
         for &id in &ids[..ids.len().saturating_sub(keep.max(1))] {
@@ -147,7 +173,40 @@ impl SnapshotDirectory {
             sync_directory(&self.path)?;
             fs::remove_dir_all(&deleting).map_err(|error| cannot("delete", &deleting, error))?;
         }
-        Ok(())
+        self.sweep()
+    }
+
+    /// What is in a complete snapshot. Its state files stay for as long as the hold lives, even if the snapshot goes.
+    ///
+    /// # Errors
+    /// If its manifest can't be read.
+    pub fn hold(&self, id: SnapshotId) -> Result<(Manifest, Hold)> {
+        let manifest = read_manifest(&self.snapshot_path(id))?;
+        let files = self.pool.hold(manifest.file_names());
+        Ok((manifest, files))
+    }
+
+    /// Removes the state files to which no complete snapshot refers, and which nobody holds: of snapshots that were given
+    /// up, too.
+    ///
+    /// # Errors
+    /// If one can't be removed; it is, the next time.
+    pub fn sweep(&self) -> Result<()> {
+        let mut referenced = BTreeSet::new();
+        for id in self.list()? {
+            let path = self.snapshot_path(id).join(MANIFEST_FILE);
+            let manifest = fs::read(&path)
+                .map_err(|error| cannot("read", &path, error))
+                .and_then(|text| Manifest::from_text(&text).map_err(|what| broken(&path, what)));
+            match manifest {
+                Ok(manifest) => referenced.extend(manifest.file_names().map(str::to_string)),
+                Err(error) => {
+                    tracing::warn!(%error, "no state files are removed as long as a snapshot can't say which are its own");
+                    return Ok(());
+                }
+            }
+        }
+        self.pool.sweep(&referenced)
     }
 
     /// A panic under the lock can't leave a number half-written.
@@ -162,26 +221,38 @@ impl SnapshotDirectory {
 pub struct PendingSnapshot {
     path: PathBuf,
     complete: PathBuf,
+    pool: StatePool,
+    /// Keeps what subtasks write until a manifest refers to it.
+    _files: Hold,
 }
 
 impl PendingSnapshot {
-    /// The directory into which the state files go.
+    /// The directory that will be the snapshot's.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The directory into which the state files go.
+    pub fn state_path(&self) -> &Path {
+        self.pool.path()
     }
 
     /// Completes the snapshot, all of whose state files are durable. When this returns it survives a loss of power.
     ///
     /// # Errors
-    /// If the manifest can't be written or the directory can't be renamed; then the snapshot does not exist.
+    /// If the manifest can't be written or the directory can't be renamed; then the snapshot does not exist, and nothing is
+    /// left of it. If the rename can't be made durable, the snapshot is there, for now.
     pub fn complete(self, manifest: &Manifest) -> Result<()> {
+        self.appear(manifest).inspect_err(|_| {
+            // What can't be removed now is removed when the directory is next opened.
+            let _ = fs::remove_dir_all(&self.path);
+        })
+    }
+
+    fn appear(&self, manifest: &Manifest) -> Result<()> {
+        self.pool.sync()?;
         crash::point(crash::BEFORE_MANIFEST);
-        let path = self.path.join(MANIFEST_FILE);
-        let write = |error| cannot("write", &path, error);
-        let mut file = fs::File::create_new(&path).map_err(write)?;
-        file.write_all(manifest.to_text().as_bytes()).map_err(write)?;
-        file.sync_all().map_err(write)?;
-        sync_directory(&self.path)?;
+        write_manifest(&self.path, manifest)?;
         crash::point(crash::AFTER_MANIFEST);
         fs::rename(&self.path, &self.complete).map_err(|error| cannot("complete", &self.complete, error))?;
         if let Some(parent) = self.complete.parent() {
@@ -191,13 +262,23 @@ impl PendingSnapshot {
         Ok(())
     }
 
-    /// Gives the snapshot up and removes what was written.
+    /// Gives the snapshot up. Its state files go when the directory is next swept.
     ///
     /// # Errors
     /// If it can't be removed; it will be when the directory is next opened.
     pub fn abandon(self) -> Result<()> {
         fs::remove_dir_all(&self.path).map_err(|error| cannot("remove", &self.path, error))
     }
+}
+
+/// Writes the manifest into a directory that has its files; all of it is durable on return.
+pub(super) fn write_manifest(directory: &Path, manifest: &Manifest) -> Result<()> {
+    let path = directory.join(MANIFEST_FILE);
+    let write = |error| cannot("write", &path, error);
+    let mut file = fs::File::create_new(&path).map_err(write)?;
+    file.write_all(manifest.to_text().as_bytes()).map_err(write)?;
+    file.sync_all().map_err(write)?;
+    sync_directory(directory)
 }
 
 /// What the name of a snapshot's directory says; `None` if it is no such name.
@@ -220,7 +301,7 @@ fn directory_name(id: SnapshotId) -> String {
 }
 
 /// Every directory that has the name of a snapshot.
-fn scan(directory: &Path) -> Result<Vec<(SnapshotId, Standing, PathBuf)>> {
+pub(super) fn scan(directory: &Path) -> Result<Vec<(SnapshotId, Standing, PathBuf)>> {
     let unreadable = |error| cannot("read the snapshot directory", directory, error);
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).map_err(unreadable)? {
@@ -235,33 +316,15 @@ fn scan(directory: &Path) -> Result<Vec<(SnapshotId, Standing, PathBuf)>> {
     Ok(found)
 }
 
-/// The name of the state file of an operator in a subtask.
-pub(super) fn state_file_name(operator: &str, subtask: SubtaskIndex) -> String {
-    format!("{}.{subtask}.state", portable_name(operator))
-}
-
-/// The name of the channel file of an operator in a subtask.
-pub(super) fn channel_file_name(operator: &str, subtask: SubtaskIndex) -> String {
-    format!("{}.{subtask}.channel", portable_name(operator))
-}
-
-/// Makes the entries of a directory durable: the names of new files, and renames.
-fn sync_directory(path: &Path) -> Result<()> {
-    if cfg!(unix) {
-        let synced = fs::File::open(path).and_then(|directory| directory.sync_all());
-        synced.map_err(|error| cannot("write", path, error))?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
-
     use super::*;
+    use crate::key::SubtaskIndex;
+    use crate::snapshot::chain::Chains;
     use crate::snapshot::fixture::{self, Rows, row};
-    use crate::snapshot::part::Section;
+    use crate::snapshot::part::{FrozenState, Section};
     use crate::snapshot::restore::Snapshot;
+    use crate::snapshot::write::write_state;
 
     fn complete(directory: &SnapshotDirectory) -> SnapshotId {
         let id = directory.next_id();
@@ -273,7 +336,7 @@ mod tests {
         let entries = fs::read_dir(directory).unwrap();
         let mut names: Vec<_> =
             entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.retain(|name| name != LOCK_FILE);
+        names.retain(|name| name != LOCK_FILE && name != POOL_DIRECTORY);
         names.sort();
         names
     }
@@ -300,6 +363,18 @@ mod tests {
         assert_eq!(directory.list().unwrap(), []);
         assert_eq!(names(directory.path()), ["snapshot-0000000001.pending"]);
         pending.abandon().unwrap();
+        assert_eq!(names(directory.path()), [""; 0]);
+    }
+
+    #[test]
+    fn of_a_snapshot_that_can_not_be_completed_nothing_is_left() {
+        let temporary = tempfile::tempdir().unwrap();
+        let directory = SnapshotDirectory::open(temporary.path()).unwrap();
+        let pending = directory.begin(SnapshotId(1)).unwrap();
+        fs::write(pending.path().join("count.0.state"), "rows").unwrap();
+        fs::create_dir(pending.path().join(MANIFEST_FILE)).unwrap();
+        let error = pending.complete(&fixture::manifest(SnapshotId(1))).unwrap_err();
+        assert!(error.to_string().contains(MANIFEST_FILE), "{error}");
         assert_eq!(names(directory.path()), [""; 0]);
     }
 
@@ -346,6 +421,23 @@ mod tests {
     }
 
     #[test]
+    fn who_only_looks_removes_nothing_and_creates_no_pool() {
+        let temporary = tempfile::tempdir().unwrap();
+        fs::create_dir(temporary.path().join("snapshot-0000000007.pending")).unwrap();
+        let looked = SnapshotDirectory::open_as_it_is(temporary.path()).unwrap();
+        assert_eq!(looked.next_id(), SnapshotId(8));
+        drop(looked);
+        assert_eq!(names(temporary.path()), ["snapshot-0000000007.pending"]);
+        assert!(!temporary.path().join(POOL_DIRECTORY).exists());
+        let directory = SnapshotDirectory::open(temporary.path()).unwrap();
+        fixture::write(&directory, vec![base()]);
+        fs::write(directory.pool().path().join("count.0.9.state"), "half").unwrap();
+        drop(directory);
+        SnapshotDirectory::open_as_it_is(temporary.path()).unwrap();
+        assert_eq!(names(&temporary.path().join(POOL_DIRECTORY)), ["count.0.8.state", "count.0.9.state"]);
+    }
+
+    #[test]
     fn retaining_deletes_the_oldest_and_never_the_last() {
         let temporary = tempfile::tempdir().unwrap();
         let directory = SnapshotDirectory::open(temporary.path()).unwrap();
@@ -358,6 +450,89 @@ mod tests {
         assert_eq!(directory.list().unwrap(), ids(&[3, 4, 5]));
         directory.retain(0).unwrap();
         assert_eq!(names(temporary.path()), ["snapshot-0000000005"]);
+    }
+
+    /// Rows that make a file.
+    fn one_row() -> Rows {
+        Rows(vec![row(1, Section::State, b"key", b"value")])
+    }
+
+    fn base() -> FrozenState {
+        fixture::frozen("count", fixture::groups(0, 127), one_row())
+    }
+
+    fn delta() -> FrozenState {
+        fixture::changed("count", fixture::groups(0, 127), one_row())
+    }
+
+    #[test]
+    fn a_state_file_goes_with_the_last_snapshot_that_refers_to_it() {
+        let temporary = tempfile::tempdir().unwrap();
+        let directory = SnapshotDirectory::open(temporary.path()).unwrap();
+        let mut chains = Chains::default();
+        for part in [base(), delta(), base(), delta()] {
+            fixture::write_next(&directory, &mut chains, vec![part]);
+        }
+        let pool = directory.pool().path();
+        directory.retain(3).unwrap();
+        assert_eq!(
+            names(pool),
+            ["count.0.1.state", "count.0.2.state", "count.0.3.state", "count.0.4.state"],
+            "snapshot 2 needs what snapshot 1 wrote"
+        );
+        directory.retain(2).unwrap();
+        assert_eq!(names(pool), ["count.0.3.state", "count.0.4.state"]);
+        directory.retain(1).unwrap();
+        assert_eq!(names(pool), ["count.0.3.state", "count.0.4.state"]);
+        Snapshot::open(&directory.snapshot_path(SnapshotId(4))).unwrap();
+    }
+
+    #[test]
+    fn the_files_of_a_snapshot_in_flight_stay_and_those_of_an_abandoned_one_go() {
+        let temporary = tempfile::tempdir().unwrap();
+        let directory = SnapshotDirectory::open(temporary.path()).unwrap();
+        complete(&directory);
+        let pending = directory.begin(SnapshotId(2)).unwrap();
+        write_state(pending.state_path(), SnapshotId(2), SubtaskIndex(0), &base()).unwrap();
+        directory.retain(1).unwrap();
+        assert_eq!(names(directory.pool().path()), ["count.0.2.state"]);
+        pending.abandon().unwrap();
+        directory.retain(1).unwrap();
+        assert_eq!(names(directory.pool().path()), [""; 0]);
+    }
+
+    #[test]
+    fn opening_sweeps_the_pool_of_what_a_crash_left() {
+        let temporary = tempfile::tempdir().unwrap();
+        let directory = SnapshotDirectory::open(temporary.path()).unwrap();
+        fixture::write(&directory, vec![base()]);
+        let pool = directory.pool().path().to_path_buf();
+        let (merged, _hold) = directory.pool().name("count", fixture::groups(0, 127), SnapshotId(1));
+        for name in ["count.0.2.state", &merged, "mine.state"] {
+            fs::write(pool.join(name), "half").unwrap();
+        }
+        drop(directory);
+        SnapshotDirectory::open(temporary.path()).unwrap();
+        assert_eq!(names(&pool), ["count.0.1.state", "mine.state"]);
+    }
+
+    #[test]
+    fn no_state_file_is_removed_while_a_snapshot_can_not_say_which_are_its_own() {
+        let temporary = tempfile::tempdir().unwrap();
+        let directory = SnapshotDirectory::open(temporary.path()).unwrap();
+        fixture::write(&directory, vec![base()]);
+        fixture::write(&directory, vec![base()]);
+        let manifest = directory.snapshot_path(SnapshotId(1)).join(MANIFEST_FILE);
+        let text = fs::read(&manifest).unwrap();
+        fs::write(&manifest, &text[..text.len() / 2]).unwrap();
+        fs::write(directory.pool().path().join("count.0.9.state"), "half").unwrap();
+        directory.retain(2).unwrap();
+        assert_eq!(names(directory.pool().path()).len(), 3);
+        drop(directory);
+        let directory = SnapshotDirectory::open(temporary.path()).unwrap();
+        assert_eq!(names(directory.pool().path()).len(), 3);
+        directory.retain(1).unwrap();
+        assert_eq!(names(directory.pool().path()), ["count.0.2.state"]);
     }
 
     #[test]
@@ -381,23 +556,12 @@ mod tests {
         ] {
             let temporary = tempfile::tempdir().unwrap();
             complete(&SnapshotDirectory::open(temporary.path()).unwrap());
-            let status = Command::new(std::env::current_exe().unwrap())
-                .args([
-                    "--ignored",
-                    "--exact",
-                    "snapshot::layout::tests::writes_a_snapshot_in_a_process_of_its_own",
-                ])
-                .env(crash::VARIABLE, point)
-                .env(DIRECTORY_VARIABLE, temporary.path())
-                .output()
-                .unwrap()
-                .status;
-            assert!(!status.success(), "it was to die at {point}");
-
+            fixture::die(WRITES, temporary.path(), point);
             let directory = SnapshotDirectory::open(temporary.path()).unwrap();
             let expected = if survives { ids(&[1, 2]) } else { ids(&[1]) };
             assert_eq!(directory.list().unwrap(), expected, "after {point}");
             assert_eq!(names(temporary.path()).len(), expected.len(), "after {point}");
+            assert_eq!(names(directory.pool().path()).len(), usize::from(survives), "after {point}");
             assert_eq!(directory.next_id(), SnapshotId(3), "after {point}");
             for id in expected {
                 Snapshot::open(&directory.snapshot_path(id)).unwrap();
@@ -405,14 +569,43 @@ mod tests {
         }
     }
 
-    const DIRECTORY_VARIABLE: &str = "TIDEGATE_TEST_SNAPSHOT_DIRECTORY";
+    /// Dies when a part of what an old snapshot alone referred to is removed, and looks at what is left.
+    #[test]
+    fn a_crash_during_retention_leaves_no_snapshot_without_its_files_and_no_file_for_ever() {
+        for point in ["during-retention:1", "during-retention:2"] {
+            let temporary = tempfile::tempdir().unwrap();
+            let directory = SnapshotDirectory::open(temporary.path()).unwrap();
+            let half = |first, last| fixture::frozen("count", fixture::groups(first, last), one_row());
+            fixture::write(&directory, vec![half(0, 63), half(1, 127)]);
+            fixture::write(&directory, vec![base()]);
+            let pool = directory.pool().path().to_path_buf();
+            assert_eq!(names(&pool).len(), 3);
+            drop(directory);
+            fixture::die(RETAINS, temporary.path(), point);
+            assert!(names(&pool).len() > 1, "it was to die before the last file was gone");
+            let directory = SnapshotDirectory::open(temporary.path()).unwrap();
+            assert_eq!(directory.list().unwrap(), ids(&[2]));
+            assert_eq!(names(&pool), ["count.0.2.state"]);
+            Snapshot::open(&directory.snapshot_path(SnapshotId(2))).unwrap();
+        }
+    }
+
+    const RETAINS: &str = "snapshot::layout::tests::retains_one_snapshot_in_a_process_of_its_own";
+
+    #[test]
+    #[ignore = "dies; run by the test above"]
+    fn retains_one_snapshot_in_a_process_of_its_own() {
+        let Some(path) = fixture::directory_to_die_in() else { return };
+        SnapshotDirectory::open(&path).unwrap().retain(1).unwrap();
+    }
+
+    const WRITES: &str = "snapshot::layout::tests::writes_a_snapshot_in_a_process_of_its_own";
 
     #[test]
     #[ignore = "dies; run by the test above"]
     fn writes_a_snapshot_in_a_process_of_its_own() {
-        let Some(path) = std::env::var_os(DIRECTORY_VARIABLE) else { return };
-        let directory = SnapshotDirectory::open(Path::new(&path)).unwrap();
-        let rows = Rows(vec![row(1, Section::State, b"key", b"value")]);
-        fixture::write(&directory, vec![fixture::frozen("count", fixture::groups(0, 127), rows)]);
+        let Some(path) = fixture::directory_to_die_in() else { return };
+        let directory = SnapshotDirectory::open(&path).unwrap();
+        fixture::write(&directory, vec![base()]);
     }
 }

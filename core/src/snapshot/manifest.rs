@@ -2,31 +2,53 @@
 //!
 //! | member            | what                                                                                  |
 //! |-------------------|---------------------------------------------------------------------------------------|
-//! | `format`          | version of the format of manifest and layout, 1                                       |
+//! | `format`          | version of the format of manifest and layout, 2                                       |
 //! | `job`             | name of the job that took it                                                          |
 //! | `snapshot`        | its number                                                                            |
-//! | `kind`            | `periodic`, or `last`: nothing of the input was left, or the job was told to stop     |
+//! | `kind`            | `periodic`; `last`: nothing of the input was left, or the job was told to stop; `savepoint`: the user asked for it |
 //! | `taken_at`        | wall-clock time, RFC 3339                                                             |
 //! | `parallelism`     | how many subtasks there were                                                          |
 //! | `max_parallelism` | how many key groups there are                                                         |
-//! | `operators`       | per stateful operator: name, schema, and a list of state files                        |
+//! | `files`           | where the files lie: `shared`, in the pool `../state/`; `own`, beside the manifest    |
+//! | `operators`       | per stateful operator: name, schema, and a list of state files, oldest layer first    |
 //! | `channels`        | per subtask with records in flight: operator, type of the records, file; absent if none |
 //! | `entries`         | small things, each with owner and item: offsets, watermarks, pending transactions     |
 //! | `checksum`        | CRC-32, in hexadecimal, of every byte before it                                       |
 //!
+//! Of a state file:
+//!
+//! | member       | what                                                                                       |
+//! |--------------|--------------------------------------------------------------------------------------------|
+//! | `name`       | its name                                                                                   |
+//! | `layer`      | `base`: all rows of its key groups, older files do not count there; `delta`: what changed  |
+//! | `groups`     | first and last key group that it covers                                                    |
+//! | `written_by` | the snapshot that it belongs to: the order of layers                                       |
+//! | `rows`       | how many rows have a value                                                                 |
+//! | `removed`    | how many rows say that something is gone                                                   |
+//! | `bytes`      | its length                                                                                 |
+//! | `checksum`   | CRC-32, in hexadecimal, of all of it                                                       |
+//!
+//! Of a channel file, which holds records in flight: `operator`, `record` (their type), `name`, `groups`, `watermark` (how far
+//! event time has come behind them), `records`, `bytes`, `checksum`.
+//!
+//! Files of one operator may overlap in key groups. Together, as [stacks](super::stack), they are all of its state.
+//!
 //! The checksum is always the last member, and the text after it is always the same, so that any change of any bit shows,
 //! also one that would leave the JSON valid.
+
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::key::{KeyGroupRange, MaxParallelism, Parallelism};
 use crate::record::{BarrierKind, SnapshotId};
-use crate::snapshot::part::{Entry, OperatorSchema};
+use crate::snapshot::file::{StateFileHeader, StateFileSummary};
+use crate::snapshot::part::{Entry, LayerKind, OperatorSchema};
 use crate::state::Schema;
 use crate::time::EventTime;
 
 /// The version of the format that this program writes, and the only one that it reads.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// What is in a snapshot.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,6 +68,8 @@ pub struct Manifest {
     pub parallelism: Parallelism,
     /// How many key groups there are.
     pub max_parallelism: MaxParallelism,
+    /// Where the state files lie.
+    pub files: StateFiles,
     /// The stateful operators.
     pub operators: Vec<OperatorState>,
     /// What was in flight between subtasks: nothing, in an aligned snapshot.
@@ -64,6 +88,18 @@ pub enum SnapshotKind {
     Periodic,
     /// The input had ended, or the job was told to stop.
     Last,
+    /// The user asked for it, and owns it.
+    Savepoint,
+}
+
+/// Where the state files of a snapshot lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StateFiles {
+    /// In the pool beside the snapshot's directory, which other snapshots share.
+    Shared,
+    /// In the snapshot's directory: it can be taken anywhere.
+    Own,
 }
 
 impl From<BarrierKind> for SnapshotKind {
@@ -82,39 +118,25 @@ pub struct OperatorState {
     pub name: String,
     /// The schema of its state and its timers.
     pub schema: OperatorSchema,
-    /// Its files, in order of their key groups.
+    /// Its files, oldest layer first.
     pub files: Vec<StateFile>,
-}
-
-impl OperatorState {
-    /// Gathers what the subtasks wrote, in any order, by operator.
-    pub fn gather(
-        parts: impl IntoIterator<Item = (String, OperatorSchema, StateFile)>,
-    ) -> Vec<OperatorState> {
-        let mut operators: Vec<OperatorState> = Vec::new();
-        for (name, schema, file) in parts {
-            match operators.iter_mut().find(|operator| operator.name == name) {
-                Some(operator) => operator.files.push(file),
-                None => operators.push(OperatorState { name, schema, files: vec![file] }),
-            }
-        }
-        for operator in &mut operators {
-            operator.files.sort_by_key(|file| file.groups.first);
-        }
-        operators.sort_by(|a, b| a.name.cmp(&b.name));
-        operators
-    }
 }
 
 /// A state file as the manifest records it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StateFile {
-    /// Its name in the snapshot's directory.
+    /// Its name where the snapshot's files lie.
     pub name: String,
+    /// Whether it has all rows of its key groups, or what changed.
+    pub layer: LayerKind,
     /// The key groups that it covers.
     pub groups: KeyGroupRange,
-    /// The number of its rows.
+    /// The snapshot that it belongs to: the order of layers.
+    pub written_by: SnapshotId,
+    /// The number of rows that have a value.
     pub rows: u64,
+    /// The number of rows that say that something is gone.
+    pub removed: u64,
     /// Its length.
     pub bytes: u64,
     /// The CRC-32 of all of it, in hexadecimal.
@@ -128,7 +150,7 @@ pub struct ChannelState {
     pub operator: String,
     /// The type of the records.
     pub record: Schema,
-    /// The name of the file in the snapshot's directory.
+    /// The name of the file where the snapshot's files lie.
     pub name: String,
     /// The key groups that the subtask owned: those of the records.
     pub groups: KeyGroupRange,
@@ -140,6 +162,43 @@ pub struct ChannelState {
     pub bytes: u64,
     /// The CRC-32 of all of it, in hexadecimal.
     pub checksum: String,
+}
+
+impl StateFile {
+    /// A file that has been written.
+    pub fn new(name: String, header: StateFileHeader, summary: StateFileSummary) -> StateFile {
+        let StateFileHeader { layer, groups, written_by } = header;
+        let StateFileSummary { rows, removed, bytes, crc } = summary;
+        StateFile { name, layer, groups, written_by, rows, removed, bytes, checksum: checksum_text(crc) }
+    }
+
+    /// What the file itself says first.
+    pub fn header(&self) -> StateFileHeader {
+        StateFileHeader { layer: self.layer, groups: self.groups, written_by: self.written_by }
+    }
+}
+
+impl OperatorState {
+    /// What the order of layers and the safety of other files rest on: plain names, each once, and ages that go up.
+    fn check(&self) -> Result<(), String> {
+        for (place, file) in self.files.iter().enumerate() {
+            check_name(&file.name)?;
+            if self.files[..place].iter().any(|older| older.name == file.name) {
+                return Err(format!("operator \"{}\" has the file {} twice", self.name, file.name));
+            }
+        }
+        match self.files.windows(2).find(|pair| pair[0].written_by > pair[1].written_by) {
+            Some(pair) => {
+                Err(format!("{} is newer than {}, but comes before it", pair[0].name, pair[1].name))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+fn check_name(name: &str) -> Result<(), String> {
+    let plain = Path::new(name).file_name().is_some_and(|plain| plain == name);
+    if plain { Ok(()) } else { Err(format!("\"{name}\" is not the name of a file")) }
 }
 
 /// A checksum as it stands in a manifest.
@@ -188,7 +247,26 @@ impl Manifest {
                  it was written by another version of Tidegate"
             ));
         }
-        serde_json::from_slice(text).map_err(unreadable)
+        let manifest: Manifest = serde_json::from_slice(text).map_err(unreadable)?;
+        for (place, operator) in manifest.operators.iter().enumerate() {
+            operator.check()?;
+            if manifest.operators[..place].iter().any(|other| other.name == operator.name) {
+                return Err(format!("it has operator \"{}\" twice", operator.name));
+            }
+        }
+        for (place, channel) in manifest.channels.iter().enumerate() {
+            check_name(&channel.name)?;
+            if manifest.channels[..place].iter().any(|other| other.name == channel.name) {
+                return Err(format!("it has the file {} twice", channel.name));
+            }
+        }
+        Ok(manifest)
+    }
+
+    /// The names of all files: of state, and of records in flight.
+    pub fn file_names(&self) -> impl Iterator<Item = &str> {
+        let state = self.operators.iter().flat_map(|operator| &operator.files).map(|file| file.name.as_str());
+        state.chain(self.channels.iter().map(|channel| channel.name.as_str()))
     }
 }
 
@@ -223,23 +301,17 @@ mod rfc3339 {
 mod tests {
     use super::*;
     use crate::snapshot::fixture::{self, schema};
+    use crate::snapshot::part::LayerKind::{Base, Delta};
     use crate::state::Describe;
 
     fn manifest() -> Manifest {
         let mut manifest = fixture::manifest(SnapshotId(41));
-        let file = |name: &str, groups| StateFile {
-            name: name.to_string(),
-            groups,
-            rows: 3,
-            bytes: 77,
-            checksum: checksum_text(0xab),
-        };
         let (low, high) = (fixture::groups(0, 63), fixture::groups(64, 127));
-        manifest.operators = OperatorState::gather([
-            ("sum".to_string(), schema("Sum"), file("sum.0.state", low)),
-            ("count".to_string(), schema("Count"), file("count.1.state", high)),
-            ("count".to_string(), schema("Count"), file("count.0.state", low)),
-        ]);
+        let delta = StateFile { removed: 2, ..fixture::file(41, Delta, low) };
+        let files = vec![fixture::file(7, Base, low), fixture::file(7, Base, high), delta];
+        let count = OperatorState { name: "count".to_string(), schema: schema("Count"), files };
+        let sum = OperatorState { name: "sum".to_string(), schema: schema("Sum"), files: Vec::new() };
+        manifest.operators = vec![count, sum];
         manifest.entries.push(Entry {
             owner: "source access-log".to_string(),
             item: "a \"quoted\" path\n".to_string(),
@@ -261,7 +333,7 @@ mod tests {
         manifest.channels.push(ChannelState {
             operator: "count".to_string(),
             record: u64::schema(),
-            name: "count.0.channel".to_string(),
+            name: "count.0.41.channel".to_string(),
             groups: fixture::groups(0, 63),
             watermark: EventTime::MAX,
             records: 12,
@@ -279,20 +351,32 @@ mod tests {
         assert_eq!(json["kind"], "periodic");
         assert_eq!(json["operators"][0]["files"][0]["checksum"], "000000ab");
         assert!(
-            text.starts_with("{\n  \"format\": 1,\n  \"job\": \"web-visits\",\n  \"snapshot\": 41,\n"),
+            text.starts_with("{\n  \"format\": 2,\n  \"job\": \"web-visits\",\n  \"snapshot\": 41,\n"),
             "{text}"
         );
     }
 
     #[test]
-    fn what_subtasks_wrote_is_gathered_by_operator_and_ordered_by_key_group() {
-        let manifest = manifest();
-        let names: Vec<Vec<&str>> = manifest
-            .operators
-            .iter()
-            .map(|operator| operator.files.iter().map(|file| file.name.as_str()).collect())
-            .collect();
-        assert_eq!(names, [vec!["count.0.state", "count.1.state"], vec!["sum.0.state"]]);
+    fn layers_out_of_order_and_names_that_lead_elsewhere_are_refused() {
+        let refused = |change: fn(&mut Manifest), what: &str| {
+            let mut manifest = manifest();
+            change(&mut manifest);
+            let error = Manifest::from_text(manifest.to_text().as_bytes()).unwrap_err();
+            assert!(error.contains(what), "{error}");
+        };
+        refused(|manifest| manifest.operators[0].files.swap(1, 2), "is newer than");
+        refused(
+            |manifest| manifest.operators[0].files[1].name = "../mine".to_string(),
+            "\"../mine\" is not the name of a file",
+        );
+        refused(
+            |manifest| {
+                let name = manifest.operators[0].files[0].name.clone();
+                manifest.operators[0].files[1].name = name;
+            },
+            "twice",
+        );
+        refused(|manifest| manifest.operators[1].name = "count".to_string(), "operator \"count\" twice");
     }
 
     #[test]
@@ -321,26 +405,27 @@ mod tests {
     }
 
     #[test]
-    fn a_manifest_of_version_1_is_read_for_ever() {
-        assert_eq!(Manifest::from_text(VERSION_1.as_bytes()), Ok(manifest()));
+    fn a_manifest_of_version_2_is_read_for_ever() {
+        assert_eq!(Manifest::from_text(VERSION_2.as_bytes()), Ok(manifest()));
     }
 
     #[test]
     fn a_newer_format_is_refused_whatever_else_it_has() {
         let mut manifest = manifest();
-        manifest.format = 2;
+        manifest.format = 3;
         let error = Manifest::from_text(manifest.to_text().as_bytes()).unwrap_err();
-        assert!(error.contains("version 2") && error.contains("another version of Tidegate"), "{error}");
+        assert!(error.contains("version 3") && error.contains("another version of Tidegate"), "{error}");
     }
 
-    const VERSION_1: &str = r#"{
-  "format": 1,
+    const VERSION_2: &str = r#"{
+  "format": 2,
   "job": "web-visits",
   "snapshot": 41,
   "kind": "periodic",
   "taken_at": "2015-05-17T10:05:03.000Z",
   "parallelism": 2,
   "max_parallelism": 128,
+  "files": "shared",
   "operators": [
     {
       "name": "count",
@@ -365,22 +450,41 @@ mod tests {
       },
       "files": [
         {
-          "name": "count.0.state",
+          "name": "count.0.7.state",
+          "layer": "base",
           "groups": {
             "first": 0,
             "last": 63
           },
+          "written_by": 7,
           "rows": 3,
+          "removed": 0,
           "bytes": 77,
           "checksum": "000000ab"
         },
         {
-          "name": "count.1.state",
+          "name": "count.64.7.state",
+          "layer": "base",
           "groups": {
             "first": 64,
             "last": 127
           },
+          "written_by": 7,
           "rows": 3,
+          "removed": 0,
+          "bytes": 77,
+          "checksum": "000000ab"
+        },
+        {
+          "name": "count.0.41.state",
+          "layer": "delta",
+          "groups": {
+            "first": 0,
+            "last": 63
+          },
+          "written_by": 41,
+          "rows": 3,
+          "removed": 2,
           "bytes": 77,
           "checksum": "000000ab"
         }
@@ -407,18 +511,7 @@ mod tests {
           "scalar": "()"
         }
       },
-      "files": [
-        {
-          "name": "sum.0.state",
-          "groups": {
-            "first": 0,
-            "last": 63
-          },
-          "rows": 3,
-          "bytes": 77,
-          "checksum": "000000ab"
-        }
-      ]
+      "files": []
     }
   ],
   "entries": [
@@ -433,7 +526,7 @@ mod tests {
       }
     }
   ],
-  "checksum": "e41a84ac"
+  "checksum": "692bdf76"
 }
 "#;
 }

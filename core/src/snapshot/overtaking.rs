@@ -1,10 +1,11 @@
 //! Whether and when a snapshot's barrier overtakes the records in flight, and when a subtask's part is whole then. Pure.
 //!
-//! Enter facts: a snapshot has begun, time has passed, a subtask has cut early, its state is written, what was in flight to
-//! it is written. Leave decisions: tell the workers that the barrier overtakes; tell the coordinator that a part is there.
+//! Enter facts: a snapshot has begun, time has passed, a subtask has cut early, it is done with its state, or with what was in
+//! flight to it. Leave decisions: tell the workers that the barrier overtakes; tell the coordinator that a part is done.
 //! A subtask that was aligned has one thing to write, one that cut early has two, which are ready in any order.
 //!
 //! Always: the last barrier is aligned. So what is in the snapshot of a job that has ended or was stopped is state alone.
+//! Whether a half was written or could not be is the same here: a snapshot that failed is waited for as long as any other.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -45,18 +46,19 @@ enum State {
     Idle,
     /// The barrier is on its way, and overtakes when it is due.
     Aligning { barrier: Barrier, due: Duration },
-    /// The barrier overtakes; so much is there of the parts of those that it made cut early.
-    Overtaken { snapshot: SnapshotId, parts: BTreeMap<Part, Progress> },
+    /// The barrier overtakes; this half, if any, is done of the parts of those that it made cut early.
+    Overtaken { snapshot: SnapshotId, parts: BTreeMap<Part, Option<Half>> },
 }
 
 /// A stage and a subtask of it.
 type Part = (usize, SubtaskIndex);
 
-/// What is written of a subtask that cut early.
+/// One of the two things that a subtask has to write which cut early. One that was aligned has only its state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Progress {
-    Neither,
+pub(crate) enum Half {
+    /// Its state.
     State,
+    /// What was in flight to it.
     Channels,
 }
 
@@ -89,7 +91,8 @@ impl Overtaking {
         }
     }
 
-    /// The snapshot is complete, or was given up.
+    /// Nobody writes for the snapshot any more, or it is to be aligned. One that was given up is not over yet: its barrier is on
+    /// its way, and its parts are waited for.
     pub fn end(&mut self) {
         self.state = State::Idle;
     }
@@ -97,37 +100,24 @@ impl Overtaking {
     /// A subtask was made to cut before it was aligned. Told before anything of it is written.
     pub fn cut_early(&mut self, id: SnapshotId, stage: usize, subtask: SubtaskIndex) {
         if let Some(parts) = self.parts(id) {
-            parts.insert((stage, subtask), Progress::Neither);
+            parts.insert((stage, subtask), None);
         }
     }
 
-    /// A subtask's state is written. Whether its part is whole.
-    pub fn state_written(&mut self, id: SnapshotId, stage: usize, subtask: SubtaskIndex) -> bool {
-        self.written(id, (stage, subtask), Progress::State)
+    /// A subtask is done with one half of its part: it is written, or never will be. Whether nothing more comes of it.
+    pub fn answered(&mut self, id: SnapshotId, stage: usize, subtask: SubtaskIndex, half: Half) -> bool {
+        match self.parts(id).and_then(|parts| parts.get_mut(&(stage, subtask))) {
+            Some(done) => *done.get_or_insert(half) != half,
+            // It was aligned: there is no other half.
+            None => true,
+        }
     }
 
-    /// What was in flight to a subtask is written. Whether its part is whole.
-    pub fn channels_written(&mut self, id: SnapshotId, stage: usize, subtask: SubtaskIndex) -> bool {
-        self.written(id, (stage, subtask), Progress::Channels)
-    }
-
-    /// The parts of snapshot `id`, if it is the one whose barrier overtakes; of one that was given up there are none.
-    fn parts(&mut self, id: SnapshotId) -> Option<&mut BTreeMap<Part, Progress>> {
+    /// The parts of snapshot `id`, if it is the one whose barrier overtakes; of an older one there are none.
+    fn parts(&mut self, id: SnapshotId) -> Option<&mut BTreeMap<Part, Option<Half>>> {
         match &mut self.state {
             State::Overtaken { snapshot, parts } if *snapshot == id => Some(parts),
             State::Idle | State::Aligning { .. } | State::Overtaken { .. } => None,
-        }
-    }
-
-    fn written(&mut self, id: SnapshotId, part: Part, what: Progress) -> bool {
-        match self.parts(id).and_then(|parts| parts.get_mut(&part)) {
-            Some(progress @ Progress::Neither) => {
-                *progress = what;
-                false
-            }
-            // The other of the two, or the one thing that an aligned subtask writes.
-            Some(progress) => *progress != what,
-            None => true,
         }
     }
 }
@@ -181,15 +171,19 @@ mod tests {
             overtaking.begin(barrier(BarrierKind::Periodic), secs(0));
             overtaking.tick(secs(0));
             overtaking.cut_early(ID, stage, subtask);
-            overtaking.channels_written(SnapshotId(3), stage, subtask);
-            let mut written = |state| match state {
-                true => overtaking.state_written(ID, stage, subtask),
-                false => overtaking.channels_written(ID, stage, subtask),
-            };
-            assert!(!written(state_first));
-            assert!(!written(state_first), "told twice, it does not stand for both");
-            assert!(written(!state_first));
-            assert!(overtaking.state_written(ID, 0, subtask), "an aligned one has only its state to write");
+            overtaking.answered(SnapshotId(3), stage, subtask, Half::Channels);
+            let (first, second) =
+                if state_first { (Half::State, Half::Channels) } else { (Half::Channels, Half::State) };
+            assert!(!overtaking.answered(ID, stage, subtask, first));
+            assert!(
+                !overtaking.answered(ID, stage, subtask, first),
+                "told twice, it does not stand for both"
+            );
+            assert!(overtaking.answered(ID, stage, subtask, second));
+            assert!(
+                overtaking.answered(ID, 0, subtask, Half::State),
+                "an aligned one has only its state to write"
+            );
         }
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Result;
 use crate::exchange::backlog::Backlog;
 use crate::exchange::codec::Payload;
-use crate::key::{KeyGroup, KeyGroupRange, MaxParallelism};
+use crate::key::{KeyGroup, KeyGroupRange};
 use crate::state::StateSchema;
 
 /// One subtask's part of a snapshot: given empty, filled by the stage.
@@ -17,14 +17,14 @@ pub struct StageSnapshot {
     pub with_state: bool,
     /// Small things: offsets, watermarks, pending transactions. They go into the manifest, where people can read them.
     pub entries: Vec<Entry>,
-    /// Keyed state, frozen.
-    pub keyed: Vec<FrozenState>,
+    /// Whether keyed state follows, when the stage has encoded it ([`Stage::work`](crate::task::stage::Stage::work)).
+    pub keyed_follows: bool,
 }
 
 impl StageSnapshot {
     /// An empty part.
     pub fn new(with_state: bool) -> StageSnapshot {
-        StageSnapshot { with_state, entries: Vec::new(), keyed: Vec::new() }
+        StageSnapshot { with_state, entries: Vec::new(), keyed_follows: false }
     }
 
     /// Adds an entry of `owner`.
@@ -57,6 +57,9 @@ pub struct FrozenState {
     pub schema: OperatorSchema,
     /// The key groups it covers.
     pub groups: KeyGroupRange,
+    /// Whether these are all rows of these key groups, so that nothing that older layers have of them counts any more.
+    /// Otherwise they are what changed since the snapshot before.
+    pub complete: bool,
     /// The rows.
     pub rows: Box<dyn FrozenRows>,
 }
@@ -70,9 +73,20 @@ pub struct OperatorSchema {
     pub timer: crate::state::Schema,
 }
 
-/// Frozen rows: can be read from another thread while the operator goes on.
+/// Whether a layer of rows is all there is of its key groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LayerKind {
+    /// It is: older layers do not count in these key groups. It has no removals.
+    Base,
+    /// It says what changed since the layers below.
+    Delta,
+}
+
+/// Frozen rows, removals among them: can be read from another thread while the operator goes on.
 pub trait FrozenRows: Send {
-    /// Gives every row to `each`, in ascending order of (key group, section, key).
+    /// Gives every row to `each`, in ascending order of (key group, section, key); a removal by prefix comes before a row of
+    /// the same key.
     ///
     /// # Errors
     /// If the rows can't be read, or `each` fails.
@@ -86,10 +100,38 @@ pub struct StateRow<'a> {
     pub group: KeyGroup,
     /// What the row is.
     pub section: Section,
-    /// The key: for state the encoded key, for timers a time, a number and the encoded key.
+    /// The key: for state the encoded key, for timers a time, a number and the encoded key, for entries of maps and lists
+    /// the field, the encoded key, a zero, and the encoded key or index within.
     pub key: &'a [u8],
-    /// The encoded state, or what the timer carries.
-    pub value: &'a [u8],
+    /// What became of it.
+    pub change: RowChange<'a>,
+}
+
+impl<'a> StateRow<'a> {
+    /// A row that is there.
+    pub fn put(group: KeyGroup, section: Section, key: &'a [u8], value: &'a [u8]) -> StateRow<'a> {
+        StateRow { group, section, key, change: RowChange::Put(value) }
+    }
+
+    /// What the row holds; `None` if it says that something is gone.
+    pub fn value(&self) -> Option<&'a [u8]> {
+        match self.change {
+            RowChange::Put(value) => Some(value),
+            RowChange::Remove | RowChange::RemovePrefix => None,
+        }
+    }
+}
+
+/// What a layer of rows says of one, over the layers that are older.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowChange<'a> {
+    /// The row has this value: the encoded state, what the timer carries, or an entry.
+    Put(&'a [u8]),
+    /// The row is gone.
+    Remove,
+    /// Every row of this group and section whose key begins with this key is gone from older layers. Rows of the same layer
+    /// under the prefix are newer than it, and it comes before them.
+    RemovePrefix,
 }
 
 /// The kinds of rows that an operator keeps.
@@ -102,6 +144,8 @@ pub enum Section {
     EventTimer = 1,
     /// A processing-time timer.
     ProcessingTimer = 2,
+    /// An entry of a map or a list.
+    Entry = 3,
 }
 
 impl Section {
@@ -111,17 +155,19 @@ impl Section {
             0 => Some(Section::State),
             1 => Some(Section::EventTimer),
             2 => Some(Section::ProcessingTimer),
+            3 => Some(Section::Entry),
             _ => None,
         }
     }
 }
 
-/// A snapshot as a stage sees it when it restores.
-pub trait RestoredState {
+/// A snapshot as a stage sees it when it restores. Several threads may read it, key group by key group.
+pub trait RestoredState: Send + Sync {
     /// The entries of `owner`, from all subtasks.
     fn entries(&self, owner: &str) -> Vec<&Entry>;
 
-    /// Gives every row of `operator` in `groups` to `each`, in ascending order of (key group, section, key).
+    /// Gives every row of `operator` in `groups` that is there to `each`, in ascending order of (key group, section, key):
+    /// no removals.
     ///
     /// # Errors
     /// If the snapshot can't be read, or `each` fails.
@@ -132,18 +178,13 @@ pub trait RestoredState {
         each: &mut dyn FnMut(StateRow<'_>) -> Result<()>,
     ) -> Result<()>;
 
-    /// What was in flight to the subtasks of `operator` that owned some of `groups`, which are of `max_parallelism` ones.
+    /// What was in flight to the subtasks of `operator` that owned some of `groups`.
     /// Several subtasks may be given one and the same: each takes the records whose keys it owns.
     ///
     /// # Errors
     /// If the snapshot can't be read.
-    fn in_flight(
-        &self,
-        operator: &str,
-        groups: KeyGroupRange,
-        max_parallelism: MaxParallelism,
-    ) -> Result<Vec<Backlog<Payload>>> {
-        let _ = (operator, groups, max_parallelism);
+    fn in_flight(&self, operator: &str, groups: KeyGroupRange) -> Result<Vec<Backlog<Payload>>> {
+        let _ = (operator, groups);
         Ok(Vec::new())
     }
 }

@@ -1,8 +1,8 @@
 //! Restoring: which snapshot, whether it is whole, whether it fits the program, and its rows.
 //!
 //! A [`Snapshot`] has been read to the last byte before anything is restored from it: a broken one is refused as a whole, by
-//! name. Nothing falls back to an older one in silence, and nothing is migrated: state that the program declares otherwise
-//! is refused too, field by field.
+//! name. Only who asks for the latest gets an older one in its place, the newest that is whole, and is told which were
+//! skipped and why. Nothing is migrated: state that the program declares otherwise is refused too, field by field.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -14,26 +14,29 @@ use std::str::FromStr;
 use rayon::prelude::*;
 
 use super::channel_file::read_channel;
-use super::compare::changes;
 use super::fault::{broken, cannot};
-use super::file::{StateFileReader, crc_of};
+use super::file::crc_of;
+use super::layers::{Layers, open_file};
 use super::layout::{MANIFEST_FILE, SnapshotDirectory, Standing, parse_directory_name};
-use super::manifest::{Manifest, OperatorState, StateFile, checksum_text};
+use super::manifest::{Manifest, StateFile, StateFiles, checksum_text};
+use super::merge::Removals;
+use super::pool::POOL_DIRECTORY;
 use crate::error::{Error, Result};
+use crate::evolution::{OperatorProgram, Report};
 use crate::exchange::backlog::Backlog;
 use crate::exchange::codec::Payload;
-use crate::key::{KeyGroupRange, MaxParallelism};
+use crate::key::KeyGroupRange;
 use crate::record::SnapshotId;
-use crate::snapshot::part::{Entry, OperatorSchema, RestoredState, StateRow};
+use crate::snapshot::part::{Entry, RestoredState, StateRow};
 
 /// What `--restore` asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RestoreTarget {
-    /// The newest complete snapshot; if there is none, the job begins at the beginning.
+    /// The newest complete snapshot that is whole; if there is none at all, the job begins at the beginning.
     Latest,
-    /// A snapshot of the job's own snapshot directory.
+    /// A snapshot of the job's own snapshot directory, and no other.
     Id(SnapshotId),
-    /// A snapshot that lies somewhere else.
+    /// A snapshot that lies somewhere else, and no other.
     Path(PathBuf),
 }
 
@@ -64,15 +67,11 @@ impl SnapshotDirectory {
     /// Finds and opens the snapshot that `target` asks for. `None` if it asks for the latest and there is none yet.
     ///
     /// # Errors
-    /// If there is no such snapshot, or it is broken. The latest being broken is an error, too: whether to lose what came
-    /// after the one before is not ours to decide.
+    /// If there is no such snapshot, or it is broken; for the latest, if there are snapshots and none of them is whole.
     pub fn resolve(&self, target: &RestoreTarget) -> Result<Option<Snapshot>> {
         let ids = self.list()?;
         match target {
-            RestoreTarget::Latest => match ids.split_last() {
-                Some((&newest, older)) => self.open_newest(newest, older).map(Some),
-                None => Ok(None),
-            },
+            RestoreTarget::Latest => self.open_newest(&ids),
             RestoreTarget::Id(id) if ids.contains(id) => Snapshot::open(&self.snapshot_path(*id)).map(Some),
             RestoreTarget::Id(id) => Err(self.without(&format!("there is no snapshot {id}"), &ids)),
             RestoreTarget::Path(path) if !path.exists() => {
@@ -82,19 +81,28 @@ impl SnapshotDirectory {
         }
     }
 
-    fn open_newest(&self, newest: SnapshotId, older: &[SnapshotId]) -> Result<Snapshot> {
-        Snapshot::open(&self.snapshot_path(newest)).map_err(|error| {
-            let whole = older.iter().rev().find(|&&id| Snapshot::open(&self.snapshot_path(id)).is_ok());
-            let hint = match whole {
-                Some(id) => format!("to go back to the newest one that is whole, use --restore {id}"),
-                None => {
-                    "no older one is whole; without --restore the job begins at the beginning".to_string()
+    /// The newest that is whole, of those that are there.
+    fn open_newest(&self, ids: &[SnapshotId]) -> Result<Option<Snapshot>> {
+        let mut skipped: Vec<Skipped> = Vec::new();
+        for &id in ids.iter().rev() {
+            match Snapshot::open(&self.snapshot_path(id)) {
+                Ok(snapshot) => return Ok(Some(Snapshot { skipped, ..snapshot })),
+                Err(error) => {
+                    let one = Skipped { id, reason: error.to_string() };
+                    tracing::warn!("{one}");
+                    skipped.push(one);
                 }
-            };
-            Error::failure(format!("the newest snapshot, {newest}, can't be restored from"))
-                .caused_by(error.to_string())
-                .hint(hint)
-        })
+            }
+        }
+        if skipped.is_empty() {
+            return Ok(None);
+        }
+        let reasons: Vec<String> = skipped.iter().map(Skipped::to_string).collect();
+        let what = format!("no snapshot in {} is whole", self.path().display());
+        Err(Error::failure(what).caused_by(reasons.join("; ")).hint(
+            "bring the files back from a copy, or give --restore the path of a savepoint; without --restore the job begins at \
+             the beginning",
+        ))
     }
 
     fn without(&self, what: &str, ids: &[SnapshotId]) -> Error {
@@ -108,13 +116,29 @@ impl SnapshotDirectory {
     }
 }
 
+/// A snapshot that was passed over on the way to an older one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// Its number.
+    pub id: SnapshotId,
+    /// Why it can't be restored from.
+    pub reason: String,
+}
+
+impl fmt::Display for Skipped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "snapshot {} was skipped: {}", self.id, self.reason)
+    }
+}
+
 /// A complete snapshot, verified to the last byte.
 #[derive(Debug)]
 pub struct Snapshot {
     path: PathBuf,
+    state_path: PathBuf,
     manifest: Manifest,
-    /// Every operator's files, in order of their key groups, which do not overlap.
-    files: BTreeMap<String, Vec<StateFileReader>>,
+    operators: BTreeMap<String, Layers>,
+    skipped: Vec<Skipped>,
 }
 
 impl Snapshot {
@@ -124,21 +148,37 @@ impl Snapshot {
     /// If there is no complete snapshot, a file is missing, or anything in it has changed since it was written.
     pub fn open(path: &Path) -> Result<Snapshot> {
         let manifest = read_manifest(path)?;
-        let manifest_broken = |what: String| broken(&path.join(MANIFEST_FILE), what);
-        let mut files = BTreeMap::new();
-        for operator in &manifest.operators {
-            check_files(operator).map_err(manifest_broken)?;
-            let readers: Result<Vec<_>> =
-                operator.files.par_iter().map(|file| open_verified(path, file)).collect();
-            if files.insert(operator.name.clone(), readers?).is_some() {
-                return Err(manifest_broken(format!("it has operator \"{}\" twice", operator.name)));
-            }
-        }
-        manifest.channels.par_iter().try_for_each(|channel| {
-            check_name(&channel.name).map_err(manifest_broken)?;
-            read_channel(path, channel).map(drop)
+        let state_path = state_path(path, &manifest);
+        let files: Vec<&StateFile> = manifest.operators.iter().flat_map(|operator| &operator.files).collect();
+        let in_flight = |channel| read_channel(&state_path, channel).map(drop);
+        let verified = files.par_iter().try_for_each(|file| verify(&state_path, file));
+        let verified = verified.and_then(|()| manifest.channels.par_iter().try_for_each(in_flight));
+        verified.map_err(|error| match manifest.files {
+            StateFiles::Own => error,
+            StateFiles::Shared if state_path.is_dir() => error,
+            StateFiles::Shared => error.hint(
+                "the files of a snapshot lie in the directory state beside it; what is to be taken elsewhere is a savepoint",
+            ),
         })?;
-        Ok(Snapshot { path: path.to_path_buf(), manifest, files })
+        Snapshot::of(path, state_path, manifest)
+    }
+
+    /// Opens the snapshot in the directory `path` to look at some of it: its files are there, and every block of them is
+    /// verified when it is read.
+    ///
+    /// # Errors
+    /// If there is no complete snapshot, or a file is missing or is not what it is said to be.
+    pub(super) fn peek(path: &Path) -> Result<Snapshot> {
+        let manifest = read_manifest(path)?;
+        Snapshot::of(path, state_path(path, &manifest), manifest)
+    }
+
+    fn of(path: &Path, state_path: PathBuf, manifest: Manifest) -> Result<Snapshot> {
+        let mut operators = BTreeMap::new();
+        for operator in &manifest.operators {
+            operators.insert(operator.name.clone(), Layers::open(&state_path, &operator.files)?);
+        }
+        Ok(Snapshot { path: path.to_path_buf(), state_path, manifest, operators, skipped: Vec::new() })
     }
 
     /// Its number.
@@ -151,44 +191,39 @@ impl Snapshot {
         &self.path
     }
 
+    /// The directory of its state files.
+    pub fn state_path(&self) -> &Path {
+        &self.state_path
+    }
+
+    /// The newer ones that were asked for with it and are not whole, newest first.
+    pub fn skipped(&self) -> &[Skipped] {
+        &self.skipped
+    }
+
     /// What is in it.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
-    /// Whether a job that is called `job` and has these stateful operators can be restored from it. An operator that the
-    /// snapshot does not know starts empty.
+    /// What becomes of the snapshot's state in a job that is called `job` and has these stateful operators.
     ///
     /// # Errors
-    /// If the snapshot is of another job, has state of an operator that is not there, or state of another schema; the
-    /// error names every difference.
-    pub fn check(&self, job: &str, operators: &[(String, OperatorSchema)]) -> Result<()> {
-        let snapshot = self.id();
+    /// If the snapshot is of another job, or state of an operator that both have can't be taken over; the error names every
+    /// difference that stands in the way. Operators that only one of the two has are in the report.
+    pub fn check(&self, job: &str, operators: &[(String, OperatorProgram)]) -> Result<Report> {
         if self.manifest.job != job {
             return Err(Error::failure(format!(
-                "snapshot {snapshot} in {} is of job \"{}\", this is job \"{job}\"",
+                "snapshot {} in {} is of job \"{}\", this is job \"{job}\"",
+                self.id(),
                 self.path.display(),
                 self.manifest.job
             ))
             .hint("restore from a snapshot of this job, or start without --restore"));
         }
-        let mut faults = Vec::new();
-        for OperatorState { name, schema: was, .. } in &self.manifest.operators {
-            let state = format!("state \"{}\" of operator \"{name}\" in snapshot {snapshot}", was.state.name);
-            match operators.iter().find(|(operator, _)| operator == name) {
-                Some((_, is)) => {
-                    faults.extend(changes(was, is).into_iter().map(|change| format!("{state} {change}")));
-                }
-                None => faults
-                    .push(format!("{state} has no place to go: this program has no operator \"{name}\"")),
-            }
-        }
-        if faults.is_empty() {
-            return Ok(());
-        }
-        Err(Error::failure(faults.join("\n")).hint(
-            "put the program's state back as it was, or start without --restore; state can't be migrated yet",
-        ))
+        let report = Report::of_snapshot(&self.manifest, operators);
+        report.check()?;
+        Ok(report)
     }
 }
 
@@ -203,22 +238,17 @@ impl RestoredState for Snapshot {
         groups: KeyGroupRange,
         each: &mut dyn FnMut(StateRow<'_>) -> Result<()>,
     ) -> Result<()> {
-        let files = self.files.get(operator).into_iter().flatten();
-        files.filter(|file| file.groups().overlaps(groups)).try_for_each(|file| file.visit(groups, each))
+        match self.operators.get(operator) {
+            Some(layers) => layers.visit(groups, Removals::Drop, &|_| true, each),
+            None => Ok(()),
+        }
     }
 
-    fn in_flight(
-        &self,
-        operator: &str,
-        groups: KeyGroupRange,
-        max_parallelism: MaxParallelism,
-    ) -> Result<Vec<Backlog<Payload>>> {
+    fn in_flight(&self, operator: &str, groups: KeyGroupRange) -> Result<Vec<Backlog<Payload>>> {
         let of_operator = || self.manifest.channels.iter().filter(|channel| channel.operator == operator);
-        // With another number of groups, every file may have records of these.
-        let regrouped = self.manifest.max_parallelism != max_parallelism;
-        let overlapping = of_operator().filter(|channel| regrouped || channel.groups.overlaps(groups));
+        let overlapping = of_operator().filter(|channel| channel.groups.overlaps(groups));
         let mut backlogs: Vec<_> =
-            overlapping.map(|channel| read_channel(&self.path, channel)).collect::<Result<_>>()?;
+            overlapping.map(|channel| read_channel(&self.state_path, channel)).collect::<Result<_>>()?;
         // A subtask without a file had nothing in flight: it stood already where the others come to.
         let reached = of_operator().map(|channel| channel.watermark).min();
         backlogs.extend(reached.map(Backlog::new));
@@ -226,7 +256,7 @@ impl RestoredState for Snapshot {
     }
 }
 
-fn read_manifest(directory: &Path) -> Result<Manifest> {
+pub(super) fn read_manifest(directory: &Path) -> Result<Manifest> {
     let standing = directory.file_name().and_then(|name| name.to_str()).and_then(parse_directory_name);
     if let Some((id, standing @ (Standing::Pending | Standing::Deleting))) = standing {
         let what = if standing == Standing::Pending { "was never completed" } else { "has been deleted" };
@@ -252,44 +282,32 @@ fn read_manifest(directory: &Path) -> Result<Manifest> {
     }
 }
 
-/// What the rows' order and safety rest on: plain names, and key groups that follow one another.
-fn check_files(operator: &OperatorState) -> Result<(), String> {
-    operator.files.iter().try_for_each(|file| check_name(&file.name))?;
-    for pair in operator.files.windows(2) {
-        if pair[0].groups.last >= pair[1].groups.first {
-            return Err(format!("the key groups of {} and {} overlap", pair[0].name, pair[1].name));
-        }
+/// Where the files of the snapshot in `directory` lie.
+pub(super) fn state_path(directory: &Path, manifest: &Manifest) -> PathBuf {
+    match manifest.files {
+        StateFiles::Own => directory.to_path_buf(),
+        StateFiles::Shared => pool_beside(directory),
     }
-    Ok(())
 }
 
-fn check_name(name: &str) -> Result<(), String> {
-    let plain = Path::new(name).file_name().is_some_and(|plain| plain == name);
-    if plain { Ok(()) } else { Err(format!("\"{name}\" is not the name of a file beside it")) }
+/// The pool to which the snapshot in `directory` refers.
+fn pool_beside(directory: &Path) -> PathBuf {
+    match (directory.parent(), directory.file_name()) {
+        (Some(parent), Some(_)) if !directory.is_symlink() => parent.join(POOL_DIRECTORY),
+        _ => directory.join("..").join(POOL_DIRECTORY),
+    }
 }
 
-fn open_verified(directory: &Path, expected: &StateFile) -> Result<StateFileReader> {
+/// Reads a file to its last byte; it must be the one that the manifest describes.
+pub(super) fn verify(directory: &Path, expected: &StateFile) -> Result<()> {
+    open_file(directory, expected)?;
     let path = directory.join(&expected.name);
-    let bytes = match path.metadata() {
-        Ok(metadata) => metadata.len(),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            return Err(broken(directory, format!("its file {} is missing", expected.name)));
-        }
-        Err(error) => return Err(cannot("read", &path, error)),
-    };
-    if bytes != expected.bytes {
-        return Err(broken(&path, format!("it has {bytes} bytes instead of {}", expected.bytes)));
-    }
-    let file = StateFileReader::open(&path)?;
     let checksum = checksum_text(crc_of(&path)?);
     if checksum != expected.checksum {
         let what = format!("its checksum is {checksum} instead of {}: it was changed", expected.checksum);
         return Err(broken(&path, what));
     }
-    if file.rows() != expected.rows || file.groups() != expected.groups {
-        return Err(broken(&path, "it is not the file that the manifest describes"));
-    }
-    Ok(file)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -299,8 +317,11 @@ mod tests {
     use super::*;
     use crate::error::ErrorKind::Failure;
     use crate::key::KeyGroup;
-    use crate::snapshot::fixture::{self, OwnedRow, Rows, groups, row, schema};
-    use crate::snapshot::part::Section::{EventTimer, ProcessingTimer, State};
+    use crate::snapshot::chain::Chains;
+    use crate::snapshot::fixture::OwnedChange::{Remove, RemovePrefix};
+    use crate::snapshot::fixture::{self, OwnedRow, Rows, groups, removal, row};
+    use crate::snapshot::part::FrozenState;
+    use crate::snapshot::part::Section::{Entry, EventTimer, ProcessingTimer, State};
     use crate::state::{Describe, Field};
 
     struct Scene {
@@ -317,26 +338,52 @@ mod tests {
 
         /// Two subtasks of `count`, one of `sum` without a row.
         fn snapshot(&self) -> Snapshot {
-            let low = Rows(vec![
-                row(0, State, b"a", b"1"),
-                row(0, EventTimer, b"a", b"at noon"),
-                row(63, State, b"", b""),
-            ]);
-            let high = Rows(vec![row(64, State, b"b", b"2"), row(100, ProcessingTimer, b"c", &[7; 100_000])]);
-            let id = fixture::write(
+            self.open(fixture::write(&self.directory, whole()))
+        }
+
+        /// The same, over which there are two layers more of `count`: one of other subtasks, one with removals.
+        fn layered(&self) -> Snapshot {
+            let mut chains = Chains::default();
+            fixture::write_next(&self.directory, &mut chains, whole());
+            let all = Rows(vec![row(0, State, b"a", b"3"), row(70, State, b"d", b"new")]);
+            fixture::write_next(
                 &self.directory,
-                vec![
-                    fixture::frozen("count", groups(64, 127), high),
-                    fixture::frozen("count", groups(0, 63), low),
-                    fixture::frozen("sum", groups(0, 127), Rows(vec![])),
-                ],
+                &mut chains,
+                vec![fixture::changed("count", groups(0, 127), all)],
             );
+            let low =
+                Rows(vec![removal(0, EventTimer, b"", RemovePrefix), row(0, EventTimer, b"b", b"at one")]);
+            let high = Rows(vec![removal(70, State, b"d", Remove), row(100, Entry, b"e", b"x")]);
+            let deltas = vec![
+                fixture::changed("count", groups(0, 42), low),
+                fixture::changed("count", groups(43, 85), Rows(vec![])),
+                fixture::changed("count", groups(43, 127), high),
+            ];
+            self.open(fixture::write_next(&self.directory, &mut chains, deltas))
+        }
+
+        fn open(&self, id: SnapshotId) -> Snapshot {
             Snapshot::open(&self.directory.snapshot_path(id)).unwrap()
         }
 
         fn resolve(&self, target: &str) -> Result<Option<Snapshot>> {
             self.directory.resolve(&target.parse().unwrap())
         }
+    }
+
+    /// All rows, of all subtasks.
+    fn whole() -> Vec<FrozenState> {
+        let low = Rows(vec![
+            row(0, State, b"a", b"1"),
+            row(0, EventTimer, b"a", b"at noon"),
+            row(63, State, b"", b""),
+        ]);
+        let high = Rows(vec![row(64, State, b"b", b"2"), row(100, ProcessingTimer, b"c", &[7; 100_000])]);
+        vec![
+            fixture::frozen("count", groups(0, 63), low),
+            fixture::frozen("count", groups(64, 127), high),
+            fixture::frozen("sum", groups(0, 127), Rows(vec![])),
+        ]
     }
 
     fn rows(snapshot: &Snapshot, operator: &str, groups: KeyGroupRange) -> Vec<OwnedRow> {
@@ -381,6 +428,41 @@ mod tests {
         assert_eq!(keys(groups(1, 62)), []);
         assert_eq!(rows(&snapshot, "sum", groups(0, 127)), []);
         assert_eq!(rows(&snapshot, "unheard-of", groups(0, 127)), []);
+    }
+
+    #[test]
+    fn of_several_layers_the_newest_counts_whatever_their_key_groups() {
+        let scene = Scene::new();
+        let snapshot = scene.layered();
+        let big = [7; 100_000];
+        let expected = [
+            row(0, State, b"a", b"3"),
+            row(0, EventTimer, b"b", b"at one"),
+            row(63, State, b"", b""),
+            row(64, State, b"b", b"2"),
+            row(100, ProcessingTimer, b"c", &big),
+            row(100, Entry, b"e", b"x"),
+        ];
+        assert_eq!(rows(&snapshot, "count", groups(0, 127)), expected);
+        let one_by_one: Vec<_> = groups(0, 127)
+            .iter()
+            .flat_map(|group| rows(&snapshot, "count", KeyGroupRange::one(group)))
+            .collect();
+        assert_eq!(one_by_one, expected);
+        assert_eq!(
+            rows(&scene.open(SnapshotId(1)), "count", groups(64, 127)),
+            rows(&scene.snapshot(), "count", groups(64, 127))
+        );
+    }
+
+    #[test]
+    fn several_threads_read_a_snapshot_at_once() {
+        let scene = Scene::new();
+        let snapshot = scene.layered();
+        let expected = rows(&snapshot, "count", groups(0, 127));
+        let read: Vec<Vec<OwnedRow>> =
+            (0..128u16).into_par_iter().map(|group| rows(&snapshot, "count", groups(group, group))).collect();
+        assert_eq!(read.concat(), expected);
     }
 
     #[test]
@@ -445,34 +527,56 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_newest_snapshot_is_refused_and_the_newest_whole_one_named() {
+    fn the_latest_is_the_newest_that_is_whole_and_those_that_were_skipped_are_told_with_the_reason() {
         let scene = Scene::new();
-        let _oldest = scene.snapshot();
-        let (_second, third, fourth) = (scene.snapshot(), scene.snapshot(), scene.snapshot());
-        fs::write(third.path().join("sum.0.state"), "not a state file").unwrap();
-        fs::remove_file(fourth.path().join("count.1.state")).unwrap();
+        let (_first, second, third, fourth) =
+            (scene.snapshot(), scene.snapshot(), scene.snapshot(), scene.snapshot());
+        fs::write(third.state_path().join("sum.0.3.state"), "not a state file").unwrap();
+        fs::remove_file(fourth.state_path().join("count.1.4.state")).unwrap();
+        let latest = scene.resolve("latest").unwrap().unwrap();
+        assert_eq!(latest.id(), second.id());
+        let told: Vec<String> = latest.skipped().iter().map(Skipped::to_string).collect();
+        assert_eq!(told.len(), 2);
+        assert!(told[0].starts_with("snapshot 4 was skipped: "), "{}", told[0]);
+        assert!(told[0].ends_with("its file count.1.4.state is missing"), "{}", told[0]);
+        assert!(told[1].contains("snapshot 3") && told[1].contains("sum.0.3.state is broken"), "{}", told[1]);
+        assert_eq!(scene.resolve("2").unwrap().unwrap().skipped(), []);
+    }
+
+    #[test]
+    fn who_asks_for_one_snapshot_gets_no_other() {
+        let scene = Scene::new();
+        let (_first, second) = (scene.snapshot(), scene.snapshot());
+        fs::remove_file(second.state_path().join("count.1.2.state")).unwrap();
+        for target in ["2", second.path().to_str().unwrap()] {
+            let error = scene.resolve(target).unwrap_err();
+            assert!(error.to_string().contains("count.1.2.state is missing"), "{error:#}");
+        }
+    }
+
+    #[test]
+    fn with_snapshots_of_which_none_is_whole_there_is_an_error_and_no_new_beginning() {
+        let scene = Scene::new();
+        fs::remove_file(scene.snapshot().path().join(MANIFEST_FILE)).unwrap();
+        fs::remove_file(scene.snapshot().state_path().join("count.1.2.state")).unwrap();
         let error = scene.resolve("latest").unwrap_err();
         assert_eq!(error.kind(), Failure);
-        for part in ["newest snapshot, 4,", "count.1.state is missing", "--restore 2"] {
+        for part in
+            ["is whole", "snapshot 1", "manifest.json is missing", "snapshot 2", "count.1.2.state is missing"]
+        {
             assert!(text(&error).contains(part), "{error:#}");
         }
     }
 
     #[test]
-    fn with_no_whole_snapshot_left_the_error_says_so() {
+    fn every_flipped_bit_and_every_truncation_of_every_file_of_every_layer_is_detected_and_the_file_named() {
         let scene = Scene::new();
-        fs::remove_file(scene.snapshot().path().join(MANIFEST_FILE)).unwrap();
-        let error = scene.resolve("latest").unwrap_err();
-        assert!(text(&error).contains("manifest.json is missing"), "{error:#}");
-        assert!(text(&error).contains("no older one is whole"), "{error:#}");
-    }
-
-    #[test]
-    fn every_flipped_bit_and_every_truncation_of_every_file_is_detected_and_the_file_named() {
-        let scene = Scene::new();
-        let snapshot = scene.snapshot();
-        for entry in fs::read_dir(snapshot.path()).unwrap() {
-            let path = entry.unwrap().path();
+        let snapshot = scene.layered();
+        let manifest = snapshot.path().join(MANIFEST_FILE);
+        let layers = fs::read_dir(snapshot.state_path()).unwrap().map(|entry| entry.unwrap().path());
+        let paths: Vec<PathBuf> = layers.chain([manifest]).collect();
+        assert_eq!(paths.len(), 3 + 1 + 2 + 1, "{paths:?}");
+        for path in paths {
             let name = path.file_name().unwrap().to_str().unwrap();
             let whole = fs::read(&path).unwrap();
             let refused = |bytes: &[u8], what: String| {
@@ -497,15 +601,28 @@ mod tests {
     fn a_whole_file_of_another_snapshot_is_detected() {
         let scene = Scene::new();
         let (first, second) = (scene.snapshot(), scene.snapshot());
+        let pool = second.state_path();
+        fs::copy(pool.join("count.0.1.state"), pool.join("count.0.2.state")).unwrap();
+        let error = Snapshot::open(second.path()).unwrap_err();
+        assert!(error.to_string().contains("count.0.2.state is broken"), "{error}");
         fs::copy(first.path().join(MANIFEST_FILE), second.path().join(MANIFEST_FILE)).unwrap();
         let error = Snapshot::open(second.path()).unwrap_err();
         assert!(error.to_string().contains("it is that of snapshot 1"), "{error}");
-        fs::copy(first.path().join("sum.0.state"), first.path().join("count.0.state")).unwrap();
-        assert!(Snapshot::open(first.path()).is_err());
     }
 
-    fn program() -> Vec<(String, OperatorSchema)> {
-        vec![("count".to_string(), schema("Account")), ("sum".to_string(), schema("Account"))]
+    #[test]
+    fn a_snapshot_without_its_pool_is_refused_with_what_to_take_elsewhere() {
+        let scene = Scene::new();
+        let elsewhere = tempfile::tempdir().unwrap();
+        let copy = elsewhere.path().join("copy");
+        fs::create_dir(&copy).unwrap();
+        fs::copy(scene.snapshot().path().join(MANIFEST_FILE), copy.join(MANIFEST_FILE)).unwrap();
+        let error = Snapshot::open(&copy).unwrap_err();
+        assert!(text(&error).contains("is missing") && text(&error).contains("savepoint"), "{error:#}");
+    }
+
+    fn program() -> Vec<(String, OperatorProgram)> {
+        ["count", "sum"].map(|operator| (operator.to_string(), fixture::program("Account"))).into()
     }
 
     #[test]
@@ -514,7 +631,7 @@ mod tests {
         let snapshot = scene.snapshot();
         let mut program = program();
         snapshot.check("web-visits", &program).unwrap();
-        program.push(("new".to_string(), schema("New")));
+        program.push(("new".to_string(), fixture::program("New")));
         snapshot.check("web-visits", &program).unwrap();
     }
 
@@ -527,27 +644,34 @@ mod tests {
     }
 
     #[test]
-    fn state_without_an_operator_is_refused() {
-        let scene = Scene::new();
-        let error = scene.snapshot().check("web-visits", &program()[..1]).unwrap_err();
-        assert!(error.to_string().contains("this program has no operator \"sum\""), "{error}");
-    }
-
-    #[test]
-    fn every_change_of_schema_is_refused_and_told() {
+    fn state_that_can_not_be_taken_over_is_refused_with_every_difference_and_what_to_write() {
         let scene = Scene::new();
         let mut program = program();
-        program[0].1.state.fields = vec![Field::of::<u8>("flag")];
+        program[0].1.state.schema.fields = vec![Field::of::<u8>("flag")];
         program[1].1.timer = bool::schema();
         let error = scene.snapshot().check("web-visits", &program).unwrap_err();
         let told = error.to_string();
         assert_eq!(
             told.lines().collect::<Vec<_>>(),
             [
-                "state \"Account\" of operator \"count\" in snapshot 1 has field \"flag: bool\", this program has \"flag: u8\"",
-                "state \"Account\" of operator \"sum\" in snapshot 1 has timer \"()\", this program has \"bool\"",
+                "state \"Account\" of operator \"count\" in snapshot 1 has field \"flag: bool\", this program has \"flag: u8\": \
+                 refused, it is another type",
+                "state \"Account\" of operator \"sum\" in snapshot 1 has timer \"()\", this program has \"bool\": \
+                 refused, it is another type",
             ]
         );
-        assert!(text(&error).contains("start without --restore"), "{error:#}");
+        assert!(text(&error).contains("version = 2, from = OldAccount"), "{error:#}");
+    }
+
+    #[test]
+    fn what_is_carried_is_reported() {
+        let scene = Scene::new();
+        let mut program = program();
+        program[0].1.state.schema.fields = Vec::new();
+        program[0].1.state.initial = || Ok(Vec::new());
+        let report = scene.snapshot().check("web-visits", &program).unwrap();
+        let dropped = "state \"Account\" of operator \"count\" in snapshot 1 has field \"flag: bool\", this program has none: \
+                       carried, without it";
+        assert_eq!(report.sentences(), [dropped]);
     }
 }

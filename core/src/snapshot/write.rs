@@ -4,29 +4,40 @@
 
 use std::path::Path;
 
-use super::file::StateFileWriter;
-use super::layout;
-use super::manifest::{StateFile, checksum_text};
+use super::file::{StateFileHeader, StateFileWriter};
+use super::manifest::StateFile;
+use super::pool::written_name;
 use crate::error::Result;
 use crate::key::SubtaskIndex;
-use crate::snapshot::part::FrozenState;
+use crate::record::SnapshotId;
+use crate::snapshot::part::{FrozenState, LayerKind};
 use crate::testing::crash;
 
-/// Writes what `subtask` froze of an operator's state into `directory`, that of a pending snapshot; durable on return.
+/// Writes what `subtask` froze of an operator's state for `snapshot` into `directory`, the pool; the file is durable on
+/// return. Where nothing changed there is none.
 ///
 /// # Errors
-/// If the rows can't be read or the file can't be written.
-pub fn write_state(directory: &Path, subtask: SubtaskIndex, frozen: &FrozenState) -> Result<StateFile> {
+/// If the rows can't be read or the file can't be written; then there is no file.
+pub fn write_state(
+    directory: &Path,
+    snapshot: SnapshotId,
+    subtask: SubtaskIndex,
+    frozen: &FrozenState,
+) -> Result<Option<StateFile>> {
     crash::point(crash::BEFORE_STATE_WRITE);
-    let name = layout::state_file_name(&frozen.operator, subtask);
-    let mut writer = StateFileWriter::create(&directory.join(&name), frozen.groups)?;
-    frozen.rows.visit(&mut |row| writer.row(row))?;
-    let summary = writer.finish()?;
-    Ok(StateFile {
-        name,
-        groups: frozen.groups,
-        rows: summary.rows,
-        bytes: summary.bytes,
-        checksum: checksum_text(summary.crc),
-    })
+    let name = written_name(&frozen.operator, subtask, snapshot);
+    let layer = if frozen.complete { LayerKind::Base } else { LayerKind::Delta };
+    let header = StateFileHeader { layer, groups: frozen.groups, written_by: snapshot };
+    let create = || StateFileWriter::create(&directory.join(&name), header);
+    // All rows being none is worth saying: it makes older layers obsolete.
+    let mut writer = frozen.complete.then(create).transpose()?;
+    frozen.rows.visit(&mut |row| {
+        let writer = match &mut writer {
+            Some(writer) => writer,
+            None => writer.insert(create()?),
+        };
+        writer.row(row)
+    })?;
+    let summary = writer.map(StateFileWriter::finish).transpose()?;
+    Ok(summary.map(|summary| StateFile::new(name, header, summary)))
 }

@@ -125,9 +125,9 @@ impl<S: Source, N: Step<S::Item>> Stage for SourceStage<S, N> {
         self.open_splits()
     }
 
-    fn restore(&mut self, state: &dyn RestoredState) -> Result<()> {
+    fn restore(&mut self, state: &Arc<dyn RestoredState>) -> Result<()> {
         // Its own positions came with the splits that it was assigned.
-        self.next.signal(&mut Signal::Restore(state), &mut Outbox::default())
+        self.next.signal(&mut Signal::Restore(&**state), &mut Outbox::default())
     }
 
     fn poll(&mut self, out: &mut Outbox) -> Result<Polled> {

@@ -1,4 +1,8 @@
-//! What a snapshot records about the types in it, so that a restore can say precisely what changed.
+//! What a snapshot records about the types in it, so that a restore can say precisely what changed, and carry what can be.
+//!
+//! A schema is faithful to the bytes: whoever has the one can walk the other, field by field, without knowing the types. What
+//! only the program knows (what a field was called before, where a new one begins) stands in its schema, too, and is not
+//! written down.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::fmt;
@@ -8,7 +12,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::state::Data;
+use crate::state::{Data, Ttl};
 
 /// A type's shape on disk. It prints itself the way the type is written in Rust.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,42 +29,133 @@ pub enum Schema {
     Array(Box<Schema>, usize),
     /// A struct; a tuple struct's fields are named `0`, `1`, ...
     Struct(String, Vec<Field>),
-    /// An enum: its variants in order, each with its fields.
-    Enum(String, Vec<(String, Vec<Field>)>),
-    /// A type that serde can carry but whose parts Tidegate does not know (`#[state(opaque)]`).
+    /// An enum: its variants in order.
+    Enum(String, Vec<Variant>),
+    /// A type that serde can carry but whose parts Tidegate does not know (`#[state(opaque)]`): its bytes, and before them
+    /// how many they are.
     Opaque(String),
 }
 
 /// A named part of a struct, a variant or a state.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// Fields are equal if a snapshot would record the same of them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Field {
     /// The field's name.
     pub name: String,
     /// Its type.
     pub schema: Schema,
+    /// How long its values are kept, if not for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<Ttl>,
+    /// The names that it had before; known to the program only.
+    #[serde(skip)]
+    pub was: Vec<String>,
+    /// Its type's default, encoded; known to the program only, and of types that have one.
+    #[serde(skip)]
+    pub default: Option<fn() -> Option<Vec<u8>>>,
 }
 
 impl Field {
+    /// A field called `name` of the shape `schema`.
+    pub fn new(name: &str, schema: Schema) -> Field {
+        Field { name: name.to_string(), schema, ttl: None, was: Vec::new(), default: None }
+    }
+
     /// A field called `name` with the shape of `T`.
     pub fn of<T: Describe + ?Sized>(name: &str) -> Field {
-        Field { name: name.to_string(), schema: T::schema() }
+        Field::new(name, T::schema())
+    }
+
+    /// The field, whose values expire.
+    #[must_use]
+    pub fn expiring(self, ttl: Ttl) -> Field {
+        Field { ttl: Some(ttl), ..self }
     }
 
     /// A field whose type only serde knows; `type_name` stands for it.
     pub fn opaque(name: &str, type_name: &str) -> Field {
-        Field { name: name.to_string(), schema: Schema::Opaque(type_name.to_string()) }
+        Field::new(name, Schema::Opaque(type_name.to_string()))
+    }
+
+    /// The field, which had these names before.
+    #[must_use]
+    pub fn was(mut self, names: &[&str]) -> Field {
+        self.was = names.iter().map(|name| name.to_string()).collect();
+        self
+    }
+
+    /// The field, whose type has this default.
+    #[must_use]
+    pub fn begins(mut self, default: Option<fn() -> Option<Vec<u8>>>) -> Field {
+        self.default = default;
+        self
     }
 }
+
+impl PartialEq for Field {
+    fn eq(&self, other: &Field) -> bool {
+        self.name == other.name && self.schema == other.schema && self.ttl == other.ttl
+    }
+}
+
+impl Eq for Field {}
+
+/// A variant of an enum. Variants are equal if a snapshot would record the same of them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Variant {
+    /// The variant's name.
+    pub name: String,
+    /// Its fields; those of a tuple variant are named `0`, `1`, ...
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<Field>,
+    /// The names that it had before; known to the program only.
+    #[serde(skip)]
+    pub was: Vec<String>,
+}
+
+impl Variant {
+    /// A variant called `name` with these fields.
+    pub fn new(name: &str, fields: Vec<Field>) -> Variant {
+        Variant { name: name.to_string(), fields, was: Vec::new() }
+    }
+
+    /// The variant, which had these names before.
+    #[must_use]
+    pub fn was(mut self, names: &[&str]) -> Variant {
+        self.was = names.iter().map(|name| name.to_string()).collect();
+        self
+    }
+}
+
+impl PartialEq for Variant {
+    fn eq(&self, other: &Variant) -> bool {
+        self.name == other.name && self.fields == other.fields
+    }
+}
+
+impl Eq for Variant {}
 
 /// The schema of a keyed state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StateSchema {
     /// The name of the state's struct.
     pub name: String,
+    /// The version that its author gave it; 1 if none.
+    #[serde(default = "first_version", skip_serializing_if = "is_first_version")]
+    pub version: u32,
     /// The type of its key.
     pub key: Schema,
     /// Its fields in order of declaration, which is their order in the bytes of a row.
     pub fields: Vec<Field>,
+}
+
+fn first_version() -> u32 {
+    1
+}
+
+fn is_first_version(version: &u32) -> bool {
+    *version == first_version()
 }
 
 /// A type that can say what shape it has on disk.

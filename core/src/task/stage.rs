@@ -11,9 +11,9 @@ use crate::exchange::codec::BatchCodec;
 use crate::key::{KeyGroup, KeyGroupRange, MaxParallelism, Parallelism, SubtaskIndex};
 use crate::outbox::Outbox;
 use crate::record::{Barrier, Batch, Fill, Origin, SnapshotId};
-use crate::snapshot::part::{RestoredState, StageSnapshot};
+use crate::snapshot::part::{FrozenState, RestoredState, StageSnapshot};
 use crate::source::{AssignedSplit, Throttle};
-use crate::state::fjall::WorkingCopy;
+use crate::state::backend::StateBackend;
 use crate::task::metrics::SourceMetrics;
 use crate::time::{Clock, EventTime};
 
@@ -31,8 +31,10 @@ pub struct StageContext {
     pub max_parallelism: MaxParallelism,
     /// The key groups that this subtask owns.
     pub groups: KeyGroupRange,
-    /// Where keyed state has its working copy.
-    pub state: Arc<WorkingCopy>,
+    /// Where keyed state lies.
+    pub state: Arc<StateBackend>,
+    /// Whether the job keeps snapshots, for which changes of state are remembered.
+    pub snapshots: bool,
     /// The snapshot that the job was restored from, if it was.
     pub restored: Option<SnapshotId>,
     /// The splits that this subtask reads, if the stage is a source.
@@ -56,6 +58,16 @@ pub enum Polled {
     Exhausted,
 }
 
+/// What a stage did between two batches.
+pub enum Work {
+    /// There was nothing to do.
+    Nothing,
+    /// Some; there may be more.
+    Done,
+    /// The last of what it froze at the barrier is encoded.
+    Frozen(Box<FrozenState>),
+}
+
 /// A stage as its driver sees it.
 pub trait Stage {
     /// Begins: creates what the subtask works with.
@@ -68,7 +80,7 @@ pub trait Stage {
     ///
     /// # Errors
     /// If the snapshot can't be read, or holds what this program can't decode.
-    fn restore(&mut self, state: &dyn RestoredState) -> Result<()>;
+    fn restore(&mut self, state: &Arc<dyn RestoredState>) -> Result<()>;
 
     /// Reads from the stage's source about one batch of records, and pushes them down the chain. Only for source stages.
     ///
@@ -112,8 +124,7 @@ pub trait Stage {
     fn flush(&mut self, fill: Fill, out: &mut Outbox) -> Result<()>;
 
     /// The barrier has arrived on every input, or overtakes what is on its way: freezes the subtask's part of the snapshot
-    /// and passes the barrier on.
-    /// Frozen state is encoded and written later and elsewhere.
+    /// and passes the barrier on. Frozen keyed state is encoded later, by [`Stage::work`], and written elsewhere.
     ///
     /// # Errors
     /// If state could not be frozen or a sink could not pre-commit.
@@ -123,6 +134,15 @@ pub trait Stage {
         snapshot: StageSnapshot,
         out: &mut Outbox,
     ) -> Result<StageSnapshot>;
+
+    /// Does a slice of what can be done between two batches: encodes what was frozen at the last barrier, loads what was
+    /// restored. To be called in every turn, also while the stage's output is blocked.
+    ///
+    /// # Errors
+    /// If state can't be encoded or loaded.
+    fn work(&mut self) -> Result<Work> {
+        Ok(Work::Nothing)
+    }
 
     /// The snapshot is complete: makes visible what was pre-committed for it. May be told twice.
     ///

@@ -6,6 +6,7 @@
 //!
 //! A barrier: the coordinator tells the source stages ([`Command::Inject`]); every later stage meets it at its input gate
 //! when it is aligned. The stage freezes its part; encoding and writing are handed to rayon; what was written is reported.
+//! That a part could not be written is the snapshot's failure and not the task's.
 //!
 //! A barrier that overtakes ([`Command::Overtake`]): every stage whose records can be written down freezes its part at
 //! once, and its gate records what is in flight. Recording comes before everything else in a turn: it makes room in the
@@ -27,11 +28,12 @@ use crate::outbox::Outbox;
 use crate::record::{Barrier, BarrierKind, Element, Fill, SnapshotId};
 use crate::snapshot::channel_file::write_channel;
 use crate::snapshot::manifest::{ChannelState, StateFile};
-use crate::snapshot::part::{Entry, OperatorSchema, StageSnapshot};
+use crate::snapshot::overtaking::Half;
+use crate::snapshot::part::{Entry, FrozenState, OperatorSchema, StageSnapshot};
 use crate::snapshot::write::write_state;
-use crate::task::metrics::WatermarkMetrics;
+use crate::task::metrics::{PauseMetrics, WatermarkMetrics};
 use crate::task::panic;
-use crate::task::stage::{Polled, Stage, Whereabouts};
+use crate::task::stage::{Polled, Stage, Whereabouts, Work};
 use crate::time::{Clock, EventTime};
 
 /// How long gathered records wait in a busy stage before they are handed on.
@@ -64,6 +66,8 @@ pub(crate) enum Report {
     CutEarly(TaskId, SnapshotId),
     /// What was in flight to the subtask is written, if anything was.
     Recorded(TaskId, SnapshotId, Option<ChannelState>),
+    /// The part of a snapshot, or a half of it, could not be written; the task goes on.
+    SnapshotFailed(TaskId, SnapshotId, Half, Error),
     /// The sinks of the stage have committed.
     Committed(TaskId, SnapshotId),
     /// The worker has stopped because of this.
@@ -81,7 +85,15 @@ pub(crate) struct TaskId {
 #[derive(Default)]
 pub(crate) struct SnapshotPart {
     pub entries: Vec<Entry>,
-    pub operators: Vec<(String, OperatorSchema, StateFile)>,
+    /// The file of each operator, if it had anything to write.
+    pub operators: Vec<(String, OperatorSchema, Option<StateFile>)>,
+}
+
+impl SnapshotPart {
+    /// How much state was written.
+    pub fn bytes(&self) -> u64 {
+        self.operators.iter().filter_map(|(.., file)| file.as_ref()).map(|file| file.bytes).sum()
+    }
 }
 
 /// Translates a stage's whereabouts into words: which splits have which names is known to the job.
@@ -93,6 +105,8 @@ pub(crate) struct Task {
     pub stage: Box<dyn Stage>,
     pub state: TaskState,
     pub output: OutputGate,
+    /// The part of a snapshot whose keyed state is being encoded.
+    pub freezing: Option<(Barrier, StageSnapshot)>,
     /// When gathered records were last handed on.
     pub flushed_at: Duration,
 }
@@ -129,6 +143,7 @@ pub(crate) struct Worker {
     pub clock: Clock,
     pub doorbell: Doorbell,
     pub watermarks: Arc<WatermarkMetrics>,
+    pub pauses: Arc<PauseMetrics>,
     pub describe: PlaceInWords,
     /// Where the files of the snapshot in flight go.
     pub snapshot_path: Option<PathBuf>,
@@ -234,10 +249,11 @@ impl Worker {
         let Some(Some((Recorded { snapshot, backlog }, input))) = recorded? else { return Ok(()) };
         let (id, path) = (self.tasks[index].id, self.snapshot_path.clone());
         self.write(move || {
-            let written = path.map(|path| write_channel(&path, id.subtask, input, &backlog)).transpose();
+            let written =
+                path.map(|path| write_channel(&path, snapshot, id.subtask, input, &backlog)).transpose();
             match written {
                 Ok(channel) => Report::Recorded(id, snapshot, channel.flatten()),
-                Err(error) => Report::Failed(error),
+                Err(error) => Report::SnapshotFailed(id, snapshot, Half::Channels, error),
             }
         });
         Ok(())
@@ -255,9 +271,9 @@ impl Worker {
         let Some(codec) = stage.codec() else { return Ok(None) };
         match panic::catch(|| call(gate, codec)) {
             Ok(result) => result.map(Some),
-            Err(panic) => {
+            Err(caught) => {
                 let place = (self.describe)(id.stage, stage.whereabouts());
-                Err(Error::failure(format!("records in flight to {place} panicked: {panic}")))
+                Err(caught.into_error(format_args!("records in flight to {place}")))
             }
         }
     }
@@ -277,21 +293,30 @@ impl Worker {
         let part = StageSnapshot::new(self.snapshot_path.is_some());
         let part = self.drive(index, |stage, out| stage.snapshot(barrier, part, out))?;
         let pause = self.clock.monotonic().saturating_sub(began);
+        self.pauses.record(pause);
         tracing::debug!(task = ?self.tasks[index].id, snapshot = barrier.snapshot.0, ?pause, "frozen");
         self.send(index);
-        let task = &mut self.tasks[index];
         if barrier.kind == BarrierKind::Last {
-            task.state = TaskState::Drained;
+            self.tasks[index].state = TaskState::Drained;
         }
-        let (id, path) = (task.id, self.snapshot_path.clone());
-        self.write(move || match write_part(part, id.subtask, path) {
-            Ok(part) => Report::Acknowledged(id, barrier.snapshot, part),
-            Err(error) => Report::Failed(error),
-        });
+        if part.keyed_follows {
+            self.tasks[index].freezing = Some((barrier, part));
+        } else {
+            self.write_part(index, barrier, part, None);
+        }
         Ok(())
     }
 
-    /// Has something written, and what came of it reported.
+    /// Has the part of a task written, elsewhere, and reported.
+    fn write_part(&self, index: usize, barrier: Barrier, part: StageSnapshot, frozen: Option<FrozenState>) {
+        let (id, path) = (self.tasks[index].id, self.snapshot_path.clone());
+        self.write(move || match write_part(part, frozen, barrier.snapshot, id.subtask, path) {
+            Ok(part) => Report::Acknowledged(id, barrier.snapshot, part),
+            Err(error) => Report::SnapshotFailed(id, barrier.snapshot, Half::State, error),
+        });
+    }
+
+    /// Has something written, elsewhere, and what came of it reported.
     fn write(&self, work: impl FnOnce() -> Report + Send + 'static) {
         let reports = self.reports.clone();
         let write = move || {
@@ -300,13 +325,28 @@ impl Worker {
         if self.writes_inline { write() } else { rayon::spawn(write) }
     }
 
+    /// Lets a task do what it does between two batches.
+    fn work(&mut self, index: usize) -> Result<Turn> {
+        match self.drive(index, |stage, _| stage.work())? {
+            Work::Nothing => return Ok(Turn::Idle),
+            Work::Done => {}
+            Work::Frozen(frozen) => {
+                if let Some((barrier, part)) = self.tasks[index].freezing.take() {
+                    self.write_part(index, barrier, part, Some(*frozen));
+                }
+            }
+        }
+        Ok(Turn::Busy)
+    }
+
     /// Lets a task do one thing, if its output is free.
     fn turn(&mut self, index: usize) -> Result<Turn> {
         if matches!(&self.tasks[index].state, TaskState::Receiving(gate) if gate.is_recording()) {
             self.record(index)?;
         }
+        let worked = self.work(index)?;
         if !self.tasks[index].output.flush() {
-            return Ok(Turn::Idle);
+            return Ok(worked);
         }
         let fired = self.fire_processing_time(index)?;
         let turn = match &mut self.tasks[index].state {
@@ -329,7 +369,7 @@ impl Worker {
             self.drive(index, |stage, out| stage.flush(fill, out))?;
         }
         self.send(index);
-        Ok(if fired == Turn::Busy { fired } else { turn })
+        Ok(if [worked, fired].contains(&Turn::Busy) { Turn::Busy } else { turn })
     }
 
     fn fire_processing_time(&mut self, index: usize) -> Result<Turn> {
@@ -381,7 +421,7 @@ impl Worker {
         task.output.send(&mut self.outbox);
     }
 
-    /// Calls a stage. Its panic is an error that says where it happened.
+    /// Calls a stage. Its panic, or what was thrown through it, is an error that says where it happened.
     fn drive<T>(
         &mut self,
         index: usize,
@@ -390,22 +430,23 @@ impl Worker {
         let Task { id, stage, .. } = &mut self.tasks[index];
         match panic::catch(|| call(&mut **stage, &mut self.outbox)) {
             Ok(result) => result,
-            Err(panic) => {
-                let place = (self.describe)(id.stage, stage.whereabouts());
-                Err(Error::failure(format!("{place} panicked: {panic}")))
-            }
+            Err(caught) => Err(caught.into_error((self.describe)(id.stage, stage.whereabouts()))),
         }
     }
 }
 
 /// Encodes and writes the frozen state of a part.
-fn write_part(part: StageSnapshot, subtask: SubtaskIndex, path: Option<PathBuf>) -> Result<SnapshotPart> {
+fn write_part(
+    part: StageSnapshot,
+    frozen: Option<FrozenState>,
+    snapshot: SnapshotId,
+    subtask: SubtaskIndex,
+    path: Option<PathBuf>,
+) -> Result<SnapshotPart> {
     let mut operators = Vec::new();
-    if let Some(path) = path {
-        for frozen in part.keyed {
-            let file = write_state(&path, subtask, &frozen)?;
-            operators.push((frozen.operator, frozen.schema, file));
-        }
+    if let (Some(path), Some(frozen)) = (path, frozen) {
+        let file = write_state(&path, snapshot, subtask, &frozen)?;
+        operators.push((frozen.operator, frozen.schema, file));
     }
     Ok(SnapshotPart { entries: part.entries, operators })
 }

@@ -24,25 +24,34 @@ pub const BEFORE_MANIFEST: &str = "before-manifest";
 pub const AFTER_MANIFEST: &str = "after-manifest";
 /// The snapshot is complete; no sink knows.
 pub const AFTER_RENAME: &str = "after-rename";
+/// An older snapshot is gone; the next state file that only it referred to is not.
+pub const DURING_RETENTION: &str = "during-retention";
 /// A sink is about to commit.
 pub const BEFORE_COMMIT: &str = "before-commit";
 /// A sink has committed a part of what is pending.
 pub const DURING_COMMIT: &str = "during-commit";
 /// A sink has committed.
 pub const AFTER_COMMIT: &str = "after-commit";
+/// Some of the files of a compaction are written; nobody refers to them.
+pub const DURING_COMPACTION: &str = "during-compaction";
+/// All files of a compaction are written and taken into account; no snapshot refers to them.
+pub const AFTER_COMPACTION: &str = "after-compaction";
 /// A subtask has taken back a part of its state.
 pub const DURING_RESTORE: &str = "during-restore";
 
 /// Every point, in the order in which a job passes them.
-pub const POINTS: [&str; 9] = [
+pub const POINTS: [&str; 12] = [
     BEFORE_STATE_WRITE,
     AFTER_STATE_WRITE,
     BEFORE_MANIFEST,
     AFTER_MANIFEST,
     AFTER_RENAME,
+    DURING_RETENTION,
     BEFORE_COMMIT,
     DURING_COMMIT,
     AFTER_COMMIT,
+    DURING_COMPACTION,
+    AFTER_COMPACTION,
     DURING_RESTORE,
 ];
 

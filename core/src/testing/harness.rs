@@ -2,22 +2,23 @@
 
 use std::any::Any;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::chain::{Head, Signal, Step};
 use crate::error::Result;
 use crate::exchange::partition::{Computed, KeyAccess};
-use crate::key::{KeyGroupRange, MaxParallelism, Parallelism, SubtaskIndex};
+use crate::key::{KeyGroup, KeyGroupRange, MaxParallelism, Parallelism, SubtaskIndex};
 use crate::operator::keyed::KeyedHead;
 use crate::operator::{KeyOf, Operator};
 use crate::outbox::{EdgeIndex, Outbox};
 use crate::record::{Barrier, BarrierKind, Batch, Element, Fill, Origin, Routed, SnapshotId, Timed};
-use crate::snapshot::part::{Entry, RestoredState, Section, StageSnapshot, StateRow};
+use crate::snapshot::part::{Entry, FrozenState, RestoredState, RowChange, Section, StageSnapshot, StateRow};
 use crate::source::Throttle;
-use crate::state::fjall::StateDirectory;
+use crate::state::backend::StateBackend;
 use crate::task::metrics::SourceMetrics;
-use crate::task::stage::{Stage, StageContext};
+use crate::task::stage::{Stage, StageContext, Work};
 use crate::time::{Clock, EventTime};
 
 /// A test bench for one operator: push records, move the time, look at what comes out.
@@ -58,16 +59,16 @@ pub struct Harness<O: Operator, A> {
     side: Vec<(O::Side, EventTime)>,
     outbox: Outbox,
     clock: Clock,
-    directory: StateDirectory,
     snapshots: u64,
+    kept: Kept,
     restores: bool,
 }
 
 /// What came out, with its event time.
-type Output<T> = Rc<RefCell<Vec<(T, EventTime)>>>;
+pub(super) type Output<T> = Rc<RefCell<Vec<(T, EventTime)>>>;
 
 /// The end of the harness's chain.
-struct Gather<T>(Output<T>);
+pub(super) struct Gather<T>(pub Output<T>);
 
 impl<T: 'static> Step<T> for Gather<T> {
     fn push(&mut self, value: T, at: EventTime) {
@@ -90,16 +91,15 @@ where
     /// A bench for `operator` on a stream that is keyed by `key`. Processing time stands at the epoch.
     ///
     /// # Errors
-    /// If the temporary directory for the state can't be made.
+    /// If the operator can't be opened.
     pub fn new(operator: O, key: F) -> Result<Harness<O, Computed<F>>> {
         let access = Computed(key);
         let name = "operator under test".to_string();
         let head = KeyedHead { name, operator: Arc::new(operator), access: access.clone(), side: Some(SIDE) };
         let clock = Clock::virtual_at(EventTime::from_millis(0));
-        let directory = StateDirectory::temporary()?;
         let output = Output::default();
         let mut stage = head.build(Gather(Rc::clone(&output)));
-        stage.open(context(&directory, &clock)?)?;
+        stage.open(context(&clock))?;
         Ok(Harness {
             head,
             access,
@@ -108,8 +108,8 @@ where
             side: Vec::new(),
             outbox: Outbox::default(),
             clock,
-            directory,
             snapshots: 0,
+            kept: Kept::default(),
             restores: false,
         })
     }
@@ -166,12 +166,16 @@ where
         self.snapshots += 1;
         let barrier = Barrier { snapshot: SnapshotId(self.snapshots), kind: BarrierKind::Periodic };
         let part = stage(&mut self.stage).snapshot(barrier, StageSnapshot::new(true), &mut self.outbox)?;
-        let kept = Kept::of(&part)?;
-        drop(part);
+        self.kept.entries = part.entries;
+        loop {
+            if let Work::Frozen(frozen) = stage(&mut self.stage).work()? {
+                self.kept.add(&frozen)?;
+                break;
+            }
+        }
         let mut successor = self.head.build(Gather(Rc::clone(&self.output)));
-        // The old stage goes before the new one takes its place in the directory.
-        self.stage = None;
-        successor.open(context(&self.directory, &self.clock)?)?;
+        successor.open(context(&self.clock))?;
+        let kept: Arc<dyn RestoredState> = Arc::new(self.kept.clone());
         successor.restore(&kept)?;
         self.stage = Some(successor);
         Ok(())
@@ -218,54 +222,49 @@ fn stage(stage: &mut Option<Box<dyn Stage>>) -> &mut dyn Stage {
     &mut **stage.as_mut().expect("a harness whose operator could not be restored is not used any more")
 }
 
-fn context(directory: &StateDirectory, clock: &Clock) -> Result<StageContext> {
+pub(super) fn context(clock: &Clock) -> StageContext {
     let max_parallelism = MaxParallelism::DEFAULT;
-    Ok(StageContext {
+    StageContext {
         job: "harness".to_string(),
         stage: "operator under test".to_string(),
         subtask: SubtaskIndex(0),
         parallelism: Parallelism::ONE,
         max_parallelism,
         groups: max_parallelism.all(),
-        state: Arc::new(directory.working_copy()?),
+        state: Arc::new(StateBackend::heap()),
+        snapshots: true,
         restored: None,
         splits: Vec::new(),
         throttle: Arc::new(Throttle::unlimited()),
         source_metrics: Arc::new(SourceMetrics::default()),
         clock: clock.clone(),
-    })
+    }
 }
 
-/// A snapshot in memory.
-pub(crate) struct Kept {
-    entries: Vec<Entry>,
-    rows: Vec<KeptRow>,
-}
-
-struct KeptRow {
-    operator: String,
-    group: crate::key::KeyGroup,
-    section: Section,
-    key: Vec<u8>,
-    value: Vec<u8>,
+/// The snapshots of the operator under test, in memory: the layers are laid over each other as they come.
+#[derive(Clone, Default)]
+pub(super) struct Kept {
+    pub entries: Vec<Entry>,
+    pub rows: BTreeMap<(KeyGroup, Section, Vec<u8>), Vec<u8>>,
 }
 
 impl Kept {
-    fn of(part: &StageSnapshot) -> Result<Kept> {
-        let mut rows = Vec::new();
-        for frozen in &part.keyed {
-            frozen.rows.visit(&mut |row| {
-                rows.push(KeptRow {
-                    operator: frozen.operator.clone(),
-                    group: row.group,
-                    section: row.section,
-                    key: row.key.to_vec(),
-                    value: row.value.to_vec(),
-                });
-                Ok(())
-            })?;
+    /// Takes in the next layer.
+    pub fn add(&mut self, frozen: &FrozenState) -> Result<()> {
+        if frozen.complete {
+            self.rows.retain(|(group, ..), _| !frozen.groups.contains(*group));
         }
-        Ok(Kept { entries: part.entries.clone(), rows })
+        frozen.rows.visit(&mut |row| {
+            let place = (row.group, row.section, row.key.to_vec());
+            match row.change {
+                RowChange::Put(value) => drop(self.rows.insert(place, value.to_vec())),
+                RowChange::Remove => drop(self.rows.remove(&place)),
+                RowChange::RemovePrefix => self.rows.retain(|(group, section, key), _| {
+                    (*group, *section) != (row.group, row.section) || !key.starts_with(row.key)
+                }),
+            }
+            Ok(())
+        })
     }
 }
 
@@ -276,12 +275,13 @@ impl RestoredState for Kept {
 
     fn rows(
         &self,
-        operator: &str,
+        _operator: &str,
         groups: KeyGroupRange,
         each: &mut dyn FnMut(StateRow<'_>) -> Result<()>,
     ) -> Result<()> {
-        for row in self.rows.iter().filter(|row| row.operator == operator && groups.contains(row.group)) {
-            each(StateRow { group: row.group, section: row.section, key: &row.key, value: &row.value })?;
+        let rows = self.rows.iter().filter(|((group, ..), _)| groups.contains(*group));
+        for ((group, section, key), value) in rows {
+            each(StateRow::put(*group, *section, key, value))?;
         }
         Ok(())
     }

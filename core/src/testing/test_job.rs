@@ -3,7 +3,7 @@
 //! The workers are the same as in a running job; only their turns are given by hand, one at a time, in an order that the
 //! seed decides. The clock advances with their turns. One seed run twice gives the same run.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -13,7 +13,9 @@ use crate::job::attempt::{Attempt, Restored, Setting};
 use crate::job::{Graph, Job, RunOptions};
 use crate::key::Parallelism;
 use crate::snapshot::{RestoreTarget, SnapshotDirectory, SnapshotMode};
+use crate::state::backend::StateBackend;
 use crate::state::fjall::StateDirectory;
+use crate::state::memory::StateMemory;
 use crate::task::worker::{Step, Worker};
 use crate::time::{Clock, EventTime, millis};
 
@@ -41,6 +43,7 @@ pub struct TestJob {
     seed: u64,
     crashes: Vec<usize>,
     crashes_at_snapshots: usize,
+    absences_every: Option<usize>,
     parallelisms: Vec<Parallelism>,
 }
 
@@ -52,8 +55,12 @@ const TURNS_MAX: usize = 10_000_000;
 pub struct TestRun {
     /// Snapshots that were completed.
     pub snapshots: u64,
+    /// Snapshots that failed, and were given up.
+    pub failed_snapshots: u64,
     /// How often the job was killed.
     pub crashes: usize,
+    /// How often it started again by itself, because its last snapshot failed, or the one it was restored from was gone.
+    pub restarts: usize,
     /// How often it was restored from a snapshot; after the other crashes there was none yet, and it began anew.
     pub restores: usize,
     /// How many turns the workers had.
@@ -82,6 +89,7 @@ impl TestJob {
             seed: 0,
             crashes: Vec::new(),
             crashes_at_snapshots: 0,
+            absences_every: None,
             parallelisms: vec![Parallelism::ONE],
         })
     }
@@ -135,20 +143,36 @@ impl TestJob {
         self
     }
 
+    /// Virtual time after which a snapshot that is not complete is given up.
+    #[must_use]
+    pub fn snapshot_timeout(mut self, timeout: Duration) -> TestJob {
+        self.options.snapshot_timeout = timeout;
+        self
+    }
+
+    /// Takes the snapshot directory away and puts it back, again and again, each time after so many turns or so: snapshots
+    /// fail that begin, or write, or complete in between.
+    #[must_use]
+    pub fn snapshots_away_every(mut self, turns: usize) -> TestJob {
+        self.absences_every = Some(turns);
+        self
+    }
+
     /// Runs the job to the end of its input.
     ///
     /// # Errors
     /// What a running job would fail with; or if it has not come to an end after ten million turns.
     pub fn run(mut self) -> Result<TestRun> {
         let scratch = Scratch::new()?;
-        let state = StateDirectory::temporary()?;
-        let snapshots = SnapshotDirectory::open(scratch.path())?;
+        let state = Arc::new(StateDirectory::temporary()?);
+        let snapshots = SnapshotDirectory::open(&scratch.snapshots())?;
         let clock = Clock::virtual_at(EventTime::from_millis(0));
         let graph = Arc::new(self.graph);
         let mut random = Random(self.seed);
         let mut run = TestRun::default();
         let mut crashes = self.crashes.into_iter();
         let mut parallelisms = self.parallelisms.into_iter();
+        let mut absence = Absence { every: self.absences_every, scratch: &scratch, is_away: false };
         loop {
             self.options.parallelism = parallelisms.next().unwrap_or(self.options.parallelism);
             let restored = snapshots.resolve(&RestoreTarget::Latest)?;
@@ -160,7 +184,9 @@ impl TestJob {
                 snapshots: Some(&snapshots),
                 first_snapshot: snapshots.next_id(),
                 restored: restored.map(|snapshot| Arc::new(Restored::from(snapshot))),
-                working_copy: Arc::new(state.working_copy()?),
+                state: Arc::new(store(&state, &mut random).inline()),
+                savepoints: None,
+                pauses: Arc::default(),
             };
             let (mut attempt, seeds) = Attempt::prepare(setting, true)?;
             let workers = seeds.into_iter().map(|seed| seed.grow()).collect::<Result<Vec<_>>>()?;
@@ -172,15 +198,31 @@ impl TestJob {
                 }
                 None => Crash::Never,
             };
-            let ended = drive(&mut attempt, workers, crash, &clock, &mut random, &mut run);
-            run.snapshots += attempt.snapshots;
-            run.in_flight += attempt.in_flight;
+            let ended = drive(&mut attempt, workers, crash, &clock, &mut random, &mut absence, &mut run);
+            run.snapshots += attempt.figures.completed;
+            run.failed_snapshots += attempt.figures.failed;
+            run.in_flight += attempt.figures.in_flight;
             attempt.end();
-            match ended? {
-                Ended::Finished => return Ok(run),
-                Ended::Crashed => run.crashes += 1,
+            match ended {
+                Ok(Ended::Finished) => return Ok(run),
+                Ok(Ended::Crashed) => run.crashes += 1,
+                // Without its last snapshot a job can't end, and without the one that it was restored from it may be unable
+                // to go on. It goes back to the newest that there is, as a running job would.
+                Ok(Ended::WithoutSnapshot) => run.restarts += 1,
+                Err(error) => return Err(error),
             }
+            absence.end()?;
         }
+    }
+}
+
+/// Some store: which one is nothing that a job could notice.
+fn store(directory: &Arc<StateDirectory>, random: &mut Random) -> StateBackend {
+    match random.below(8) {
+        // Every such store makes a database, which takes a while.
+        0 => StateBackend::fjall(Arc::clone(directory), StateMemory::of(random.below(4096) as u64)),
+        1..4 => StateBackend::fjall(Arc::clone(directory), StateMemory::unlimited()),
+        _ => StateBackend::heap(),
     }
 }
 
@@ -199,6 +241,8 @@ enum Crash {
 enum Ended {
     Finished,
     Crashed,
+    /// A snapshot failed or was gone without which it could not go on.
+    WithoutSnapshot,
 }
 
 /// Gives turns until the job has ended or is to be killed.
@@ -208,6 +252,7 @@ fn drive(
     crash: Crash,
     clock: &Clock,
     random: &mut Random,
+    absence: &mut Absence<'_>,
     run: &mut TestRun,
 ) -> Result<Ended> {
     let round = workers.len().max(1);
@@ -219,11 +264,20 @@ fn drive(
         }
         if !workers.is_empty() {
             let worker = random.below(workers.len());
-            if workers[worker].step()? == Step::Done {
-                drop(workers.swap_remove(worker));
+            match workers[worker].step() {
+                Ok(Step::Done) => drop(workers.swap_remove(worker)),
+                Ok(_) => {}
+                // State that it needs just now is still in the snapshot that it was restored from.
+                Err(_) if absence.is_away => return Ok(Ended::WithoutSnapshot),
+                Err(error) => return Err(error),
             }
         }
-        attempt.drive(Duration::ZERO)?;
+        absence.turn(random)?;
+        let failed = attempt.figures.failed;
+        match attempt.drive(Duration::ZERO) {
+            Err(_) if attempt.figures.failed > failed => return Ok(Ended::WithoutSnapshot),
+            driven => driven?,
+        }
         let snapshot_is_taken = attempt.is_gathering() && attempt.ending().is_none();
         snapshot_turns = if snapshot_is_taken { snapshot_turns + 1 } else { 0 };
         run.snapshot_turns_max = run.snapshot_turns_max.max(snapshot_turns);
@@ -233,13 +287,41 @@ fn drive(
         let crashes = match crash {
             Crash::Never => false,
             Crash::AfterTurns(turns) => turn >= turns,
-            Crash::AtSnapshot => attempt.snapshots > 0 && attempt.ending().is_none(),
+            Crash::AtSnapshot => attempt.figures.completed > 0 && attempt.ending().is_none(),
         };
         if crashes {
             return Ok(Ended::Crashed);
         }
     }
     Err(Error::failure(format!("the job has not come to an end after {TURNS_MAX} turns")))
+}
+
+/// Whether the snapshot directory is there.
+struct Absence<'a> {
+    every: Option<usize>,
+    scratch: &'a Scratch,
+    is_away: bool,
+}
+
+impl Absence<'_> {
+    fn turn(&mut self, random: &mut Random) -> Result<()> {
+        match self.every {
+            Some(turns) if random.below(turns) == 0 => self.toggle(),
+            _ => Ok(()),
+        }
+    }
+
+    fn end(&mut self) -> Result<()> {
+        if self.is_away { self.toggle() } else { Ok(()) }
+    }
+
+    fn toggle(&mut self) -> Result<()> {
+        let (there, away) = (self.scratch.snapshots(), self.scratch.0.join("away"));
+        let (from, to) = if self.is_away { (away, there) } else { (there, away) };
+        std::fs::rename(from, to)?;
+        self.is_away = !self.is_away;
+        Ok(())
+    }
 }
 
 /// SplitMix64: a generator that a seed decides.
@@ -267,8 +349,8 @@ impl Scratch {
         Ok(Scratch(path))
     }
 
-    fn path(&self) -> &Path {
-        &self.0
+    fn snapshots(&self) -> PathBuf {
+        self.0.join("snapshots")
     }
 }
 

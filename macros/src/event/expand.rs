@@ -10,7 +10,7 @@ use crate::subject::{codec, describe};
 
 pub fn expand(event: &Event) -> TokenStream {
     let Event { krate, subject, .. } = event;
-    let item = if codec::is_ours(subject) { subject.without_serde() } else { subject.item.clone() };
+    let item = codec::item(subject, krate);
     let derives = codec::derives_on_item(subject, krate);
     let codec = codec::expand(subject, krate);
     let describe = describe::expand(subject, krate);

@@ -8,9 +8,10 @@ use crate::diagnostics::Diagnostics;
 use crate::krate::Krate;
 use crate::options::{self, CRATE, Known};
 use crate::subject::Subject;
+use crate::subject::was::WAS;
 
 const OPTIONS: [Known; 2] = [Known { name: "time", form: "time = field" }, CRATE];
-const FIELD_OPTIONS: [Known; 1] = [Known { name: "opaque", form: "opaque" }];
+const FIELD_OPTIONS: [Known; 2] = [Known { name: "opaque", form: "opaque" }, WAS];
 
 pub fn parse(options: TokenStream, item: TokenStream, errors: &mut Diagnostics) -> Option<Event> {
     let (mut krate, mut time) = (Krate::default(), None::<Ident>);

@@ -4,12 +4,14 @@ use syn::{Ident, Member};
 
 use super::Event;
 use crate::diagnostics::Diagnostics;
-use crate::subject::Style;
+use crate::subject::{Style, codec, was};
 use crate::suggest::nearest;
 
 pub fn validate(event: &mut Event, errors: &mut Diagnostics) {
     event.subject.refuse_second_macro("event", errors);
     event.subject.refuse_unfit("event", errors);
+    was::validate(&event.subject, errors);
+    codec::validate(&event.subject, errors);
     if let Some(time) = &event.time {
         time_is_a_field(event, time, errors);
     }

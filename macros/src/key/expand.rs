@@ -15,7 +15,7 @@ use crate::subject::{Part, Style, Subject, codec, describe};
 
 pub fn expand(key: &Key) -> TokenStream {
     let Key { krate, subject } = key;
-    let item = if codec::is_ours(subject) { subject.without_serde() } else { subject.item.clone() };
+    let item = codec::item(subject, krate);
     let codec = codec::expand(subject, krate);
     let describe = describe::expand(subject, krate);
     let clone = (!subject.derives("Clone")).then(|| clone(subject, krate));

@@ -8,6 +8,7 @@ use crate::diagnostics::Diagnostics;
 use crate::krate::Krate;
 use crate::options::{self, CRATE, Known};
 use crate::subject::Subject;
+use crate::subject::was::WAS;
 
 const OPTIONS: [Known; 1] = [CRATE];
 
@@ -17,7 +18,7 @@ pub fn parse(options: TokenStream, item: TokenStream, errors: &mut Diagnostics) 
         krate = Krate(value.call(Path::parse_mod_style)?);
         Ok(())
     });
-    // A key's fields have no options: a part of a key that is not itself a key would not be hashed.
-    let subject = Subject::parse("key", &[], item, errors)?;
+    // A key's fields can't be opaque: a part of a key that is not itself a key would not be hashed.
+    let subject = Subject::parse("key", &[WAS], item, errors)?;
     Some(Key { krate, subject })
 }

@@ -5,12 +5,14 @@ use syn::Data;
 
 use super::Key;
 use crate::diagnostics::{Diagnostics, taught};
-use crate::subject::{codec, unfit};
+use crate::subject::{codec, unfit, was};
 
 pub fn validate(key: &mut Key, errors: &mut Diagnostics) {
     let subject = &mut key.subject;
     subject.refuse_second_macro("key", errors);
     subject.refuse_unfit("key", errors);
+    was::validate(subject, errors);
+    codec::validate(subject, errors);
     if subject.generics().type_params().next().is_some() || subject.generics().const_params().next().is_some()
     {
         errors.add(

@@ -2,12 +2,14 @@
 
 mod expand;
 mod fallback;
+pub mod keep;
+mod managed;
 mod parse;
 mod validate;
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{LitStr, Type};
+use syn::{LitInt, LitStr, Type};
 
 use crate::diagnostics::Diagnostics;
 use crate::krate::Krate;
@@ -21,6 +23,10 @@ pub struct State {
     pub key: Option<Type>,
     /// The state's name in snapshots, if it is not the struct's.
     pub name: Option<LitStr>,
+    /// The version; 1 if it is not given.
+    pub version: Option<LitInt>,
+    /// The state that an older version of it is taken over from.
+    pub from: Option<Type>,
 }
 
 /// All stages.

@@ -1,25 +1,43 @@
 //! From tokens to a [`State`].
 
 use proc_macro2::TokenStream;
-use syn::{LitStr, Path, Type};
+use syn::parse::ParseStream;
+use syn::{LitInt, LitStr, Path, Type};
 
 use super::State;
 use crate::diagnostics::{Diagnostics, taught};
 use crate::krate::Krate;
 use crate::options::{self, CRATE, Known};
 use crate::subject::Subject;
+use crate::subject::was::WAS;
 
-const OPTIONS: [Known; 3] =
-    [Known { name: "key", form: "key = Type" }, Known { name: "name", form: "name = \"..\"" }, CRATE];
-const FIELD_OPTIONS: [Known; 2] =
-    [Known { name: "opaque", form: "opaque" }, Known { name: "name", form: "name = \"..\"" }];
+const OPTIONS: [Known; 5] = [
+    Known { name: "key", form: "key = Type" },
+    Known { name: "name", form: "name = \"..\"" },
+    Known { name: "version", form: "version = 2" },
+    Known { name: "from", form: "from = OldState" },
+    CRATE,
+];
+const FIELD_OPTIONS: [Known; 8] = [
+    Known { name: "opaque", form: "opaque" },
+    Known { name: "name", form: "name = \"..\"" },
+    WAS,
+    Known { name: "ttl", form: "ttl = \"7d\"" },
+    Known { name: "time", form: "time = \"event\"" },
+    Known { name: "refresh", form: "refresh = \"read-and-write\"" },
+    Known { name: "max", form: "max = 100" },
+    Known { name: "unbounded", form: "unbounded" },
+];
 
 pub fn parse(options: TokenStream, item: TokenStream, errors: &mut Diagnostics) -> Option<State> {
     let (mut krate, mut key, mut name) = (Krate::default(), None::<Type>, None::<LitStr>);
+    let (mut version, mut from) = (None::<LitInt>, None::<Type>);
     options::read("state", options, &OPTIONS, errors, |option, value| {
         match option.to_string().as_str() {
             "key" => key = Some(value.parse()?),
             "name" => name = Some(value.parse()?),
+            "version" => version = Some(number(value)?),
+            "from" => from = Some(value.parse()?),
             _ => krate = Krate(value.call(Path::parse_mod_style)?),
         }
         Ok(())
@@ -34,5 +52,12 @@ pub fn parse(options: TokenStream, item: TokenStream, errors: &mut Diagnostics) 
             "give the type that the stream is keyed by: `#[state(key = String)]`",
         ));
     }
-    Some(State { krate, subject, key, name })
+    Some(State { krate, subject, key, name, version, from })
+}
+
+/// A `u32`.
+fn number(value: ParseStream<'_>) -> syn::Result<LitInt> {
+    let number: LitInt = value.parse()?;
+    number.base10_parse::<u32>()?;
+    Ok(number)
 }

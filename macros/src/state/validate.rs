@@ -7,15 +7,23 @@ use syn::{Data, Fields, Member};
 
 use super::State;
 use crate::diagnostics::Diagnostics;
-use crate::subject::{Style, codec, unfit};
+use crate::subject::{Style, codec, unfit, was};
 
 pub fn validate(state: &mut State, errors: &mut Diagnostics) {
     state.subject.refuse_second_macro("state", errors);
     shape(state, errors);
     key(state, errors);
     state.subject.refuse_unfit("state", errors);
+    for field in state.subject.parts.iter_mut().flat_map(|part| &mut part.fields) {
+        field.keep.validate(&field.member, errors);
+    }
     names(state, errors);
+    was::validate(&state.subject, errors);
     row_format(state, errors);
+    if errors.is_empty() {
+        codec::validate(&state.subject, errors);
+    }
+    evolution(state, errors);
 }
 
 /// A state is a struct with named fields: a snapshot records it field by field, by name.
@@ -112,6 +120,31 @@ fn names(state: &mut State, errors: &mut Diagnostics) {
         && name.value().is_empty()
     {
         errors.add(name, "the name of a state can't be empty: a snapshot records it", "give it a name");
+    }
+}
+
+/// Versions count up from 1, and what is taken over from an older one is not the first.
+fn evolution(state: &mut State, errors: &mut Diagnostics) {
+    let ident = state.subject.ident();
+    if let Some(version) = &state.version
+        && version.base10_parse::<u32>().is_ok_and(|version| version == 0)
+    {
+        errors.add(
+            version,
+            "the version of a state counts from 1, which is that of a state that gives none",
+            "begin with `version = 2` when what there is must change",
+        );
+    } else if let Some(from) = &state.from
+        && state
+            .version
+            .as_ref()
+            .is_none_or(|version| version.base10_parse::<u32>().is_ok_and(|version| version < 2))
+    {
+        errors.add(
+            from,
+            format!("`{ident}` is taken over from an older version, and has no number by which a snapshot could tell the two apart"),
+            "give it a version above that of the older one: `version = 2`",
+        );
     }
 }
 

@@ -8,6 +8,7 @@ pub mod codec;
 pub mod describe;
 pub mod stub;
 pub mod unfit;
+pub mod was;
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
@@ -16,6 +17,7 @@ use syn::{Attribute, Data, DeriveInput, Fields, Generics, Ident, LitStr, Member,
 
 use crate::diagnostics::{Diagnostics, Poison};
 use crate::options::{self, Known};
+use crate::state::keep::Keep;
 
 /// A struct or enum and what is known of it.
 pub struct Subject {
@@ -31,6 +33,8 @@ pub struct Subject {
 pub struct Part {
     /// The variant, if it is one.
     pub variant: Option<Ident>,
+    /// The names that the variant had before.
+    pub was: Vec<LitStr>,
     /// Whether the fields have names.
     pub style: Style,
     /// serde's attributes on the variant.
@@ -58,12 +62,16 @@ pub struct Field {
     pub name: String,
     /// Where that name is written, if it is not the field's own.
     pub renamed: Option<LitStr>,
+    /// The names that it had before.
+    pub was: Vec<LitStr>,
     /// Its type.
     pub ty: Type,
     /// What the row on disk holds of it.
     pub on_disk: OnDisk,
     /// serde's attributes.
     pub serde: Vec<Attribute>,
+    /// How long and how much of it is kept, in a state.
+    pub keep: Keep,
     /// The mistake to be reported in place of its type, if it can't be carried.
     pub refused: Option<syn::Error>,
 }
@@ -75,7 +83,7 @@ pub enum OnDisk {
     Described,
     /// All of it, in a shape that only serde knows: `#[state(opaque)]`, or the type holds the subject itself.
     Opaque,
-    /// What the functions named by serde's `with` make of it.
+    /// What the functions named by serde's `with` make of it: opaque, too.
     Custom,
     /// Nothing: `#[serde(skip)]`.
     Skipped,
@@ -106,14 +114,17 @@ impl Subject {
         match &mut item.data {
             Data::Struct(data) => {
                 let fields = parse_fields(macro_name, helper, &own, &mut data.fields, errors);
-                parts.push(Part { variant: None, style: style(&data.fields), serde: Vec::new(), fields });
+                let style = style(&data.fields);
+                parts.push(Part { variant: None, was: Vec::new(), style, serde: Vec::new(), fields });
             }
             Data::Enum(data) => {
                 for variant in &mut data.variants {
                     refuse_cfg(&variant.attrs, errors);
+                    let was = was::of_variant(macro_name, &mut variant.attrs, errors);
                     let fields = parse_fields(macro_name, helper, &own, &mut variant.fields, errors);
                     parts.push(Part {
                         variant: Some(variant.ident.clone()),
+                        was,
                         style: style(&variant.fields),
                         serde: serde_attributes(&variant.attrs),
                         fields,
@@ -290,7 +301,8 @@ fn parse_fields(
     let members: Vec<Member> = fields.members().collect();
     let read = |(field, member): (&mut syn::Field, Member)| {
         refuse_cfg(&field.attrs, errors);
-        let (mut opaque, mut renamed) = (false, None::<LitStr>);
+        let (mut opaque, mut renamed, mut was) = (false, None::<LitStr>, Vec::new());
+        let mut keep = Keep::default();
         let mut seen: Option<Attribute> = None;
         for attr in field.attrs.extract_if(.., |attr| attr.path().is_ident(macro_name)) {
             if seen.is_some() {
@@ -308,7 +320,9 @@ fn parse_fields(
             options::read(macro_name, tokens, helper, errors, |name, value| {
                 match name.to_string().as_str() {
                     "opaque" => opaque = true,
-                    _ => renamed = Some(value.parse()?),
+                    "name" => renamed = Some(value.parse()?),
+                    "was" => was = was::names(value)?,
+                    _ => keep.set(name, value)?,
                 }
                 Ok(())
             });
@@ -323,17 +337,16 @@ fn parse_fields(
         let on_disk = match serde_words(&serde) {
             words if words.iter().any(|word| word == "skip") => OnDisk::Skipped,
             words if words.iter().any(|word| CUSTOM.contains(&word.as_str())) => OnDisk::Custom,
-            _ if opaque || unfit::mentions(&field.ty, own) => OnDisk::Opaque,
+            _ if opaque || unfit::holds_itself(&field.ty, own) => OnDisk::Opaque,
             _ => OnDisk::Described,
         };
-        Field { member, name, renamed, ty: field.ty.clone(), on_disk, serde, refused: None }
+        Field { member, name, renamed, was, ty: field.ty.clone(), on_disk, serde, keep, refused: None }
     };
     fields.iter_mut().zip(members).map(read).collect()
 }
 
 /// The words of `#[serde(..)]` by which a field's bytes are made elsewhere.
-const CUSTOM: [&str; 5] =
-    ["with", "serialize_with", "deserialize_with", "skip_serializing", "skip_deserializing"];
+const CUSTOM: [&str; 3] = ["with", "serialize_with", "deserialize_with"];
 
 fn serde_attributes(attrs: &[Attribute]) -> Vec<Attribute> {
     attrs.iter().filter(|attr| attr.path().is_ident("serde")).cloned().collect()

@@ -118,12 +118,19 @@ pub fn in_key(ty: &Type, subject: &str) -> Option<syn::Error> {
     })
 }
 
-/// Whether `ty` names `own`, the type that it is a field of.
-pub fn mentions(ty: &Type, own: &Ident) -> bool {
+/// Whether `ty` names `own`, the type that it is a field of, with parameters or without.
+pub fn holds_itself(ty: &Type, own: &Ident) -> bool {
+    mentions(ty, own) || mentions(ty, &Ident::new("Self", own.span()))
+}
+
+/// Whether `ty` names the type or type parameter `name`.
+pub fn mentions(ty: &Type, name: &Ident) -> bool {
     let mut found = false;
     each_type(ty, &mut |part| {
-        if let Type::Path(path) = part {
-            found |= path.path.is_ident(own) || path.path.is_ident("Self");
+        if let Type::Path(path) = part
+            && let Some(first) = path.path.segments.first()
+        {
+            found |= path.path.segments.len() == 1 && first.ident == *name;
         }
     });
     found
@@ -183,7 +190,10 @@ mod tests {
         assert_eq!(find(&parse_quote!(Vec<(u64, Option<std::rc::Rc<str>>)>)), Some(Unfit::Shared));
         assert_eq!(find(&parse_quote!(BTreeMap<String, Sender>)), None);
         assert!(float(&parse_quote!((u64, [f32; 2]))).is_some());
-        assert!(mentions(&parse_quote!(Vec<Box<Tree>>), &parse_quote!(Tree)));
+        assert!(holds_itself(&parse_quote!(Vec<Box<Tree>>), &parse_quote!(Tree)));
+        assert!(holds_itself(&parse_quote!(Vec<Tree<T>>), &parse_quote!(Tree)));
+        assert!(holds_itself(&parse_quote!(Vec<Self>), &parse_quote!(Tree)));
+        assert!(!holds_itself(&parse_quote!(Vec<other::Tree>), &parse_quote!(Tree)));
     }
 
     #[test]

@@ -23,6 +23,7 @@ const _: () = {
         #[serde(rename = "path")]
         url: String,
         at: EventTime,
+        #[serde(with = "::tidegate::__rt::opaque_bytes")]
         agent: agents::Agent,
     }
     impl ::tidegate::__rt::serde::Serialize for Visit {
@@ -47,10 +48,14 @@ const _: () = {
             ::tidegate::state::Schema::Struct(
                 ::std::string::String::from("Visit"),
                 ::std::vec::Vec::from([
-                    ::tidegate::__rt::Checked::<String>::field("user"),
-                    ::tidegate::__rt::Checked::<String>::field("url"),
-                    ::tidegate::__rt::Checked::<EventTime>::field("at"),
-                    ::tidegate::state::Field::opaque("agent", "agents::Agent"),
+                    ::tidegate::__rt::Checked::<String>::field("user")
+                        .begins(::tidegate::__rt::Checked::<String>::begins()),
+                    ::tidegate::__rt::Checked::<String>::field("url")
+                        .begins(::tidegate::__rt::Checked::<String>::begins()),
+                    ::tidegate::__rt::Checked::<EventTime>::field("at")
+                        .begins(::tidegate::__rt::Checked::<EventTime>::begins()),
+                    ::tidegate::state::Field::opaque("agent", "agents::Agent")
+                        .begins(::tidegate::__rt::Checked::<agents::Agent>::begins()),
                 ]),
             )
         }

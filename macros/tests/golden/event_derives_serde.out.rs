@@ -10,7 +10,8 @@ const _: () = {
             ::tidegate::state::Schema::Struct(
                 ::std::string::String::from("Reading"),
                 ::std::vec::Vec::from([
-                    ::tidegate::__rt::Checked::<u32>::field("sensor_id"),
+                    ::tidegate::__rt::Checked::<u32>::field("sensor_id")
+                        .begins(::tidegate::__rt::Checked::<u32>::begins()),
                 ]),
             )
         }

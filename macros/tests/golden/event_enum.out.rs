@@ -42,20 +42,23 @@ const _: () = {
             ::tidegate::state::Schema::Enum(
                 ::std::string::String::from("Alert"),
                 ::std::vec::Vec::from([
-                    (
-                        ::std::string::String::from("Raised"),
+                    ::tidegate::state::Variant::new(
+                        "Raised",
                         ::std::vec::Vec::from([
-                            ::tidegate::__rt::Checked::<u32>::field("link"),
-                            ::tidegate::__rt::Checked::<u64>::field("bytes"),
+                            ::tidegate::__rt::Checked::<u32>::field("link")
+                                .begins(::tidegate::__rt::Checked::<u32>::begins()),
+                            ::tidegate::__rt::Checked::<u64>::field("bytes")
+                                .begins(::tidegate::__rt::Checked::<u64>::begins()),
                         ]),
                     ),
-                    (
-                        ::std::string::String::from("Cleared"),
+                    ::tidegate::state::Variant::new(
+                        "Cleared",
                         ::std::vec::Vec::from([
-                            ::tidegate::__rt::Checked::<u32>::field("0"),
+                            ::tidegate::__rt::Checked::<u32>::field("0")
+                                .begins(::tidegate::__rt::Checked::<u32>::begins()),
                         ]),
                     ),
-                    (::std::string::String::from("Lost"), ::std::vec::Vec::from([])),
+                    ::tidegate::state::Variant::new("Lost", ::std::vec::Vec::from([])),
                 ]),
             )
         }

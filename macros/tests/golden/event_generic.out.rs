@@ -8,15 +8,17 @@ struct Pair<A, B> {
 const _: () = {
     use ::tidegate::__rt::Unchecked as _;
     impl<
-        A: ::tidegate::state::Describe,
-        B: ::tidegate::state::Describe,
+        A: ::tidegate::state::Data,
+        B: ::tidegate::state::Data,
     > ::tidegate::state::Describe for Pair<A, B> {
         fn schema() -> ::tidegate::state::Schema {
             ::tidegate::state::Schema::Struct(
                 ::std::string::String::from("Pair"),
                 ::std::vec::Vec::from([
-                    ::tidegate::__rt::Checked::<A>::field("left"),
-                    ::tidegate::__rt::Checked::<Vec<B>>::field("right"),
+                    ::tidegate::__rt::Checked::<A>::field("left")
+                        .begins(::tidegate::__rt::Checked::<A>::begins()),
+                    ::tidegate::__rt::Checked::<Vec<B>>::field("right")
+                        .begins(::tidegate::__rt::Checked::<Vec<B>>::begins()),
                 ]),
             )
         }

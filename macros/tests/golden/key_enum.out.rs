@@ -43,20 +43,26 @@ const _: () = {
             ::tidegate::state::Schema::Enum(
                 ::std::string::String::from("Party"),
                 ::std::vec::Vec::from([
-                    (
-                        ::std::string::String::from("Card"),
+                    ::tidegate::state::Variant::new(
+                        "Card",
                         ::std::vec::Vec::from([
-                            ::tidegate::__rt::Checked::<u64>::field("0"),
+                            ::tidegate::__rt::Checked::<u64>::field("0")
+                                .begins(::tidegate::__rt::Checked::<u64>::begins()),
                         ]),
                     ),
-                    (
-                        ::std::string::String::from("Account"),
+                    ::tidegate::state::Variant::new(
+                        "Account",
                         ::std::vec::Vec::from([
-                            ::tidegate::__rt::Checked::<u32>::field("bank"),
-                            ::tidegate::__rt::Checked::<u64>::field("number"),
+                            ::tidegate::__rt::Checked::<u32>::field("bank")
+                                .begins(::tidegate::__rt::Checked::<u32>::begins()),
+                            ::tidegate::__rt::Checked::<u64>::field("number")
+                                .begins(::tidegate::__rt::Checked::<u64>::begins()),
                         ]),
                     ),
-                    (::std::string::String::from("Anonymous"), ::std::vec::Vec::from([])),
+                    ::tidegate::state::Variant::new(
+                        "Anonymous",
+                        ::std::vec::Vec::from([]),
+                    ),
                 ]),
             )
         }

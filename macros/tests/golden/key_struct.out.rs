@@ -41,8 +41,10 @@ const _: () = {
             ::tidegate::state::Schema::Struct(
                 ::std::string::String::from("Link"),
                 ::std::vec::Vec::from([
-                    ::tidegate::__rt::Checked::<String>::field("router"),
-                    ::tidegate::__rt::Checked::<u16>::field("port"),
+                    ::tidegate::__rt::Checked::<String>::field("router")
+                        .begins(::tidegate::__rt::Checked::<String>::begins()),
+                    ::tidegate::__rt::Checked::<u16>::field("port")
+                        .begins(::tidegate::__rt::Checked::<u16>::begins()),
                 ]),
             )
         }

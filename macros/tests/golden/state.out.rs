@@ -44,8 +44,10 @@ const _: () = {
             ::tidegate::state::Schema::Struct(
                 ::std::string::String::from("Session"),
                 ::std::vec::Vec::from([
-                    ::tidegate::__rt::Checked::<u64>::field("visits"),
-                    ::tidegate::__rt::Checked::<Option<EventTime>>::field("began"),
+                    ::tidegate::__rt::Checked::<u64>::field("visits")
+                        .begins(::tidegate::__rt::Checked::<u64>::begins()),
+                    ::tidegate::__rt::Checked::<Option<EventTime>>::field("began")
+                        .begins(::tidegate::__rt::Checked::<Option<EventTime>>::begins()),
                 ]),
             )
         }
@@ -59,10 +61,13 @@ const _: () = {
         fn schema() -> ::tidegate::state::StateSchema {
             ::tidegate::state::StateSchema {
                 name: ::std::string::String::from("Session"),
+                version: <Self as ::tidegate::state::State>::VERSION,
                 key: ::tidegate::__rt::Checked::<String>::schema(),
                 fields: ::std::vec::Vec::from([
-                    ::tidegate::__rt::Checked::<u64>::field("visits"),
-                    ::tidegate::__rt::Checked::<Option<EventTime>>::field("began"),
+                    ::tidegate::__rt::Checked::<u64>::field("visits")
+                        .begins(::tidegate::__rt::Checked::<u64>::begins()),
+                    ::tidegate::__rt::Checked::<Option<EventTime>>::field("began")
+                        .begins(::tidegate::__rt::Checked::<Option<EventTime>>::begins()),
                 ]),
             }
         }

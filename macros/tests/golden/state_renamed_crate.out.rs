@@ -38,7 +38,10 @@ const _: () = {
         fn schema() -> tg::state::Schema {
             tg::state::Schema::Struct(
                 ::std::string::String::from("Load"),
-                ::std::vec::Vec::from([tg::__rt::Checked::<u64>::field("bytes")]),
+                ::std::vec::Vec::from([
+                    tg::__rt::Checked::<u64>::field("bytes")
+                        .begins(tg::__rt::Checked::<u64>::begins()),
+                ]),
             )
         }
     }
@@ -51,8 +54,12 @@ const _: () = {
         fn schema() -> tg::state::StateSchema {
             tg::state::StateSchema {
                 name: ::std::string::String::from("link-load"),
+                version: <Self as tg::state::State>::VERSION,
                 key: tg::__rt::Checked::<(u32, u16)>::schema(),
-                fields: ::std::vec::Vec::from([tg::__rt::Checked::<u64>::field("bytes")]),
+                fields: ::std::vec::Vec::from([
+                    tg::__rt::Checked::<u64>::field("bytes")
+                        .begins(tg::__rt::Checked::<u64>::begins()),
+                ]),
             }
         }
     }

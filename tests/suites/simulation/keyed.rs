@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
 use tidegate::prelude::*;
 
@@ -17,7 +18,7 @@ pub struct Entry {
 }
 
 /// Splits of entries; all entries of a key are in one split, so that their order is the key's.
-fn entries(random: &mut Random) -> Vec<Vec<Entry>> {
+pub fn entries(random: &mut Random) -> Vec<Vec<Entry>> {
     let splits = 1 + random.below(5);
     let keys = 1 + random.below(60);
     let mut places = BTreeMap::new();
@@ -36,7 +37,7 @@ fn entries(random: &mut Random) -> Vec<Vec<Entry>> {
 
 #[event]
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Sum {
+pub struct Sum {
     key: u32,
     place: u64,
     sum: u64,
@@ -44,12 +45,12 @@ struct Sum {
 
 #[state(key = u32)]
 #[derive(Default)]
-struct Running {
+pub struct Running {
     place: u64,
     sum: u64,
 }
 
-struct SumUp;
+pub struct SumUp;
 
 #[operator]
 impl SumUp {
@@ -63,7 +64,7 @@ impl SumUp {
     }
 }
 
-fn sums(splits: &[Vec<Entry>]) -> Vec<Sum> {
+pub fn sums(splits: &[Vec<Entry>]) -> Vec<Sum> {
     let mut sums: BTreeMap<u32, u64> = BTreeMap::new();
     let mut expected = Vec::new();
     for entry in splits.iter().flatten() {
@@ -103,18 +104,18 @@ fn files_of_json_lines_show_every_result_once_however_the_job_is_killed_and_resc
                 .sink("sums", JsonLines::write(dir.path()));
             Ok(())
         });
-        let mut committed = Vec::new();
-        for file in fs::read_dir(dir.path()).unwrap() {
-            let path = file.unwrap().path();
-            if path.extension().is_some_and(|extension| extension == "jsonl") {
-                for line in fs::read_to_string(path).unwrap().lines() {
-                    committed.push(serde_json::from_str(line).unwrap());
-                }
-            }
-        }
-        assert_same(committed, sums(&splits));
+        assert_same(read_sums(dir.path()), sums(&splits));
         run
     });
+}
+
+/// What a reader of the directory sees.
+pub fn read_sums(dir: &Path) -> Vec<Sum> {
+    let files = fs::read_dir(dir).unwrap().map(|file| file.unwrap().path());
+    let visible = files.filter(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
+    let texts: Vec<_> = visible.map(|path| fs::read_to_string(path).unwrap()).collect();
+    let lines = texts.iter().flat_map(|text| text.lines());
+    lines.map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 #[event]

@@ -48,6 +48,16 @@ impl Program {
         Program::at(Path::new(env!("CARGO_BIN_EXE_faulty")))
     }
 
+    /// The job of which there are several versions.
+    pub fn evolving() -> Program {
+        Program::at(Path::new(env!("CARGO_BIN_EXE_evolving")))
+    }
+
+    /// The job whose state can be proved from its results.
+    pub fn ledger() -> Program {
+        Program::at(Path::new(env!("CARGO_BIN_EXE_ledger")))
+    }
+
     /// A program of the system.
     pub fn at(path: &Path) -> Program {
         let shown = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -136,6 +146,15 @@ impl Running {
         });
     }
 
+    /// Waits for its end, but not for longer than this.
+    pub fn wait_at_most(&mut self, time: Duration) {
+        let mut left = time;
+        while self.is_running() && !left.is_zero() {
+            sleep(PAUSE);
+            left = left.saturating_sub(PAUSE);
+        }
+    }
+
     /// Waits until it has said something on its standard error.
     pub fn until_said(&mut self, words: &str) {
         let stderr = self.stderr.try_clone().unwrap();
@@ -163,9 +182,14 @@ impl Running {
 
     /// Asks it to stop.
     pub fn terminate(self) -> Outcome {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.signal("TERM");
         self.wait()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, name: &str) {
+        let (signal, pid) = (format!("-{name}"), self.child.id().to_string());
+        assert!(Command::new("kill").args([signal, pid]).status().unwrap().success());
     }
 
     fn said(&self) -> String {

@@ -5,51 +5,119 @@
 //! | part   | bytes | what                                                                         |
 //! |--------|------:|------------------------------------------------------------------------------|
 //! | header |     8 | magic, `tidestat`                                                            |
-//! |        |     1 | version of the format, 1                                                     |
+//! |        |     1 | version of the format, 2                                                     |
+//! |        |     1 | 0 base: all rows of its key groups; 1 delta: what changed since the layers below |
 //! |        | 2 + 2 | first and last key group that the file covers                                |
-//! |        |     4 | CRC-32 of the 13 bytes before                                                |
+//! |        |     8 | number of the snapshot that it belongs to                                    |
+//! |        |     4 | CRC-32 of the 22 bytes before                                                |
 //! | blocks |     n | rows, LZ4-compressed (block format); one after another, without gaps         |
 //! | index  |       | for every block, in order:                                                   |
 //! |        | 2 + 2 | key group of its first and of its last row                                   |
-//! |        |     4 | number of its rows                                                           |
+//! |        |     4 | number of its rows, removals among them                                      |
 //! |        |     4 | its length as rows                                                           |
 //! |        |     4 | its length as it lies in the file                                            |
 //! |        |     4 | CRC-32 of it as it lies in the file                                          |
 //! | footer |     8 | offset of the index                                                          |
 //! |        |     8 | number of blocks                                                             |
-//! |        |     8 | number of rows                                                               |
+//! |        |     8 | number of rows that have a value                                             |
+//! |        |     8 | number of removals; 0 in a base                                              |
 //! |        |     4 | CRC-32 of the index                                                          |
-//! |        |     4 | CRC-32 of the 28 bytes before                                                |
+//! |        |     4 | CRC-32 of the 36 bytes before                                                |
 //! |        |     8 | magic, `tatsedit`                                                            |
 //!
 //! A row, in a block:
 //!
-//! | bytes | what                                           |
-//! |------:|------------------------------------------------|
-//! |     2 | key group                                      |
-//! |     1 | section: 0 state, 1 event timer, 2 processing timer |
-//! |  1..5 | length of the key, LEB128                      |
-//! |     n | key                                            |
-//! |  1..5 | length of the value, LEB128                    |
-//! |     n | value                                          |
+//! | bytes | what                                                                                         |
+//! |------:|----------------------------------------------------------------------------------------------|
+//! |     2 | key group                                                                                    |
+//! |     1 | low half, section: 0 state, 1 event timer, 2 processing timer, 3 entry of a map or a list; high half, change: 0 put, 1 remove, 2 remove all rows whose key begins with this key |
+//! |  1..5 | length of the key, LEB128                                                                    |
+//! |     n | key                                                                                          |
+//! |  1..5 | only if put: length of the value, LEB128                                                     |
+//! |     n | only if put: value                                                                           |
 //!
 //! A row never crosses blocks. A block is closed by the row with which it reaches 64 KiB.
+//!
+//! Version 1 knew no removals; it was never released, and is not read.
+
+use std::ops::Range;
 
 use crate::key::{KeyGroup, KeyGroupRange};
-use crate::snapshot::part::{Section, StateRow};
+use crate::record::SnapshotId;
+use crate::snapshot::part::{LayerKind, RowChange, Section, StateRow};
 
 const MAGIC: [u8; 8] = *b"tidestat";
 const MAGIC_AT_END: [u8; 8] = *b"tatsedit";
-const VERSION: u8 = 1;
-pub(super) const HEADER_BYTES: usize = 17;
+const VERSION: u8 = 2;
+const BASE: u8 = 0;
+const DELTA: u8 = 1;
+pub(super) const HEADER_BYTES: usize = 26;
 pub(super) const INDEX_ENTRY_BYTES: usize = 20;
-pub(super) const FOOTER_BYTES: usize = 40;
+pub(super) const FOOTER_BYTES: usize = 48;
 /// A block is closed when it has at least this many bytes of rows.
 pub(super) const BLOCK_BYTES: usize = 64 * 1024;
 /// The most that key and value of one row can have together.
 pub(super) const ROW_BYTES_MAX: usize = 1 << 30;
 /// LZ4 can't blow a byte up into more than this: bounds what a reader allocates for a block.
 const LZ4_RATIO_MAX: u64 = 255;
+/// The half of a row's third byte that says what became of the row; the other half is the section.
+const CHANGE: u8 = 0xf0;
+const PUT: u8 = 0x00;
+const REMOVE: u8 = 0x10;
+const REMOVE_PREFIX: u8 = 0x20;
+
+/// What a state file is, before any of its rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StateFileHeader {
+    /// Whether it has all rows of its key groups, or what changed.
+    pub layer: LayerKind,
+    /// The key groups that it covers.
+    pub groups: KeyGroupRange,
+    /// The snapshot that it belongs to: of two layers the one of the later snapshot is newer.
+    pub written_by: SnapshotId,
+}
+
+impl StateFileHeader {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut header = Vec::with_capacity(HEADER_BYTES);
+        header.extend_from_slice(&MAGIC);
+        header.push(VERSION);
+        header.push(match self.layer {
+            LayerKind::Base => BASE,
+            LayerKind::Delta => DELTA,
+        });
+        encode_groups(self.groups, &mut header);
+        header.extend_from_slice(&self.written_by.0.to_le_bytes());
+        let crc = crc32fast::hash(&header);
+        header.extend_from_slice(&crc.to_le_bytes());
+        header
+    }
+
+    /// The header of a file, or what is wrong with it.
+    pub(super) fn decode(header: &[u8; HEADER_BYTES]) -> Result<StateFileHeader, String> {
+        let mut fields = Fields(header);
+        if fields.take() != MAGIC {
+            return Err("it is no state file".to_string());
+        }
+        let [version] = fields.take();
+        if version != VERSION {
+            return Err(format!(
+                "its format has version {version}, and this program reads version {VERSION}"
+            ));
+        }
+        let [layer] = fields.take();
+        let (groups, written_by) = (fields.groups(), SnapshotId(fields.u64()));
+        if fields.u32() != crc32fast::hash(&header[..HEADER_BYTES - 4]) {
+            return Err("its header does not match its checksum".to_string());
+        }
+        let layer = match layer {
+            BASE => LayerKind::Base,
+            DELTA => LayerKind::Delta,
+            other => return Err(format!("its header has an unknown kind of layer, {other}")),
+        };
+        Ok(StateFileHeader { layer, groups, written_by })
+    }
+}
 
 /// A block as the index knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,38 +139,13 @@ impl BlockEntry {
     }
 }
 
-/// The header of a file that covers `groups`.
-pub(super) fn encode_header(groups: KeyGroupRange) -> Vec<u8> {
-    let mut header = Vec::with_capacity(HEADER_BYTES);
-    header.extend_from_slice(&MAGIC);
-    header.push(VERSION);
-    encode_groups(groups, &mut header);
-    header.extend_from_slice(&crc32fast::hash(&header).to_le_bytes());
-    header
-}
-
-/// The key groups that a file with this header covers, or what is wrong with it.
-pub(super) fn decode_header(header: &[u8; HEADER_BYTES]) -> Result<KeyGroupRange, String> {
-    let mut fields = Fields(header);
-    if fields.take() != MAGIC {
-        return Err("it does not begin like a state file".to_string());
-    }
-    let [version] = fields.take();
-    if version != VERSION {
-        return Err(format!("its format has version {version}, and this program reads version {VERSION}"));
-    }
-    let groups = fields.groups();
-    if fields.u32() != crc32fast::hash(&header[..HEADER_BYTES - 4]) {
-        return Err("its header does not match its checksum".to_string());
-    }
-    Ok(groups)
-}
-
 /// Where the index lies, and what checks it.
 pub(super) struct Footer {
     pub(super) index_offset: u64,
     pub(super) index_bytes: usize,
+    /// Rows that have a value.
     pub(super) rows: u64,
+    pub(super) removed: u64,
     pub(super) index_crc: u32,
 }
 
@@ -113,6 +156,7 @@ impl Footer {
         bytes.extend_from_slice(&self.index_offset.to_le_bytes());
         bytes.extend_from_slice(&blocks.to_le_bytes());
         bytes.extend_from_slice(&self.rows.to_le_bytes());
+        bytes.extend_from_slice(&self.removed.to_le_bytes());
         bytes.extend_from_slice(&self.index_crc.to_le_bytes());
         let crc = crc32fast::hash(&bytes[start..]);
         bytes.extend_from_slice(&crc.to_le_bytes());
@@ -121,12 +165,13 @@ impl Footer {
 
     pub(super) fn decode(footer: &[u8; FOOTER_BYTES], file_bytes: u64) -> Result<Footer, String> {
         let mut fields = Fields(footer);
-        let (index_offset, blocks, rows) = (fields.u64(), fields.u64(), fields.u64());
+        let (index_offset, blocks) = (fields.u64(), fields.u64());
+        let (rows, removed) = (fields.u64(), fields.u64());
         let (index_crc, crc) = (fields.u32(), fields.u32());
         if fields.take() != MAGIC_AT_END {
             return Err("it was cut short, or its end was overwritten".to_string());
         }
-        if crc != crc32fast::hash(&footer[..28]) {
+        if crc != crc32fast::hash(&footer[..36]) {
             return Err("its footer does not match its checksum".to_string());
         }
         let index_bytes = blocks.checked_mul(INDEX_ENTRY_BYTES as u64);
@@ -134,7 +179,7 @@ impl Footer {
             index_bytes.and_then(|index| index.checked_add(index_offset)?.checked_add(FOOTER_BYTES as u64));
         match index_bytes {
             Some(index_bytes) if end == Some(file_bytes) && index_offset >= HEADER_BYTES as u64 => {
-                Ok(Footer { index_offset, index_bytes: index_bytes as usize, rows, index_crc })
+                Ok(Footer { index_offset, index_bytes: index_bytes as usize, rows, removed, index_crc })
             }
             _ => Err(format!("its footer does not fit its length of {file_bytes} bytes")),
         }
@@ -170,7 +215,10 @@ pub(super) fn decode_index(
         rows += u64::from(block.rows);
         blocks.push(block);
     }
-    if offset != footer.index_offset || rows != footer.rows || from > groups.last {
+    if offset != footer.index_offset
+        || Some(rows) != footer.rows.checked_add(footer.removed)
+        || from > groups.last
+    {
         return Err("its index does not fit its footer and header".to_string());
     }
     Ok(blocks)
@@ -211,35 +259,72 @@ fn encode_groups(groups: KeyGroupRange, bytes: &mut Vec<u8>) {
 /// Appends a row, whose key and value have at most [`ROW_BYTES_MAX`] bytes.
 pub(super) fn encode_row(row: &StateRow<'_>, bytes: &mut Vec<u8>) {
     bytes.extend_from_slice(&row.group.0.to_le_bytes());
-    bytes.push(row.section as u8);
+    let change = match row.change {
+        RowChange::Put(_) => PUT,
+        RowChange::Remove => REMOVE,
+        RowChange::RemovePrefix => REMOVE_PREFIX,
+    };
+    bytes.push(row.section as u8 | change);
     put_length(bytes, row.key.len() as u32);
     bytes.extend_from_slice(row.key);
-    put_length(bytes, row.value.len() as u32);
-    bytes.extend_from_slice(row.value);
+    if let Some(value) = row.value() {
+        put_length(bytes, value.len() as u32);
+        bytes.extend_from_slice(value);
+    }
 }
 
-/// Takes a row from the front; `None` if none is there.
-pub(super) fn decode_row<'a>(bytes: &mut &'a [u8]) -> Option<StateRow<'a>> {
-    let (&[low, high, section], rest) = bytes.split_first_chunk()?;
-    *bytes = rest;
-    Some(StateRow {
-        group: KeyGroup(u16::from_le_bytes([low, high])),
-        section: Section::from_byte(section)?,
-        key: take_bytes(bytes)?,
-        value: take_bytes(bytes)?,
-    })
+/// A row's place in a block.
+#[derive(Clone, Debug)]
+pub(super) struct RowPlace {
+    pub(super) group: KeyGroup,
+    section: Section,
+    key: Range<usize>,
+    change: ChangePlace,
 }
 
-fn take_bytes<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
+#[derive(Clone, Debug)]
+enum ChangePlace {
+    Put(Range<usize>),
+    Remove,
+    RemovePrefix,
+}
+
+impl RowPlace {
+    /// The row at `*at` of a block, which goes behind it; `None` if none is there.
+    pub(super) fn decode(block: &[u8], at: &mut usize) -> Option<RowPlace> {
+        let &[low, high, kind] = block.get(*at..)?.first_chunk()?;
+        *at += 3;
+        let section = Section::from_byte(kind & !CHANGE)?;
+        let key = take_bytes(block, at)?;
+        let change = match kind & CHANGE {
+            PUT => ChangePlace::Put(take_bytes(block, at)?),
+            REMOVE => ChangePlace::Remove,
+            REMOVE_PREFIX => ChangePlace::RemovePrefix,
+            _ => return None,
+        };
+        Some(RowPlace { group: KeyGroup(u16::from_le_bytes([low, high])), section, key, change })
+    }
+
+    /// The row, in the block in which its place is.
+    pub(super) fn row<'a>(&self, block: &'a [u8]) -> StateRow<'a> {
+        let change = match &self.change {
+            ChangePlace::Put(value) => RowChange::Put(&block[value.clone()]),
+            ChangePlace::Remove => RowChange::Remove,
+            ChangePlace::RemovePrefix => RowChange::RemovePrefix,
+        };
+        StateRow { group: self.group, section: self.section, key: &block[self.key.clone()], change }
+    }
+}
+
+fn take_bytes(block: &[u8], at: &mut usize) -> Option<Range<usize>> {
     let mut length = 0u64;
     for shift in (0..35).step_by(7) {
-        let (&byte, rest) = bytes.split_first()?;
-        *bytes = rest;
+        let &byte = block.get(*at)?;
+        *at += 1;
         length |= u64::from(byte & 0x7f) << shift;
         if byte & 0x80 == 0 {
-            let (taken, rest) = bytes.split_at_checked(usize::try_from(length).ok()?)?;
-            *bytes = rest;
-            return Some(taken);
+            let end = at.checked_add(usize::try_from(length).ok()?).filter(|&end| end <= block.len())?;
+            return Some(std::mem::replace(at, end)..end);
         }
     }
     None

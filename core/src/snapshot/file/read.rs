@@ -5,19 +5,21 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::format::{
-    BLOCK_BYTES, BlockEntry, FOOTER_BYTES, Footer, HEADER_BYTES, decode_header, decode_index, decode_row,
+    BLOCK_BYTES, BlockEntry, FOOTER_BYTES, Footer, HEADER_BYTES, RowPlace, StateFileHeader, decode_index,
 };
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::key::KeyGroupRange;
 use crate::snapshot::fault::{broken, cannot};
+use crate::snapshot::merge::RowCursor;
 use crate::snapshot::part::StateRow;
 
-/// Reads a state file. Holds its index; opens the file anew for each visit.
+/// Reads a state file. Holds its index; opens the file anew for each visit, so that several threads can read it.
 #[derive(Debug)]
 pub struct StateFileReader {
     path: PathBuf,
-    groups: KeyGroupRange,
+    header: StateFileHeader,
     rows: u64,
+    removed: u64,
     bytes: u64,
     index: Vec<BlockEntry>,
 }
@@ -35,7 +37,7 @@ impl StateFileReader {
         }
         let mut header = [0; HEADER_BYTES];
         file.read_exact(&mut header).map_err(|error| cannot("read", path, error))?;
-        let groups = decode_header(&header).map_err(|what| broken(path, what))?;
+        let header = StateFileHeader::decode(&header).map_err(|what| broken(path, what))?;
 
         let mut footer = [0; FOOTER_BYTES];
         file.seek(SeekFrom::Start(bytes - FOOTER_BYTES as u64))
@@ -46,18 +48,24 @@ impl StateFileReader {
         let mut index = vec![0; footer.index_bytes];
         file.seek(SeekFrom::Start(footer.index_offset)).map_err(|error| cannot("read", path, error))?;
         file.read_exact(&mut index).map_err(|error| cannot("read", path, error))?;
-        let index = decode_index(&index, &footer, groups).map_err(|what| broken(path, what))?;
-        Ok(StateFileReader { path: path.to_path_buf(), groups, rows: footer.rows, bytes, index })
+        let index = decode_index(&index, &footer, header.groups).map_err(|what| broken(path, what))?;
+        let Footer { rows, removed, .. } = footer;
+        Ok(StateFileReader { path: path.to_path_buf(), header, rows, removed, bytes, index })
     }
 
-    /// The key groups that the file covers.
-    pub fn groups(&self) -> KeyGroupRange {
-        self.groups
+    /// What the file is.
+    pub fn header(&self) -> StateFileHeader {
+        self.header
     }
 
-    /// The number of rows.
+    /// The number of rows that have a value.
     pub fn rows(&self) -> u64 {
         self.rows
+    }
+
+    /// The number of removals.
+    pub fn removed(&self) -> u64 {
+        self.removed
     }
 
     /// The length of the file.
@@ -65,7 +73,8 @@ impl StateFileReader {
         self.bytes
     }
 
-    /// Gives every row of a key group in `groups` to `each`, in order. Reads only the blocks that can hold such rows.
+    /// Gives every row of a key group in `groups`, removals too, to `each`, in order. Reads only the blocks that can hold
+    /// such rows.
     ///
     /// # Errors
     /// If the file can't be read or a block has changed since it was written, or if `each` fails.
@@ -74,46 +83,122 @@ impl StateFileReader {
         groups: KeyGroupRange,
         each: &mut dyn FnMut(StateRow<'_>) -> Result<()>,
     ) -> Result<()> {
-        let mut file = File::open(&self.path).map_err(|error| cannot("read", &self.path, error))?;
-        let (mut stored, mut raw) = (Vec::new(), Vec::new());
-        let (mut offset, mut position) = (HEADER_BYTES as u64, 0);
-        for (number, block) in self.index.iter().enumerate() {
-            let start = offset;
-            offset += u64::from(block.stored_bytes);
-            if !groups.overlaps(block.groups) {
-                continue;
-            }
-            if position != start {
-                file.seek(SeekFrom::Start(start)).map_err(|error| cannot("read", &self.path, error))?;
-            }
-            stored.resize(block.stored_bytes as usize, 0);
-            file.read_exact(&mut stored).map_err(|error| cannot("read", &self.path, error))?;
-            position = offset;
-            let damaged = |what: &str| {
-                broken(&self.path, format!("block {} of {} {what}", number + 1, self.index.len()))
-            };
-            if crc32fast::hash(&stored) != block.crc {
-                return Err(damaged("does not match its checksum"));
-            }
-            raw.resize(block.raw_bytes as usize, 0);
-            match lz4_flex::block::decompress_into(&stored, &mut raw) {
-                Ok(length) if length == raw.len() => {}
-                _ => return Err(damaged("can't be decompressed")),
-            }
-            let mut rest = &raw[..];
-            for _ in 0..block.rows {
-                let row = decode_row(&mut rest)
-                    .filter(|row| block.groups.contains(row.group))
-                    .ok_or_else(|| damaged("holds what is not a row of it"))?;
-                if groups.contains(row.group) {
-                    each(row)?;
-                }
-            }
-            if !rest.is_empty() {
-                return Err(damaged("holds more than its rows"));
-            }
+        let mut cursor = self.cursor(groups)?;
+        while let Some(row) = cursor.row() {
+            each(row)?;
+            cursor.advance()?;
         }
         Ok(())
+    }
+
+    /// Stands at the first row of a key group in `groups`.
+    ///
+    /// # Errors
+    /// If the file can't be read or a block has changed since it was written.
+    pub fn cursor(&self, groups: KeyGroupRange) -> Result<StateFileCursor<'_>> {
+        let file = File::open(&self.path).map_err(|error| cannot("read", &self.path, error))?;
+        let mut cursor = StateFileCursor {
+            reader: self,
+            file,
+            groups,
+            next_block: 0,
+            next_offset: HEADER_BYTES as u64,
+            position: 0,
+            stored: Vec::new(),
+            block: Vec::new(),
+            block_rows: 0,
+            at: 0,
+            row: None,
+        };
+        cursor.advance()?;
+        Ok(cursor)
+    }
+}
+
+/// Goes through the rows of a range of key groups in a state file. Holds one block of it in memory.
+pub struct StateFileCursor<'a> {
+    reader: &'a StateFileReader,
+    file: File,
+    groups: KeyGroupRange,
+    /// The block that is read next, and where it begins.
+    next_block: usize,
+    next_offset: u64,
+    /// Where the file stands.
+    position: u64,
+    /// A block as it lies in the file; kept for its memory.
+    stored: Vec<u8>,
+    block: Vec<u8>,
+    /// How many rows of the block come behind `at`.
+    block_rows: u32,
+    at: usize,
+    row: Option<RowPlace>,
+}
+
+impl RowCursor for StateFileCursor<'_> {
+    #[inline]
+    fn row(&self) -> Option<StateRow<'_>> {
+        self.row.as_ref().map(|place| place.row(&self.block))
+    }
+
+    fn advance(&mut self) -> Result<()> {
+        loop {
+            while self.block_rows == 0 {
+                if self.at < self.block.len() {
+                    return Err(self.damaged("holds more than its rows"));
+                }
+                if !self.read_block()? {
+                    self.row = None;
+                    return Ok(());
+                }
+            }
+            self.block_rows -= 1;
+            let block_groups = self.reader.index[self.next_block - 1].groups;
+            let place = RowPlace::decode(&self.block, &mut self.at)
+                .filter(|place| block_groups.contains(place.group))
+                .ok_or_else(|| self.damaged("holds what is not a row of it"))?;
+            if self.groups.contains(place.group) {
+                self.row = Some(place);
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl StateFileCursor<'_> {
+    /// Reads the next block that can hold a row of the groups; whether there was one.
+    fn read_block(&mut self) -> Result<bool> {
+        let StateFileReader { path, index, .. } = self.reader;
+        let (start, block) = loop {
+            let Some(block) = index.get(self.next_block) else { return Ok(false) };
+            let start = self.next_offset;
+            self.next_block += 1;
+            self.next_offset += u64::from(block.stored_bytes);
+            if self.groups.overlaps(block.groups) {
+                break (start, block);
+            }
+        };
+        if self.position != start {
+            self.file.seek(SeekFrom::Start(start)).map_err(|error| cannot("read", path, error))?;
+        }
+        self.stored.resize(block.stored_bytes as usize, 0);
+        self.file.read_exact(&mut self.stored).map_err(|error| cannot("read", path, error))?;
+        self.position = self.next_offset;
+        if crc32fast::hash(&self.stored) != block.crc {
+            return Err(self.damaged("does not match its checksum"));
+        }
+        self.block.resize(block.raw_bytes as usize, 0);
+        match lz4_flex::block::decompress_into(&self.stored, &mut self.block) {
+            Ok(length) if length == self.block.len() => {}
+            _ => return Err(self.damaged("can't be decompressed")),
+        }
+        (self.at, self.block_rows) = (0, block.rows);
+        Ok(true)
+    }
+
+    /// Something is wrong with the block that was read last.
+    fn damaged(&self, what: &str) -> Error {
+        let blocks = self.reader.index.len();
+        broken(&self.reader.path, format!("block {} of {blocks} {what}", self.next_block))
     }
 }
 

@@ -4,6 +4,8 @@
 //! |------------------|----------------------------------------------------------------------------------|
 //! | `tidegate.state` | marks the directory as ours; locked by the process that works in it              |
 //! | `attempt-<n>/`   | the database of one attempt to run the job; goes with it, or at the next opening |
+//! | `attempt-runs/`  | changes that have left memory and wait for their snapshot                        |
+//! | `attempt-restored/` | the snapshot that the job starts from, rewritten for its program; goes at the next opening |
 //!
 //! Nothing is deleted in a directory without the mark.
 
@@ -19,6 +21,8 @@ use crate::files::DirectoryLock;
 
 const MARKER_FILE: &str = "tidegate.state";
 const ATTEMPT_PREFIX: &str = "attempt-";
+const RUNS: &str = "attempt-runs";
+const REWRITTEN_DIRECTORY: &str = "attempt-restored";
 const TEMPORARY_PREFIX: &str = "tidegate-state-";
 /// No process has this many at a time.
 const TEMPORARY_NAMES_MAX: u32 = 100_000;
@@ -120,6 +124,28 @@ impl StateDirectory {
         &self.directory.path
     }
 
+    /// The directory for files that wait for a snapshot. It goes with the next opening, and its files with their last user.
+    ///
+    /// # Errors
+    /// If it can't be created.
+    pub fn runs(&self) -> Result<PathBuf> {
+        let path = self.path().join(RUNS);
+        fs::create_dir_all(&path).map_err(|error| cannot("create", &path, error))?;
+        Ok(path)
+    }
+
+    /// An empty directory for a snapshot that is rewritten: it stays as long as this process works here.
+    ///
+    /// # Errors
+    /// If what a rewriting before it has left can't be removed.
+    pub fn rewritten(&self) -> Result<PathBuf> {
+        let path = self.path().join(REWRITTEN_DIRECTORY);
+        match fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(cannot("clear", &path, error)),
+            _ => Ok(path),
+        }
+    }
+
     /// Begins an empty working copy. Those of earlier attempts go when their last user, a snapshot that is still being
     /// written, lets go of them.
     ///
@@ -171,29 +197,19 @@ fn remove_leftovers(parent: &Path) {
 mod tests {
     use super::*;
     use crate::key::{KeyGroup, SubtaskIndex};
+    use crate::snapshot::part::{Section, StateRow};
 
     #[test]
     fn every_working_copy_begins_empty_and_an_earlier_one_can_still_be_read() {
         let temporary = tempfile::tempdir().unwrap();
         let directory = StateDirectory::open(temporary.path()).unwrap();
         let first = directory.working_copy().unwrap().store("count", SubtaskIndex(0)).unwrap();
-        let mut batch = first.batch();
-        batch.put(KeyGroup(0), b"key", b"1");
-        batch.commit().unwrap();
-        let frozen = first.freeze();
-        drop(first);
+        first.write([StateRow::put(KeyGroup(0), Section::State, b"key", b"1")].into_iter()).unwrap();
 
         let second = directory.working_copy().unwrap().store("count", SubtaskIndex(0)).unwrap();
-        assert!(second.get(KeyGroup(0), b"key").unwrap().is_none());
-        let mut rows = 0;
-        frozen
-            .visit(&mut |_, _, _| {
-                rows += 1;
-                Ok(())
-            })
-            .unwrap();
-        assert_eq!(rows, 1);
-        drop((frozen, second, directory));
+        assert!(second.get(KeyGroup(0), Section::State, b"key").unwrap().is_none());
+        assert!(first.get(KeyGroup(0), Section::State, b"key").unwrap().is_some());
+        drop((first, second, directory));
         let left: Vec<_> =
             fs::read_dir(temporary.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left, [MARKER_FILE]);
@@ -220,10 +236,10 @@ mod tests {
         let error = StateDirectory::open(&path).unwrap_err();
         assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
         assert!(error.to_string().contains("in use by another process"), "{error}");
-        let frozen = store.freeze();
+        let clone = store.clone();
         drop(store);
         assert!(StateDirectory::open(&path).is_err());
-        drop(frozen);
+        drop(clone);
         StateDirectory::open(&path).unwrap();
     }
 

@@ -1,0 +1,5 @@
+#[event]
+struct Tree<T> {
+    leaf: T,
+    branches: Vec<Tree<T>>,
+}

@@ -1,0 +1,24 @@
+#![allow(unused)]
+
+use tidegate::prelude::*;
+
+#[state(key = String)]
+#[derive(Default)]
+struct Session {
+    visits: u64,
+    #[state(ttl = "7d")]
+    last: Option<u64>,
+}
+
+#[event]
+struct Visit {
+    user: String,
+}
+
+#[operator]
+fn count(visit: Visit, session: &mut Session) -> u64 {
+    session.visits += 1;
+    session.visits + visit.user.len() as u64
+}
+
+fn main() {}
