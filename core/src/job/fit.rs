@@ -267,6 +267,8 @@ mod tests {
     use crate::snapshot::manifest::OperatorState;
     use crate::snapshot::part::Entry;
     use crate::source::Memory;
+    use crate::state::Describe;
+    use crate::time::EventTime;
 
     /// Of a job with source `numbers`, sink `out`, and operators that the program does not have.
     fn manifest(operators: &[&str]) -> Manifest {
@@ -334,6 +336,33 @@ mod tests {
         }
         let fits = fit(&manifest(&[]), &graph("numbers", "out"), &RunOptions::default()).unwrap();
         assert_eq!(fits.differences, []);
+    }
+
+    #[test]
+    fn records_in_flight_to_an_operator_that_the_program_lacks_are_refused_unless_they_may_be_dropped() {
+        let channel = |records| ChannelState {
+            operator: "sum".to_string(),
+            record: u64::schema(),
+            name: "sum.0.7.channel".to_string(),
+            groups: fixture::groups(0, 3),
+            watermark: EventTime::MIN,
+            records,
+            bytes: 90,
+            checksum: "00000000".to_string(),
+        };
+        let manifest = Manifest { channels: vec![channel(2), channel(3)], ..manifest(&[]) };
+        let graph = graph("numbers", "out");
+        let refusal = refusal(&manifest, &graph);
+        let expected =
+            "snapshot 7 has 5 records in flight to operator \"sum\", and this program has no such operator";
+        assert!(refusal.starts_with(expected), "{refusal}");
+        let allowed = RunOptions { allow_dropped_state: true, ..RunOptions::default() };
+        let fits = fit(&manifest, &graph, &allowed).unwrap();
+        assert!(fits.records.is_empty());
+        assert_eq!(
+            fits.differences,
+            [Difference::RecordsDropped { operator: "sum".to_string(), records: 5 }]
+        );
     }
 
     #[test]

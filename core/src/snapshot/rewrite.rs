@@ -305,11 +305,15 @@ fn keys_became_one() -> Error {
 mod tests {
     use super::*;
     use crate::evolution::OperatorProgram;
-    use crate::key::Key;
+    use crate::exchange::backlog::Backlog;
+    use crate::exchange::codec::Payload;
+    use crate::key::{Key, SubtaskIndex};
     use crate::snapshot::SnapshotDirectory;
+    use crate::snapshot::channel_file::write_channel;
     use crate::snapshot::fixture::{self, OwnedRow, Rows, groups, row};
     use crate::snapshot::part::Section::{EventTimer, State};
-    use crate::state::{Describe, Field, Migration};
+    use crate::state::{Describe, Field, Migration, Schema};
+    use crate::time::EventTime;
 
     struct Scene {
         temporary: tempfile::TempDir,
@@ -417,6 +421,61 @@ mod tests {
         assert_eq!(rewritten.id(), scene.snapshot.id());
         assert_eq!(rewritten.manifest().operators[0].schema, with_limit().schema());
         assert_eq!(rows(&scene.snapshot, "count"), before, "what was rewritten is as it was");
+    }
+
+    /// A snapshot without rows, with a number in flight to each of two subtasks of `count`.
+    fn with_numbers_in_flight(scene: &Scene) -> Snapshot {
+        let directory = SnapshotDirectory::open(&scene.temporary.path().join("in-flight")).unwrap();
+        let id = directory.next_id();
+        let pending = directory.begin(id).unwrap();
+        let channels = [(0, groups(0, 63), 7u8), (1, groups(64, 127), 9)].map(|(subtask, groups, number)| {
+            let frame = [&u64::from(number).to_le_bytes()[..], &[0; 8], &[0; 4], &[1, 0, 0, 0], &[number]];
+            let payload = Payload { records: 1, bytes: frame.concat() };
+            let backlog = Backlog {
+                watermark: EventTime::from_millis(number.into()),
+                elements: [Queued::Batch(payload)].into(),
+            };
+            let input = CodecInput { operator: "count".to_string(), record: u8::schema(), groups };
+            write_channel(pending.state_path(), id, SubtaskIndex(subtask), input, &backlog).unwrap().unwrap()
+        });
+        let manifest = Manifest { channels: channels.into(), ..fixture::manifest(id) };
+        pending.complete(&manifest).unwrap();
+        Snapshot::open(&directory.snapshot_path(id)).unwrap()
+    }
+
+    #[test]
+    fn records_in_flight_come_along_as_the_program_has_them_and_belong_to_anyone_among_other_key_groups() {
+        let scene = Scene::new();
+        let snapshot = with_numbers_in_flight(&scene);
+        let report = Report::of_snapshot(snapshot.manifest(), &[]);
+        let rewritten = |name: &str, records: &BTreeMap<_, _>, max_parallelism| {
+            rewrite(&snapshot, &report, records, max_parallelism, &scene.temporary.path().join(name)).unwrap()
+        };
+        let plan = |is: &Schema| BTreeMap::from([("count".to_string(), RecordPlan::of(&u8::schema(), is))]);
+        let numbers = |snapshot: &Snapshot, groups| {
+            let backlogs = snapshot.in_flight("count", groups).unwrap();
+            let queued = backlogs.into_iter().flat_map(|backlog| backlog.elements);
+            let payloads = queued.filter_map(|queued| match queued {
+                Queued::Batch(payload) => Some(payload),
+                Queued::Watermark(_) => None,
+            });
+            let frame = |payload: Payload| {
+                let frame = payload.frames().next().unwrap().unwrap();
+                (frame.hash.bits(), frame.record.to_vec())
+            };
+            payloads.map(frame).collect::<Vec<_>>()
+        };
+        let same = rewritten("same", &plan(&u8::schema()), MaxParallelism::DEFAULT);
+        assert_eq!(same.manifest().channels, snapshot.manifest().channels);
+        assert_eq!(numbers(&same, groups(0, 5)), [(7, vec![7])]);
+
+        let thirty = MaxParallelism::new(30).unwrap();
+        let regrouped = rewritten("regrouped", &plan(&Option::<u8>::schema()), thirty);
+        assert_eq!(regrouped.manifest().channels[1].record, Option::<u8>::schema());
+        assert_eq!(numbers(&regrouped, groups(29, 29)), [(7, vec![1, 7]), (9, vec![1, 9])]);
+
+        // The program has no such operator.
+        assert!(rewritten("dropped", &BTreeMap::new(), thirty).manifest().channels.is_empty());
     }
 
     #[test]
