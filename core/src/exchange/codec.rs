@@ -126,7 +126,7 @@ impl Payload {
     /// If they are no records, or `convert` fails.
     pub(crate) fn convert(
         &self,
-        convert: &mut dyn FnMut(&[u8], &mut Vec<u8>) -> Result<()>,
+        mut convert: impl FnMut(&[u8], &mut Vec<u8>) -> Result<()>,
     ) -> Result<Payload> {
         let mut bytes = Vec::with_capacity(self.bytes.len());
         for frame in self.frames() {
@@ -291,12 +291,12 @@ mod tests {
     #[test]
     fn records_that_become_others_keep_their_hash_key_and_time() {
         let payload = &payloads(&by_user(), &visits(20))[0];
-        let mut numbered = |bytes: &[u8], out: &mut Vec<u8>| {
+        let numbered = |bytes: &[u8], out: &mut Vec<u8>| {
             let (user, n): Visit = postcard::from_bytes(bytes).unwrap();
             *out = postcard::to_extend(&(user, n + 1_000), std::mem::take(out))?;
             Ok(())
         };
-        let converted = payload.convert(&mut numbered).unwrap();
+        let converted = payload.convert(numbered).unwrap();
         let back = decode::<_, Visit>(&by_user(), &converted, |_| true).unwrap();
         for (Routed { hash, carried, value, at }, was) in back.iter().zip(visits(20)) {
             let key = by_user().key(value, carried).clone();

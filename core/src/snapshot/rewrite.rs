@@ -134,7 +134,7 @@ impl Rewriting<'_> {
         let mut backlog = read_channel(self.snapshot.state_path(), was)?;
         for queued in &mut backlog.elements {
             if let Queued::Batch(payload) = queued {
-                *payload = payload.convert(&mut |record, out| plan.record(record, out))?;
+                *payload = payload.convert(|record, out| plan.record(record, out))?;
             }
         }
         let input = CodecInput { operator: was.operator.clone(), record: plan.schema().clone(), groups };
