@@ -60,6 +60,11 @@ impl InputGate {
         self.backlog.extend(backlog.elements);
     }
 
+    /// Whether some of what was taken back has not been read. Until it has, subtasks stand at different watermarks.
+    pub fn is_catching_up(&self) -> bool {
+        !self.backlog.is_empty()
+    }
+
     /// The next input, from whichever channel has one; each channel gets its turn.
     pub fn poll(&mut self) -> Option<Input> {
         if let Some(queued) = self.backlog.pop_front() {

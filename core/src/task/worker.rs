@@ -375,7 +375,14 @@ impl Worker {
     fn fire_processing_time(&mut self, index: usize) -> Result<Turn> {
         let Some(due) = self.tasks[index].stage.next_processing_timer() else { return Ok(Turn::Idle) };
         let now = self.clock.now();
-        if due > now || matches!(self.tasks[index].state, TaskState::Drained) {
+        let may_fire = match &self.tasks[index].state {
+            // Of what was in flight, each record sees the watermark that it would have seen. A timer of the same key could see
+            // an older one than the key has seen before: the restored subtask begins where the slowest had come to.
+            TaskState::Receiving(gate) => !gate.is_catching_up(),
+            TaskState::Reading | TaskState::Exhausted => true,
+            TaskState::Drained => false,
+        };
+        if due > now || !may_fire {
             return Ok(Turn::Idle);
         }
         self.drive(index, |stage, out| stage.advance_processing_time(now, out))?;

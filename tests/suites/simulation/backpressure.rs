@@ -112,3 +112,69 @@ fn records_that_were_in_flight_are_worked_off_once_and_in_order_however_the_job_
         run
     });
 }
+
+/// How often it was looked at a key, and how far event time had come then.
+type Look = (u64, u64, i64);
+
+#[state(key = u64)]
+#[derive(Default)]
+struct Looks {
+    taken: u64,
+}
+
+impl Looks {
+    fn take(&mut self, key: u64, watermark: EventTime) -> Look {
+        self.taken += 1;
+        (key, self.taken, watermark.as_millis())
+    }
+}
+
+/// Looks at a key when something comes, and again by the clock.
+struct LookAgain;
+
+#[operator]
+impl LookAgain {
+    fn on_event(&self, drop: Drop, looks: &mut Looks, cx: &mut Context<Self>, out: &mut impl Emit<Look>) {
+        out.emit(looks.take(drop.key, cx.watermark()));
+        cx.set_processing_timer(cx.processing_time() + millis(drop.n % 7), ());
+    }
+
+    fn on_timer(&self, _: (), looks: &mut Looks, cx: &mut Context<Self>, out: &mut impl Emit<Look>) {
+        out.emit(looks.take(*cx.key(), cx.watermark()));
+    }
+}
+
+#[test]
+fn a_timer_by_the_clock_never_sees_event_time_go_back_behind_what_was_in_flight() {
+    // Subtasks cut at different watermarks, and one that takes over the keys of another began at the least of all. A timer by
+    // the clock that was due in the meantime saw that one.
+    under_seeds("a_timer_by_the_clock_never_sees_event_time_go_back", 8, |random: &mut Random, scenario| {
+        let results = Collect::new();
+        let job = TestJob::new("looks", |job| {
+            job.source("drops", Dribble::of(splits(), 7))
+                .event_time(|(_, n)| EventTime::from_millis(*n as i64), Watermarks::monotonous())
+                .flat_map(copies)
+                .key_by(|drop| drop.key)
+                .process("look-again", LookAgain)
+                .sink("looks", results.clone());
+            Ok(())
+        });
+        let run = job
+            .unwrap()
+            .seed(scenario.seed)
+            .parallelism((0..5).map(|_| 2 + random.below(4) as u32).collect::<Vec<_>>())
+            .snapshot_interval(millis(2 + random.below(9)))
+            .snapshot_mode(SnapshotMode::Unaligned)
+            .crash_after([40 + random.below(60) as usize])
+            .crash_at_snapshots(4)
+            .run()
+            .unwrap();
+        let mut looks = results.take();
+        looks.sort_unstable();
+        for pair in looks.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
+            assert!(pair[0].1 < pair[1].1, "looked at twice: {pair:?}");
+            assert!(pair[0].2 <= pair[1].2, "event time went back: {pair:?}");
+        }
+        run
+    });
+}
