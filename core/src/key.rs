@@ -48,6 +48,12 @@ impl KeyHash {
         KeyHash(xxh3_64(bytes))
     }
 
+    /// The hash that has these [`bits`](KeyHash::bits).
+    #[inline]
+    pub fn from_bits(bits: u64) -> KeyHash {
+        KeyHash(bits)
+    }
+
     /// All 64 bits, for hash tables.
     #[inline]
     pub fn bits(self) -> u64 {

@@ -149,22 +149,103 @@ fn traffic_prints_the_sum_of_every_link_and_ten_seconds_and_alerts_beside() {
 #[test]
 fn examples_write_the_same_into_directories_as_they_print() {
     let dir = tempfile::tempdir().unwrap();
-    for (example, sink) in [("web_visits", "sessions"), ("fraud", "alerts"), ("traffic", "sums")] {
-        let out = dir.path().join(example);
-        let snapshots = dir.path().join(format!("{example}-snapshots"));
+    let examples = [("web_visits", "sessions"), ("fraud", "alerts"), ("traffic", "sums")];
+    let modes = ["aligned", "unaligned"];
+    for ((example, sink), mode) in examples.into_iter().flat_map(|example| modes.map(|mode| (example, mode)))
+    {
+        let dir = dir.path().join(format!("{example}-{mode}"));
+        let (out, snapshots) = (dir.join("out"), dir.join("snapshots"));
         let printed = run(example, 1, "--quiet").stdout;
-        let program = Program::example(example).args("--quiet").path("--output", &out);
+        let flags = format!("--quiet --snapshot-interval 1ms --snapshot-mode {mode}");
+        let program = Program::example(example).args(&flags).path("--output", &out);
         let program = match example {
             "traffic" => program,
-            _ => program.path("--rejects", &dir.path().join(format!("{example}-rejects"))),
+            _ => program.path("--rejects", &dir.join("rejects")),
         };
         let outcome = program.path("--snapshot-dir", &snapshots).run().success();
         assert_eq!((outcome.stdout.as_str(), outcome.stderr.as_str()), ("", ""), "--quiet is quiet");
-        let files = out.read_dir().unwrap().map(|entry| entry.unwrap().path());
-        let of_sink = files.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with(sink));
-        let written: Vec<_> =
-            of_sink.flat_map(|path| reader::lines(&std::fs::read_to_string(path).unwrap())).collect();
-        assert_eq!(sorted(written), sorted(reader::lines(&printed)), "{example}");
+        assert_eq!(written(&out, sink), sorted(reader::lines(&printed)), "{example}");
+    }
+}
+
+/// What a sink has written into a directory, in an order of its own.
+fn written(out: &Path, sink: &str) -> Vec<Value> {
+    let files = out.read_dir().unwrap().map(|entry| entry.unwrap().path());
+    let of_sink = files.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with(sink));
+    sorted(of_sink.flat_map(|path| reader::lines(&std::fs::read_to_string(path).unwrap())))
+}
+
+/// The number of the newest complete snapshot in a directory.
+fn newest(snapshots: &Path) -> u64 {
+    let names = snapshots.read_dir().into_iter().flatten().map(|entry| entry.unwrap().file_name());
+    let numbers = names.filter_map(|name| name.to_str()?.strip_prefix("snapshot-")?.parse().ok());
+    numbers.max().unwrap_or(0)
+}
+
+/// Every store and every kind of snapshot.
+fn stores_and_modes() -> impl Iterator<Item = (&'static str, &'static str)> {
+    ["heap", "fjall"].into_iter().flat_map(|store| ["aligned", "unaligned"].map(|mode| (store, mode)))
+}
+
+/// Runs a job with one worker and then three, each killed behind some snapshots, and to its end with two.
+fn killed_and_rescaled(dir: &Path, flags: &str, program: impl Fn() -> Program) {
+    let snapshots = dir.join("snapshots");
+    for (workers, paced) in [(1, true), (3, true), (2, false)] {
+        let program = program().path("--output", &dir.join("out")).path("--snapshot-dir", &snapshots);
+        let program =
+            program.args(&format!("--quiet --restore latest --retain 2 --parallelism {workers} {flags}"));
+        if !paced {
+            program.run().success();
+            continue;
+        }
+        let enough = newest(&snapshots) + 3;
+        let mut running = program.spawn();
+        while running.is_running() && newest(&snapshots) < enough {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        running.kill();
+    }
+}
+
+#[test]
+fn examples_give_their_answer_from_either_store_and_either_kind_of_snapshot_killed_and_rescaled() {
+    for (example, sink) in [("fraud", "alerts"), ("traffic", "sums")] {
+        let expected = sorted(reader::lines(&run(example, 1, "--quiet").stdout));
+        for (store, mode) in stores_and_modes() {
+            let dir = tempfile::tempdir().unwrap();
+            let flags =
+                format!("--state {store} --snapshot-mode {mode} --snapshot-interval 60ms --max-rate 100");
+            killed_and_rescaled(dir.path(), &flags, || match example {
+                "traffic" => Program::example(example),
+                _ => Program::example(example).path("--rejects", &dir.path().join("rejects")),
+            });
+            assert_eq!(written(&dir.path().join("out"), sink), expected, "{example}, {store}, {mode}");
+        }
+    }
+}
+
+#[test]
+fn web_visits_finds_the_sessions_of_a_large_log_from_either_store_and_either_kind_of_snapshot() {
+    let input = tempfile::tempdir().unwrap();
+    let log = Log::synthetic();
+    log.write(input.path());
+    for (store, mode) in stores_and_modes() {
+        let dir = tempfile::tempdir().unwrap();
+        // As fast as it can: between the workers something is always in flight.
+        killed_and_rescaled(
+            dir.path(),
+            &format!("--state {store} --snapshot-mode {mode} --snapshot-interval 5ms"),
+            || {
+                let program = Program::example("web_visits").path("--input", &input.path().join("*.log*"));
+                program.path("--rejects", &dir.path().join("rejects"))
+            },
+        );
+        let sessions = reader::sessions(&reader::results(&dir.path().join("out")));
+        assert!(sessions == log.sessions, "{store}, {mode}");
+        let rejects = reader::results(&dir.path().join("rejects"));
+        let mut bad: Vec<_> = rejects.iter().map(|reject| text(&reject["text"]).to_string()).collect();
+        bad.sort();
+        assert_eq!(bad, log.bad_lines(), "{store}, {mode}");
     }
 }
 
@@ -199,7 +280,7 @@ fn web_visits_finds_the_3052_sessions_of_the_real_log_and_its_one_bad_line() {
     let log = Log::real(&shared);
     assert_eq!(log.sessions.len(), 3052);
     let input = shared.join("data/access.log.gz");
-    for parallelism in PARALLELISMS {
+    for (parallelism, mode) in PARALLELISMS.into_iter().zip(["unaligned", "aligned", "unaligned"]) {
         let dir = tempfile::tempdir().unwrap();
         let (out, rejects) = (dir.path().join("out"), dir.path().join("rejects"));
         Program::example("web_visits")
@@ -207,7 +288,7 @@ fn web_visits_finds_the_3052_sessions_of_the_real_log_and_its_one_bad_line() {
             .path("--output", &out)
             .path("--rejects", &rejects)
             .path("--snapshot-dir", &dir.path().join("snapshots"))
-            .args(&format!("--parallelism {parallelism}"))
+            .args(&format!("--parallelism {parallelism} --snapshot-mode {mode} --snapshot-interval 5ms"))
             .run()
             .success();
         assert!(reader::sessions(&reader::results(&out)) == log.sessions, "at parallelism {parallelism}");

@@ -1,9 +1,10 @@
 //! Whole jobs under crash and restore, in one thread and under virtual time, held against plain loops.
 //!
 //! Every job here runs under many seeds. A seed decides the input, how it is read, the interleaving of the workers, how
-//! many there are and when they are killed. What the job has committed in the end must be what a loop over the input says,
+//! many there are, when they are killed and whether snapshots are aligned. What the job has committed in the end must be what a loop over the input says,
 //! as a multiset: nothing lost, nothing twice. A seed that fails is printed with the command that reruns it.
 
+mod backpressure;
 mod broadcast;
 mod clock;
 mod dribble;
@@ -17,6 +18,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use tidegate::Result;
 use tidegate::job::Job;
+use tidegate::snapshot::SnapshotMode;
 use tidegate::testing::{TestJob, TestRun};
 use tidegate::time::millis;
 
@@ -32,6 +34,8 @@ pub struct Scenario {
     /// After how many turns the job is killed, each time anew.
     pub crashes: Vec<usize>,
     pub interval_ms: u64,
+    /// What becomes of records in flight.
+    pub mode: SnapshotMode,
     /// How often it is killed after that, each time just when a snapshot is complete.
     pub at_snapshots: usize,
     /// About how many turns the snapshot directory is there, and then is not, if it is ever away.
@@ -52,7 +56,22 @@ impl Scenario {
         let workers = (0..=crashes.len()).map(|_| 1 + random.below(4) as u32).collect();
         let interval_ms = 3 + random.below(20);
         let at_snapshots = random.below(3) as usize;
-        Scenario { seed, workers, crashes, interval_ms, at_snapshots, away_every: None, timeout_ms: 600_000 }
+        let modes = [
+            SnapshotMode::Aligned,
+            SnapshotMode::Unaligned,
+            SnapshotMode::Auto { alignment_timeout: millis(2) },
+        ];
+        let mode = *random.one_of(&modes);
+        Scenario {
+            seed,
+            workers,
+            crashes,
+            interval_ms,
+            mode,
+            at_snapshots,
+            away_every: None,
+            timeout_ms: 600_000,
+        }
     }
 
     /// Runs the job that `wire` wires.
@@ -66,6 +85,7 @@ impl Scenario {
             .crash_after(self.crashes.iter().copied())
             .crash_at_snapshots(self.at_snapshots)
             .snapshot_interval(millis(self.interval_ms))
+            .snapshot_mode(self.mode)
             .snapshot_timeout(millis(self.timeout_ms))
             .run()
             .unwrap()
@@ -98,6 +118,7 @@ pub fn under_seeds(test: &str, seeds: u64, body: impl Fn(&mut Random, &Scenario)
                 total.failed_snapshots += run.failed_snapshots;
                 total.restarts += run.restarts;
                 total.turns += run.turns;
+                total.in_flight += run.in_flight;
             }
             Err(panic) => {
                 println!("{scenario:?}");
@@ -112,6 +133,7 @@ pub fn under_seeds(test: &str, seeds: u64, body: impl Fn(&mut Random, &Scenario)
         // A simulation in which nothing happens proves nothing.
         assert!(total.crashes as u64 > seeds / 2, "only {} crashes", total.crashes);
         assert!(total.restores as u64 > seeds / 3, "only {} restores from a snapshot", total.restores);
+        assert!(total.in_flight > 0, "nothing was ever in flight");
     }
     total
 }

@@ -2,7 +2,7 @@
 //!
 //! Where a thread is when it is stopped is left to chance; the results may not depend on it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
@@ -13,9 +13,9 @@ use tidegate::job::signals::Signals;
 use tidegate::job::{Job, RunOptions};
 use tidegate::key::{MaxParallelism, Parallelism};
 use tidegate::prelude::*;
-use tidegate::snapshot::RestoreTarget;
+use tidegate::snapshot::{Manifest, RestoreTarget, SnapshotMode};
 
-use crate::simulation::assert_same;
+use crate::simulation::{Dribble, assert_same};
 use crate::support::Random;
 
 /// Far longer than anything here takes: who waits this long waits for ever.
@@ -89,10 +89,17 @@ impl AddUp {
 fn a_slow_last_stage_behind_a_flood_holds_everything_up_and_nothing_is_lost() {
     const NUMBERS: u64 = 400;
     const COPIES: u64 = 300;
-    for interval in [millis(1), secs(3600)] {
+    let auto = SnapshotMode::Auto { alignment_timeout: millis(2) };
+    for (interval, mode) in [
+        (millis(1), SnapshotMode::Aligned),
+        (millis(1), SnapshotMode::Unaligned),
+        (millis(1), auto),
+        (secs(3600), SnapshotMode::Aligned),
+    ] {
         let (results, others) = (Collect::new(), Collect::new());
         let directory = tempfile::tempdir().unwrap();
-        let options = RunOptions { snapshot_interval: interval, ..kept_in(directory.path(), 4) };
+        let kept = kept_in(directory.path(), 4);
+        let options = RunOptions { snapshot_interval: interval, snapshot_mode: mode, ..kept };
         let summary = run_in_time(options, &Signals::by_hand(), |job| {
             let flood = job
                 .source("numbers", Generate::new(NUMBERS, |n| Number { key: n % 7, n }).splits(5))
@@ -118,6 +125,118 @@ fn a_slow_last_stage_behind_a_flood_holds_everything_up_and_nothing_is_lost() {
         assert_same(results.take(), (0..3).map(|key| (key, all, all)).collect());
         assert_eq!(others.take().len() as u64, 3 * all);
     }
+}
+
+/// Adds up like [`AddUp`], slowly, and gives up as soon as a snapshot in the directory has records in flight.
+struct AddUpUntil {
+    gives_up: Option<PathBuf>,
+}
+
+#[operator]
+impl AddUpUntil {
+    fn on_event(&self, number: Number, total: &mut Total) -> Option<Sum> {
+        if number.n.is_multiple_of(50) {
+            thread::sleep(millis(1));
+            assert!(self.gives_up.as_deref().is_none_or(|dir| in_flight(dir) == 0), "it is too much");
+        }
+        total.count += 1;
+        total.sum += number.n;
+        Some((number.key, total.count, total.sum))
+    }
+}
+
+/// A number in a version of the program that has renamed a field.
+#[event]
+struct Figure {
+    key: u64,
+    #[event(was = "n")]
+    figure: u64,
+}
+
+struct AddUpFigures;
+
+#[operator]
+impl AddUpFigures {
+    fn on_event(&self, figure: Figure, total: &mut Total) -> Option<Sum> {
+        total.count += 1;
+        total.sum += figure.figure;
+        Some((figure.key, total.count, total.sum))
+    }
+}
+
+/// A number in a version that has no room for it.
+#[event]
+struct Narrow {
+    key: u64,
+    n: u32,
+}
+
+struct AddUpNarrow;
+
+#[operator]
+impl AddUpNarrow {
+    fn on_event(&self, narrow: Narrow, total: &mut Total) -> Option<Sum> {
+        total.sum += u64::from(narrow.n);
+        Some((narrow.key, total.count, total.sum))
+    }
+}
+
+/// The records in flight of every complete snapshot that lies in `dir`.
+fn in_flight(dir: &Path) -> u64 {
+    let directories = dir.read_dir().unwrap().map(|entry| entry.unwrap().path());
+    let snapshots = directories.filter(|path| path.extension().is_none());
+    let manifests = snapshots.filter_map(|path| std::fs::read(path.join("manifest.json")).ok());
+    let channels = manifests.flat_map(|text| Manifest::from_text(&text).unwrap().channels);
+    channels.map(|channel| channel.records).sum()
+}
+
+#[test]
+fn what_was_in_flight_when_a_job_failed_reaches_the_operator_it_was_on_its_way_to_and_no_other() {
+    const COUNT: u64 = 20_000;
+    let (results, directory) = (Collect::new(), tempfile::tempdir().unwrap());
+    let number = |n| Number { key: n % 4 + 4 * (n / 4 % 5), n };
+    let splits: Vec<Vec<Number>> =
+        (0..4).map(|split| (split..COUNT).step_by(4).map(number).collect()).collect();
+    let run = |workers, gives_up| {
+        let kept = kept_in(directory.path(), workers);
+        let options = RunOptions { snapshot_mode: SnapshotMode::Unaligned, ..kept };
+        run_in_time(options, &Signals::by_hand(), |job| {
+            // With every read a batch for each worker: the channels are full before much has been read.
+            job.source("numbers", Dribble::of(splits.clone(), 7))
+                .event_time(|number| EventTime::from_millis(number.n as i64), Watermarks::monotonous())
+                .key_by(|number| number.key)
+                .process("add-up", AddUpUntil { gives_up })
+                .sink("sums", results.clone());
+            Ok(())
+        })
+    };
+    let error = run(3, Some(directory.path().to_path_buf())).unwrap_err();
+    assert!(error.to_string().contains("it is too much"), "{error}");
+
+    let other = run_in_time(kept_in(directory.path(), 2), &Signals::by_hand(), |job| {
+        job.source("numbers", Dribble::of(splits.clone(), 7))
+            .map(|number| Narrow { key: number.key, n: number.n as u32 })
+            .key_by(|narrow| narrow.key)
+            .process("add-up", AddUpNarrow)
+            .sink("sums", results.clone());
+        Ok(())
+    });
+    let error = format!("{:#}", other.unwrap_err());
+    assert!(error.contains("records in flight to operator \"add-up\"; it has field"), "{error}");
+    assert!(error.contains("hint: restore it with the program that took it"), "{error}");
+
+    // Another version of the program, to which the records are carried.
+    run_in_time(kept_in(directory.path(), 2), &Signals::by_hand(), |job| {
+        job.source("numbers", Dribble::of(splits.clone(), 7))
+            .event_time(|number| EventTime::from_millis(number.n as i64), Watermarks::monotonous())
+            .map(|number| Figure { key: number.key, figure: number.n })
+            .key_by(|figure| figure.key)
+            .process("add-up", AddUpFigures)
+            .sink("sums", results.clone());
+        Ok(())
+    })
+    .unwrap();
+    assert_same(results.take(), sums(COUNT));
 }
 
 pub fn numbers(count: u64) -> Generate<impl Fn(u64) -> Number> {
@@ -151,6 +270,7 @@ fn a_job_that_is_stopped_again_and_again_gives_exactly_the_rest_each_time() {
             let stop = Signals::by_hand();
             let options = RunOptions {
                 max_rate: std::num::NonZeroU64::new(100_000),
+                snapshot_mode: *random.one_of(&[SnapshotMode::Aligned, SnapshotMode::Unaligned]),
                 ..kept_in(directory.path(), 1 + random.below(4) as u32)
             };
             let (asked, patience) = (stop.clone(), random.millis(0, 150));
@@ -218,7 +338,7 @@ fn echoes(
     sink: &Collect<(u64, Echo)>,
 ) -> Result<Summary> {
     run_in_time(kept_in(dir, workers), &Signals::by_hand(), |job| {
-        job.source(source, crate::simulation::Dribble::of(numbers.to_vec(), 7))
+        job.source(source, Dribble::of(numbers.to_vec(), 7))
             .event_time(|number| EventTime::from_millis(number.n as i64), Watermarks::bounded(millis(5)))
             .key_by(|number| number.key)
             .process("echo", EchoTwice)
@@ -248,7 +368,7 @@ fn a_source_that_was_renamed_is_not_read_again_in_silence() {
     let stop = Signals::by_hand();
     let asked = stop.clone();
     let stopped = run_in_time(kept_in(directory.path(), 2), &stop, |job| {
-        job.source("numbers", crate::simulation::Dribble::of(vec![numbers.clone()], 7))
+        job.source("numbers", Dribble::of(vec![numbers.clone()], 7))
             .map(move |number| {
                 if number.n == 100 {
                     asked.request_stop();

@@ -136,5 +136,12 @@ impl<T: Send + 'static, N: Step<T>> Stage for LocalStage<T, N> {
 
 /// The records of a batch, which the stage at the other end of the edge made.
 pub(crate) fn downcast<R: 'static>(records: Box<dyn Any + Send>) -> Vec<R> {
-    *records.downcast::<Vec<R>>().expect("an edge joins two stages that were wired for the same type")
+    *records.downcast::<Vec<R>>().expect(ONE_TYPE)
 }
+
+/// [`downcast`], of a batch that goes on.
+pub(crate) fn downcast_ref<R: 'static>(records: &(dyn Any + Send)) -> &[R] {
+    records.downcast_ref::<Vec<R>>().expect(ONE_TYPE)
+}
+
+const ONE_TYPE: &str = "an edge joins two stages that were wired for the same type";

@@ -21,7 +21,7 @@ pub(crate) use event_time::EventTimeHead;
 pub(crate) use filter::FilterHead;
 pub(crate) use flat_map::FlatMapHead;
 pub(crate) use gather::Gather;
-pub(crate) use local_edge::{LocalEdge, LocalHead, downcast};
+pub(crate) use local_edge::{LocalEdge, LocalHead, downcast, downcast_ref};
 pub(crate) use map::MapHead;
 pub(crate) use tee::TeeHead;
 pub(crate) use try_map::TryMapHead;

@@ -4,6 +4,7 @@ use super::carry::{Carrier, Place};
 use super::conversion::Conversion;
 use super::difference::Difference;
 use super::plan::apply_whole;
+use super::value::skip;
 use crate::error::{Error, Result};
 use crate::evolution::format::RowFormat;
 use crate::state::Schema;
@@ -16,6 +17,8 @@ pub struct RecordPlan {
     differences: Vec<Difference>,
     /// None if they are refused.
     conversion: Option<Conversion>,
+    /// What they are then.
+    schema: Schema,
 }
 
 impl RecordPlan {
@@ -29,12 +32,17 @@ impl RecordPlan {
         let mut carrier = Carrier::new(fix.to_string(), never);
         let conversion = carrier.carry(&Place::record(), was, is);
         let conversion = conversion.filter(|conversion| carrier.can_walk(conversion.unknown()));
-        RecordPlan { differences: carrier.differences, conversion }
+        RecordPlan { differences: carrier.differences, conversion, schema: is.clone() }
     }
 
     /// Everything that is not as it was.
     pub fn differences(&self) -> &[Difference] {
         &self.differences
+    }
+
+    /// The type that the program has.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
     }
 
     /// Whether the program can't take the records over.
@@ -58,6 +66,11 @@ impl RecordPlan {
             Error::failure("a record in flight is not of the type that the snapshot says it is of")
         })
     }
+}
+
+/// Whether `bytes` are a record of this type, to the last one.
+pub(crate) fn is_record(schema: &Schema, mut bytes: &[u8]) -> bool {
+    skip::<RowFormat>(schema, &mut bytes).is_some() && bytes.is_empty()
 }
 
 #[cfg(test)]
@@ -89,6 +102,8 @@ mod tests {
         assert_eq!(record, postcard::to_stdvec(&(Letter::B(7), Some(200u32))).unwrap());
         assert!(plan.record(&[200], &mut record).is_err());
         assert!(RecordPlan::of(&was, &was).is_identity());
+        assert!(is_record(&is, &record) && !is_record(&is, &[&record[..], &[0]].concat()));
+        assert!(!is_record(&is, &record[..record.len() - 1]));
     }
 
     #[test]

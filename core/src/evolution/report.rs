@@ -50,6 +50,16 @@ pub enum Fate {
     },
 }
 
+impl Fate {
+    /// Whether the keys of the state become others.
+    pub(crate) fn changes_keys(&self) -> bool {
+        match self {
+            Fate::Kept { plan, .. } => !plan.keeps_keys(),
+            Fate::New | Fate::Gone { .. } => false,
+        }
+    }
+}
+
 impl Report {
     /// Compares what `against` (`snapshot 41`) has with what the program has; of each operator is known when the snapshot was
     /// taken.

@@ -1,17 +1,36 @@
 //! The inputs of one stage: reads its channels in turn, and gives the stage batches, merged watermarks, aligned barriers.
+//!
+//! What was in flight when the snapshot was taken that the job is restored from comes first: its *backlog*. If a barrier
+//! overtakes what is in flight now, the gate *records* it: it empties its channels up to the barrier, writes down what it
+//! finds, and keeps it to be read in turn. The record is a backlog again, and begins with what is left of the restored one.
 
-use crate::exchange::align::{Aligner, Alignment};
+use std::collections::VecDeque;
+
+use crate::error::Result;
+use crate::exchange::align::{Access, Aligner, Alignment};
+use crate::exchange::backlog::{Backlog, Queued};
 use crate::exchange::channel::Receiver;
+use crate::exchange::codec::{BatchCodec, Payload};
 use crate::exchange::merge_watermarks::WatermarkMerger;
-use crate::record::{Barrier, Batch, Element};
+use crate::record::{Barrier, Batch, Element, SnapshotId};
 use crate::time::EventTime;
 
 /// The receiving ends of every channel into a stage, in one subtask.
 pub(crate) struct InputGate {
-    channels: Vec<Receiver>,
+    inlets: Vec<Inlet>,
     aligner: Aligner,
     merger: WatermarkMerger,
     next: usize,
+    /// What comes before anything from a channel.
+    backlog: VecDeque<Queued<Batch>>,
+    /// There as long as the aligner says that a channel is recorded.
+    recording: Option<Box<Recording>>,
+}
+
+/// A channel, and what has been taken out of it to be recorded and has not been read yet. That is never a barrier.
+struct Inlet {
+    ahead: VecDeque<Element>,
+    receiver: Receiver,
 }
 
 /// What a stage is to do next.
@@ -27,17 +46,46 @@ impl InputGate {
             aligner: Aligner::new(channels.len()),
             merger: WatermarkMerger::new(channels.len()),
             next: 0,
-            channels,
+            inlets: channels.into_iter().map(|receiver| Inlet { ahead: VecDeque::new(), receiver }).collect(),
+            backlog: VecDeque::new(),
+            recording: None,
         }
+    }
+
+    /// Takes back what was in flight: it is read before any channel is.
+    pub fn restore(&mut self, backlog: Backlog<Batch>) {
+        if EventTime::MIN < backlog.watermark && backlog.watermark < EventTime::MAX {
+            self.backlog.push_back(Queued::Watermark(backlog.watermark));
+        }
+        self.backlog.extend(backlog.elements);
+    }
+
+    /// Whether some of what was taken back has not been read. Until it has, subtasks stand at different watermarks.
+    pub fn is_catching_up(&self) -> bool {
+        !self.backlog.is_empty()
     }
 
     /// The next input, from whichever channel has one; each channel gets its turn.
     pub fn poll(&mut self) -> Option<Input> {
+        if let Some(queued) = self.backlog.pop_front() {
+            return Some(match queued {
+                Queued::Batch(batch) => Input::Batch(batch),
+                Queued::Watermark(watermark) => {
+                    self.merger.reach(watermark);
+                    Input::Watermark(watermark)
+                }
+            });
+        }
         let mut silent = 0;
-        while silent < self.channels.len() {
+        while silent < self.inlets.len() {
             let channel = self.next;
-            self.next = (channel + 1) % self.channels.len();
-            let element = if self.aligner.is_held(channel) { None } else { self.channels[channel].receive() };
+            self.next = (channel + 1) % self.inlets.len();
+            let inlet = &mut self.inlets[channel];
+            let element = match self.aligner.access(channel) {
+                Access::Free if inlet.ahead.is_empty() => inlet.receiver.receive(),
+                Access::Free | Access::Recorded => inlet.ahead.pop_front(),
+                Access::Held => None,
+            };
             let Some(element) = element else {
                 silent += 1;
                 continue;
@@ -51,7 +99,12 @@ impl InputGate {
                     }
                 }
                 Element::Barrier(barrier) => {
-                    if self.aligner.on_barrier(channel, barrier) == Alignment::Complete {
+                    let alignment = self.aligner.on_barrier(channel, barrier);
+                    if !self.aligner.is_recording() {
+                        // If something was recorded, it was for an older snapshot, which has been given up.
+                        self.recording = None;
+                    }
+                    if alignment == Alignment::Cut {
                         return Some(Input::Barrier(barrier));
                     }
                 }
@@ -59,37 +112,275 @@ impl InputGate {
         }
         None
     }
+
+    /// `barrier` is to overtake what is in flight. Whether the stage is to make its cut now, and the gate to [record](Self::record):
+    /// it is not if it made its cut when the barrier was aligned.
+    ///
+    /// # Errors
+    /// If what is in flight can't be written down.
+    pub fn overtake(&mut self, barrier: Barrier, codec: &dyn BatchCodec) -> Result<bool> {
+        if !self.aligner.overtake(barrier) {
+            return Ok(false);
+        }
+        let mut recording = Recording::begin(self.merger.clone());
+        for queued in &self.backlog {
+            recording.add_queued(queued, codec)?;
+        }
+        for (channel, inlet) in self.inlets.iter().enumerate() {
+            for element in &inlet.ahead {
+                recording.add(channel, element, codec)?;
+            }
+        }
+        self.recording = Some(Box::new(recording));
+        Ok(true)
+    }
+
+    /// Whether a cut has been made, and what was in flight at it is not all known yet.
+    pub fn is_recording(&self) -> bool {
+        self.recording.is_some()
+    }
+
+    /// Takes what the channels have before the barrier, writes it down, and keeps it to be read. What was in flight, as soon
+    /// as the barrier has come in on every channel.
+    ///
+    /// # Errors
+    /// If what is in flight can't be written down.
+    pub fn record(&mut self, codec: &dyn BatchCodec) -> Result<Option<Recorded>> {
+        let Some(recording) = &mut self.recording else { return Ok(None) };
+        let mut complete = None;
+        for (channel, inlet) in self.inlets.iter_mut().enumerate() {
+            while self.aligner.access(channel) == Access::Recorded
+                && let Some(element) = inlet.receiver.receive()
+            {
+                if let Element::Barrier(barrier) = element {
+                    let recorded = self.aligner.on_barrier(channel, barrier) == Alignment::Recorded;
+                    complete = recorded.then_some(barrier.snapshot);
+                } else {
+                    recording.add(channel, &element, codec)?;
+                    inlet.ahead.push_back(element);
+                }
+            }
+        }
+        let Some(snapshot) = complete else { return Ok(None) };
+        Ok(self.recording.take().map(|recording| Recorded { snapshot, backlog: recording.backlog }))
+    }
+}
+
+/// What was in flight at a cut: all of it.
+pub(crate) struct Recorded {
+    pub snapshot: SnapshotId,
+    pub backlog: Backlog<Payload>,
+}
+
+/// A record of what is in flight, one sequence of all channels.
+struct Recording {
+    /// As the gate's own was at the cut; it goes on with what is recorded, not with what is read.
+    merger: WatermarkMerger,
+    backlog: Backlog<Payload>,
+}
+
+impl Recording {
+    fn begin(merger: WatermarkMerger) -> Recording {
+        Recording { backlog: Backlog::new(merger.merged()), merger }
+    }
+
+    fn add(&mut self, channel: usize, element: &Element, codec: &dyn BatchCodec) -> Result<()> {
+        match element {
+            Element::Batch(batch) => self.add_batch(batch, codec)?,
+            Element::Watermark(watermark) => {
+                let merged = self.merger.on_watermark(channel, *watermark);
+                self.backlog.elements.extend(merged.map(Queued::Watermark));
+            }
+            Element::Barrier(_) => unreachable!("a barrier is no part of what it overtakes"),
+        }
+        Ok(())
+    }
+
+    fn add_queued(&mut self, queued: &Queued<Batch>, codec: &dyn BatchCodec) -> Result<()> {
+        match queued {
+            Queued::Batch(batch) => self.add_batch(batch, codec)?,
+            Queued::Watermark(watermark) => {
+                self.merger.reach(*watermark);
+                self.backlog.elements.push_back(Queued::Watermark(*watermark));
+            }
+        }
+        Ok(())
+    }
+
+    fn add_batch(&mut self, batch: &Batch, codec: &dyn BatchCodec) -> Result<()> {
+        let elements = &mut self.backlog.elements;
+        codec.encode(batch, &mut |payload| elements.push_back(Queued::Batch(payload)))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exchange::channel::local;
-    use crate::record::{BarrierKind, Origin, SnapshotId};
+    use crate::exchange::channel::{Sender, local};
+    use crate::exchange::codec::CodecInput;
+    use crate::key::{KeyGroup, KeyGroupRange};
+    use crate::record::{BarrierKind, Origin};
+    use crate::state::Describe;
+
+    const BARRIER: Barrier = Barrier { snapshot: SnapshotId(1), kind: BarrierKind::Periodic };
+    const NEXT: Barrier = Barrier { snapshot: SnapshotId(2), kind: BarrierKind::Periodic };
+
+    /// A batch of which only the number matters.
+    fn batch(number: usize) -> Batch {
+        Batch { records: Box::new(()), len: number, origin: Origin::default() }
+    }
+
+    /// Writes a batch's number down.
+    struct Numbers;
+
+    impl BatchCodec for Numbers {
+        fn input(&self) -> CodecInput {
+            let groups = KeyGroupRange::one(KeyGroup(0));
+            CodecInput { operator: "numbers".to_string(), record: u64::schema(), groups }
+        }
+        fn encode(&self, batch: &Batch, each: &mut dyn FnMut(Payload)) -> Result<()> {
+            each(Payload { records: 1, bytes: vec![batch.len as u8] });
+            Ok(())
+        }
+        fn decode(&self, payload: &Payload) -> Result<Option<Batch>> {
+            Ok(Some(batch(payload.bytes[0].into())))
+        }
+    }
+
+    /// A word of what a gate gives or has recorded: the number of a batch, `w` and the time, or `|`.
+    fn word(input: &Input) -> String {
+        match input {
+            Input::Batch(batch) => batch.len.to_string(),
+            Input::Watermark(watermark) => format!("w{}", watermark.as_millis()),
+            Input::Barrier(_) => "|".to_string(),
+        }
+    }
+
+    fn read(gate: &mut InputGate) -> String {
+        std::iter::from_fn(|| gate.poll()).map(|input| word(&input)).collect::<Vec<_>>().join(" ")
+    }
+
+    fn recorded(backlog: &Backlog<Payload>) -> String {
+        let words = backlog.elements.iter().map(|queued| match queued {
+            Queued::Batch(payload) => payload.bytes[0].to_string(),
+            Queued::Watermark(watermark) => format!("w{}", watermark.as_millis()),
+        });
+        format!("{}: {}", backlog.watermark, words.collect::<Vec<_>>().join(" "))
+    }
+
+    /// Sends what the words say; `||` is the barrier of the next snapshot.
+    fn send(sender: &mut Sender, words: &str) {
+        for word in words.split_whitespace() {
+            let element = match (word, word.strip_prefix('w')) {
+                ("|", _) => Element::Barrier(BARRIER),
+                ("||", _) => Element::Barrier(NEXT),
+                (_, Some(watermark)) => {
+                    Element::Watermark(EventTime::from_millis(watermark.parse().unwrap()))
+                }
+                (number, None) => Element::Batch(batch(number.parse().unwrap())),
+            };
+            assert!(sender.send(element).is_ok());
+        }
+    }
+
+    fn two() -> (Sender, Sender, InputGate) {
+        let ((first, first_end), (second, second_end)) = (local(), local());
+        (first, second, InputGate::new(vec![first_end, second_end]))
+    }
 
     #[test]
     fn a_record_behind_the_barrier_of_its_channel_waits_until_the_other_channel_has_delivered_it_too() {
-        let (mut first, first_end) = local();
-        let (mut second, second_end) = local();
-        let mut gate = InputGate::new(vec![first_end, second_end]);
-        let barrier = Barrier { snapshot: SnapshotId(1), kind: BarrierKind::Periodic };
-        let batch = |len| Element::Batch(Batch { records: Box::new(()), len, origin: Origin::default() });
-        for element in [Element::Barrier(barrier), batch(1)] {
-            assert!(first.send(element).is_ok());
-        }
+        let (mut first, mut second, mut gate) = two();
+        send(&mut first, "| 1");
         assert!(gate.poll().is_none());
-        for element in [batch(2), Element::Barrier(barrier), batch(3)] {
-            assert!(second.send(element).is_ok());
-        }
-        let mut order = Vec::new();
-        while let Some(input) = gate.poll() {
-            order.push(match input {
-                Input::Batch(batch) => batch.len,
-                Input::Barrier(_) => 0,
-                Input::Watermark(_) => unreachable!(),
-            });
-        }
-        assert_eq!(order[..2], [2, 0], "the snapshot holds what came before the barriers, and nothing else");
-        assert_eq!(order.len(), 4);
+        send(&mut second, "2 | 3");
+        let order = read(&mut gate);
+        assert!(
+            order.starts_with("2 | "),
+            "the snapshot holds what came before the barriers, and nothing else: {order}"
+        );
+        assert_eq!(order.len(), "2 | 1 3".len());
+    }
+
+    #[test]
+    fn what_a_barrier_overtakes_is_recorded_up_to_the_barrier_and_still_read_once() {
+        let (mut first, mut second, mut gate) = two();
+        send(&mut first, "w5");
+        send(&mut second, "w3 1");
+        assert_eq!(read(&mut gate), "w3 1");
+        send(&mut first, "2 | 3");
+        send(&mut second, "w9 4");
+        assert!(gate.overtake(BARRIER, &Numbers).unwrap());
+        assert!(gate.record(&Numbers).unwrap().is_none(), "the second channel has not delivered the barrier");
+        assert_eq!(read(&mut gate), "2 w5 3 4", "what is behind the barrier, too: the cut has been made");
+        send(&mut second, "5 |");
+        assert_eq!(read(&mut gate), "", "nothing is read that has not been recorded");
+        send(&mut second, "6");
+        let Recorded { backlog, .. } = gate.record(&Numbers).unwrap().unwrap();
+        assert_eq!(recorded(&backlog), "1970-01-01T00:00:00.003Z: 2 w5 4 5");
+        assert!(!gate.is_recording());
+        assert_eq!(read(&mut gate), "5 6");
+        assert!(!gate.overtake(BARRIER, &Numbers).unwrap(), "that snapshot is over");
+    }
+
+    #[test]
+    fn what_was_recorded_once_and_has_not_been_read_is_recorded_again_by_the_next_snapshot() {
+        let (mut first, mut second, mut gate) = two();
+        send(&mut first, "1 2 | 3 ||");
+        send(&mut second, "| 4 ||");
+        assert!(gate.overtake(BARRIER, &Numbers).unwrap());
+        assert!(gate.record(&Numbers).unwrap().is_some());
+        assert_eq!(word(&gate.poll().unwrap()), "1");
+        assert!(gate.overtake(NEXT, &Numbers).unwrap());
+        let Recorded { snapshot, backlog } = gate.record(&Numbers).unwrap().unwrap();
+        assert_eq!((snapshot, recorded(&backlog).as_str()), (SnapshotId(2), "the beginning of time: 2 3 4"));
+        assert_eq!(read(&mut gate), "4 2 3");
+    }
+
+    #[test]
+    fn the_record_of_a_snapshot_that_was_given_up_is_dropped_and_what_is_in_it_is_read_all_the_same() {
+        let (mut first, mut second, mut gate) = two();
+        send(&mut first, "1 | 2 || 3");
+        send(&mut second, "4");
+        assert!(gate.overtake(BARRIER, &Numbers).unwrap());
+        assert!(gate.record(&Numbers).unwrap().is_none());
+        assert_eq!(read(&mut gate), "1 4 2");
+        assert!(!gate.is_recording());
+        send(&mut second, "5 | 6 || 7");
+        assert_eq!(read(&mut gate), "5 6 | 3 7");
+        assert!(gate.record(&Numbers).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_channel_that_was_held_has_nothing_in_flight_and_is_read_on_when_the_barrier_overtakes() {
+        let (mut first, mut second, mut gate) = two();
+        send(&mut first, "1 | 2");
+        send(&mut second, "3");
+        assert_eq!(read(&mut gate), "1 3");
+        send(&mut second, "4 |");
+        assert!(gate.overtake(BARRIER, &Numbers).unwrap());
+        let Recorded { backlog, .. } = gate.record(&Numbers).unwrap().unwrap();
+        assert_eq!(recorded(&backlog), "the beginning of time: 4");
+        assert_eq!(read(&mut gate), "4 2");
+    }
+
+    #[test]
+    fn a_backlog_is_read_before_the_channels_and_what_is_left_of_it_is_recorded_in_front_of_them() {
+        let (mut first, mut second, mut gate) = two();
+        let at = EventTime::from_millis;
+        let elements = [Queued::Batch(batch(1)), Queued::Watermark(at(7)), Queued::Batch(batch(2))];
+        gate.restore(Backlog { watermark: at(5), elements: elements.into() });
+        send(&mut first, "3 w6 | w9");
+        send(&mut second, "w8 4 |");
+        let next = |gate: &mut InputGate| word(&gate.poll().unwrap());
+        assert_eq!((next(&mut gate), next(&mut gate)), ("w5".to_string(), "1".to_string()));
+        assert!(gate.overtake(BARRIER, &Numbers).unwrap());
+        let Recorded { backlog, .. } = gate.record(&Numbers).unwrap().unwrap();
+        assert_eq!(
+            recorded(&backlog),
+            "1970-01-01T00:00:00.005Z: w7 2 3 4",
+            "the channels' 6 is nothing new behind the backlog's 7"
+        );
+        assert_eq!(read(&mut gate), "w7 2 3 4 w8");
     }
 }

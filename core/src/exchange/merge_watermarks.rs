@@ -3,6 +3,7 @@
 use crate::time::EventTime;
 
 /// Merges the watermarks of a stage's channels.
+#[derive(Clone)]
 pub(crate) struct WatermarkMerger {
     channels: Vec<EventTime>,
     merged: EventTime,
@@ -11,6 +12,16 @@ pub(crate) struct WatermarkMerger {
 impl WatermarkMerger {
     pub fn new(channels: usize) -> WatermarkMerger {
         WatermarkMerger { channels: vec![EventTime::MIN; channels], merged: EventTime::MIN }
+    }
+
+    /// How far event time has come.
+    pub fn merged(&self) -> EventTime {
+        self.merged
+    }
+
+    /// Event time has come to `watermark` already, before any channel has spoken: a backlog says so.
+    pub fn reach(&mut self, watermark: EventTime) {
+        self.merged = watermark.max(self.merged);
     }
 
     /// `channel` says `watermark`. The merged watermark, if that made it advance; it never goes back.
@@ -41,6 +52,17 @@ mod tests {
         assert_eq!(merger.on_watermark(1, at(9)), Some(at(5)));
         assert_eq!(merger.on_watermark(1, EventTime::MAX), None);
         assert_eq!(merger.on_watermark(0, EventTime::MAX), Some(EventTime::MAX));
+    }
+
+    #[test]
+    fn channels_that_begin_to_speak_say_nothing_new_below_what_was_reached_without_them() {
+        let mut merger = WatermarkMerger::new(2);
+        merger.reach(at(5));
+        assert_eq!(merger.on_watermark(0, at(9)), None);
+        assert_eq!(merger.on_watermark(1, at(5)), None);
+        assert_eq!(merger.on_watermark(1, at(6)), Some(at(6)));
+        merger.reach(at(4));
+        assert_eq!(merger.merged(), at(6));
     }
 
     #[test]

@@ -5,10 +5,15 @@
 //! put out. On the receiving side the [`input_gate`] reads all channels in turn, lets [`align`] hold back those that are
 //! past a barrier, and has [`merge_watermarks`] say how far event time has come. A [`channel`] is bounded and never blocks:
 //! a stage whose output is not sent is not driven, and as later stages are driven first, the last one can always go on.
+//!
+//! If a barrier is to overtake what is in flight, the gate records that as a [`backlog`], its records written down by the
+//! stage's [`codec`].
 
 pub(crate) mod align;
+pub(crate) mod backlog;
 pub(crate) mod broadcast;
 pub(crate) mod channel;
+pub(crate) mod codec;
 pub(crate) mod input_gate;
 pub(crate) mod merge_watermarks;
 pub(crate) mod output_gate;

@@ -26,6 +26,12 @@ pub trait KeyAccess<T>: Clone + Send + Sync + 'static {
 
     /// The key itself.
     fn key<'a>(&self, record: &'a T, carried: &'a Self::Carried) -> &'a Self::Key;
+
+    /// Appends what is carried as bytes, for a record that is written down in flight.
+    fn pack(carried: &Self::Carried, bytes: &mut Vec<u8>);
+
+    /// What was carried beside the record; from the record, if it was packed to nothing. `None` if the bytes are no key.
+    fn unpack(&self, record: &T, packed: &[u8]) -> Option<Self::Carried>;
 }
 
 /// `key_by`: the key is computed once and carried along.
@@ -45,6 +51,17 @@ impl<T, K: Key, F: Fn(&T) -> K + Clone + Send + Sync + 'static> KeyAccess<T> for
     #[inline]
     fn key<'a>(&self, _record: &'a T, carried: &'a K) -> &'a K {
         carried
+    }
+
+    fn pack(carried: &K, bytes: &mut Vec<u8>) {
+        carried.encode(bytes);
+    }
+
+    fn unpack(&self, record: &T, mut packed: &[u8]) -> Option<K> {
+        if packed.is_empty() {
+            return Some((self.0)(record));
+        }
+        K::decode(&mut packed).filter(|_| packed.is_empty())
     }
 }
 
@@ -69,6 +86,12 @@ impl<T, K: Key, F: Fn(&T) -> &K + Clone + Send + Sync + 'static> KeyAccess<T> fo
     #[inline]
     fn key<'a>(&self, record: &'a T, _carried: &'a ()) -> &'a K {
         (self.0)(record)
+    }
+
+    fn pack(_carried: &(), _bytes: &mut Vec<u8>) {}
+
+    fn unpack(&self, _record: &T, _packed: &[u8]) -> Option<()> {
+        Some(())
     }
 }
 

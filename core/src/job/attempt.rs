@@ -24,7 +24,8 @@ use crate::record::{Barrier, BarrierKind, SnapshotId};
 use crate::sink::{Pending, SettleContext};
 use crate::snapshot::chain::Chains;
 use crate::snapshot::coordinator::{Action, Consequence, Coordinator, CoordinatorConfig, Ending};
-use crate::snapshot::manifest::{FORMAT, Manifest, StateFiles};
+use crate::snapshot::manifest::{ChannelState, FORMAT, Manifest, StateFiles};
+use crate::snapshot::overtaking::{Half, Overtaking, SnapshotMode};
 use crate::snapshot::part::{Entry, RestoredState};
 use crate::snapshot::pool::Hold;
 use crate::snapshot::{PendingSnapshot, Snapshot, SnapshotDirectory};
@@ -74,6 +75,7 @@ impl From<Snapshot> for Restored {
 pub(crate) struct Attempt<'a> {
     setting: Setting<'a>,
     coordinator: Coordinator,
+    overtaking: Overtaking,
     reports: Receiver<Report>,
     workers: Vec<WorkerHandle>,
     /// The number of each source subtask, as the coordinator counts them.
@@ -108,6 +110,7 @@ struct Gathering {
     /// Where its files are; nowhere in a job that keeps no snapshots, whose barriers only make sinks commit.
     directory: Option<PendingSnapshot>,
     parts: Vec<SnapshotPart>,
+    channels: Vec<ChannelState>,
     /// When its barrier was sent out.
     began: Duration,
 }
@@ -191,6 +194,8 @@ impl<'a> Attempt<'a> {
             subtasks: graph.stages.len() * workers,
             sources: sources.len(),
         });
+        // Without a place for them, records in flight can't be part of anything.
+        let mode = setting.snapshots.map_or(SnapshotMode::Aligned, |_| setting.options.snapshot_mode);
         let compactor = setting.snapshots.map(|snapshots| {
             Compactor::new(snapshots.pool(), setting.restored.as_deref(), setting.options, writes_inline)
         });
@@ -202,6 +207,7 @@ impl<'a> Attempt<'a> {
             _restored: restored_files,
             setting,
             coordinator,
+            overtaking: Overtaking::new(mode),
             reports: report_end,
             workers: handles,
             sources,
@@ -250,11 +256,22 @@ impl<'a> Attempt<'a> {
             self.on_report(next)?;
             report = self.reports.try_recv().ok();
         }
+        let now = self.setting.clock.monotonic();
         if let Some(compactor) = &mut self.compactor {
             compactor.turn();
         }
-        let action = self.coordinator.tick(self.setting.clock.monotonic());
-        self.act(action)
+        let action = self.coordinator.tick(now);
+        self.act(action)?;
+        if let Some(barrier) = self.overtaking.tick(now) {
+            tracing::debug!(snapshot = barrier.snapshot.0, "the barrier overtakes what is in flight");
+            self.tell(&Command::Overtake(barrier));
+        }
+        Ok(())
+    }
+
+    /// Whether a snapshot has begun and is not complete.
+    pub fn is_gathering(&self) -> bool {
+        self.gathering.is_some()
     }
 
     /// Has the job stop, with a snapshot.
@@ -346,12 +363,22 @@ impl<'a> Attempt<'a> {
                 if let Some(gathering) = &mut self.gathering {
                     gathering.parts.push(part);
                 }
-                self.coordinator.acknowledged(snapshot, task.stage, task.subtask)
+                self.answered(task, snapshot, Half::State)
             }
-            Report::SnapshotFailed(task, snapshot, error) => {
-                tracing::debug!(?task, snapshot = snapshot.0, %error, "a part could not be written");
+            Report::CutEarly(task, snapshot) => {
+                self.overtaking.cut_early(snapshot, task.stage, task.subtask);
+                None
+            }
+            Report::Recorded(task, snapshot, channel) => {
+                if let Some(gathering) = &mut self.gathering {
+                    gathering.channels.extend(channel);
+                }
+                self.answered(task, snapshot, Half::Channels)
+            }
+            Report::SnapshotFailed(task, snapshot, half, error) => {
+                tracing::debug!(?task, snapshot = snapshot.0, ?half, %error, "a part could not be written");
                 self.failure.get_or_insert(error);
-                self.coordinator.part_failed(snapshot, task.stage, task.subtask)
+                self.answered(task, snapshot, half)
             }
             Report::Committed(task, snapshot) => {
                 let action = self.coordinator.committed(snapshot, task.stage, task.subtask);
@@ -362,6 +389,19 @@ impl<'a> Attempt<'a> {
             }
         };
         self.act(action)
+    }
+
+    /// A subtask is done with one of the things that its part consists of, for good or ill. The coordinator is told when it is
+    /// done with all: until then it may be writing, and its barrier is on its way.
+    fn answered(&mut self, task: TaskId, snapshot: SnapshotId, half: Half) -> Option<Action> {
+        if !self.overtaking.answered(snapshot, task.stage, task.subtask, half) {
+            return None;
+        }
+        match self.failure {
+            // Whosever failure it is: the snapshot will not be complete.
+            Some(_) => self.coordinator.part_failed(snapshot, task.stage, task.subtask),
+            None => self.coordinator.acknowledged(snapshot, task.stage, task.subtask),
+        }
     }
 
     fn act(&mut self, mut action: Option<Action>) -> Result<()> {
@@ -421,18 +461,29 @@ impl<'a> Attempt<'a> {
         let directory = self.setting.snapshots.map(begin).transpose()?;
         let path = directory.as_ref().map(|directory| directory.state_path().to_path_buf());
         let began = self.setting.clock.monotonic();
-        self.gathering = Some(Gathering { barrier, directory, parts: Vec::new(), began });
+        self.gathering =
+            Some(Gathering { barrier, directory, parts: Vec::new(), channels: Vec::new(), began });
+        match self.savepoint_of {
+            // It may be for another version of the program: it has state alone.
+            Some(_) => self.overtaking.end(),
+            None => self.overtaking.begin(barrier, began),
+        }
         tracing::debug!(snapshot = barrier.snapshot.0, kind = ?barrier.kind, "snapshot begins");
         self.tell(&Command::Inject(barrier, path));
         Ok(())
     }
 
     fn complete(&mut self, snapshot: SnapshotId) -> Result<()> {
-        let Some(Gathering { barrier, directory: Some(directory), parts, began }) = self.gathering.take()
+        self.overtaking.end();
+        let Some(Gathering { barrier, directory: Some(directory), parts, mut channels, began }) =
+            self.gathering.take()
         else {
             return Ok(());
         };
-        let bytes = parts.iter().map(SnapshotPart::bytes).sum();
+        channels.sort_by(|a, b| (&a.operator, a.groups.first).cmp(&(&b.operator, b.groups.first)));
+        let in_flight: u64 = channels.iter().map(|channel| channel.records).sum();
+        let bytes = parts.iter().map(SnapshotPart::bytes).sum::<u64>()
+            + channels.iter().map(|channel| channel.bytes).sum::<u64>();
         let mut entries = Vec::new();
         let mut written = Vec::new();
         for part in parts {
@@ -454,6 +505,7 @@ impl<'a> Attempt<'a> {
             max_parallelism: self.setting.options.max_parallelism,
             files: StateFiles::Shared,
             operators: chains.operators(),
+            channels,
             entries,
         })?;
         if let Some(compactor) = &mut self.compactor {
@@ -462,7 +514,8 @@ impl<'a> Attempt<'a> {
         self.completed_at = self.setting.clock.monotonic();
         let duration = self.completed_at.saturating_sub(began);
         self.figures.complete(CompleteSnapshot { id: snapshot, bytes, duration });
-        tracing::info!(snapshot = snapshot.0, bytes, ?duration, "snapshot is complete");
+        self.figures.in_flight += in_flight;
+        tracing::info!(snapshot = snapshot.0, bytes, in_flight, ?duration, "snapshot is complete");
         self.retain();
         Ok(())
     }
@@ -531,6 +584,7 @@ impl<'a> Attempt<'a> {
 
     /// Removes what was written of a snapshot that was given up.
     fn discard(&mut self) {
+        self.overtaking.end();
         let Some(directory) = self.gathering.take().and_then(|gathering| gathering.directory) else { return };
         if let Err(error) = directory.abandon() {
             // It will be, when the directory is next opened.

@@ -330,6 +330,7 @@ impl<'j, K, T: Data, A: KeyAccess<T, Key = K>, H: Head<Out = T>> KeyedStream<'j,
         let (stage, edge) = {
             let mut graph = job.graph.borrow_mut();
             let stage = graph.begin_stage(name, StageKind::Keyed, StageRole::Keyed(program_of::<O>()));
+            graph.stages[stage].receives = Some(T::schema());
             (stage, graph.add_edge(stream.stage, stage, Ship::Hash, ""))
         };
         let route = access.clone();

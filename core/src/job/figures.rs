@@ -12,8 +12,10 @@ pub struct SnapshotFigures {
     pub completed: u64,
     /// How many were begun, or were to begin, and given up.
     pub failed: u64,
-    /// The bytes of state that were written for those that were completed.
+    /// The bytes of state, and of records in flight, that were written for those that were completed.
     pub bytes: u64,
+    /// How many records were in flight at the cuts of those that were completed, and so are part of them.
+    pub in_flight: u64,
     /// The longest time from the barrier to the complete snapshot.
     pub duration_max: Duration,
     /// For how long tasks stood still at barriers.
@@ -27,7 +29,7 @@ pub struct SnapshotFigures {
 pub struct CompleteSnapshot {
     /// Its number.
     pub id: SnapshotId,
-    /// The bytes of state that were written for it.
+    /// The bytes of state, and of records in flight, that were written for it.
     pub bytes: u64,
     /// From the barrier to the complete snapshot.
     pub duration: Duration,
@@ -47,6 +49,7 @@ impl SnapshotFigures {
         self.completed += later.completed;
         self.failed += later.failed;
         self.bytes += later.bytes;
+        self.in_flight += later.in_flight;
         self.duration_max = self.duration_max.max(later.duration_max);
         self.pauses = later.pauses;
         self.last = later.last.or(self.last);

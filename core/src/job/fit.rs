@@ -4,15 +4,16 @@
 //! the snapshot can't be started from. Pure. Absent: the comparison of schemas, which the [`Report`] has made, and the
 //! rewriting of rows.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::error::{Error, Result};
-use crate::evolution::Report;
 use crate::evolution::report::{Fate, OperatorReport};
+use crate::evolution::{RecordPlan, Report};
 use crate::job::RunOptions;
 use crate::job::graph::Graph;
 use crate::key::{MaxParallelism, Parallelism};
-use crate::snapshot::Manifest;
+use crate::snapshot::{ChannelState, Manifest};
 use crate::source::{self, SplitPosition};
 use crate::{record::SnapshotId, sink};
 
@@ -23,6 +24,8 @@ pub(crate) struct Fit {
     pub options: RunOptions,
     /// What the snapshot and the program don't have in common; the user is told.
     pub differences: Vec<Difference>,
+    /// What becomes of the records in flight to every operator that has any.
+    pub records: BTreeMap<String, RecordPlan>,
 }
 
 /// Something that is not the same in the snapshot and in the program. Prints itself as a sentence.
@@ -30,6 +33,10 @@ pub(crate) struct Fit {
 pub(crate) enum Difference {
     /// The state of an operator is declared otherwise, and taken over as the sentence says.
     StateTakenOver(String),
+    /// Records in flight to an operator have another type, and are taken over as the sentence says.
+    RecordsTakenOver(String),
+    /// The program lacks the operator; records in flight to it go.
+    RecordsDropped { operator: String, records: u64 },
     /// The program lacks the operator; its state goes.
     OperatorDropped { operator: String, state: String },
     /// The program lacks the source; how far it was read is forgotten.
@@ -47,6 +54,8 @@ impl Difference {
     pub fn is_warning(&self) -> bool {
         match self {
             Difference::StateTakenOver(_)
+            | Difference::RecordsTakenOver(_)
+            | Difference::RecordsDropped { .. }
             | Difference::OperatorDropped { .. }
             | Difference::SourceDropped { .. }
             | Difference::SinkDropped { .. } => true,
@@ -58,7 +67,13 @@ impl Difference {
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Difference::StateTakenOver(sentence) => f.write_str(sentence),
+            Difference::StateTakenOver(sentence) | Difference::RecordsTakenOver(sentence) => {
+                f.write_str(sentence)
+            }
+            Difference::RecordsDropped { operator, records } => write!(
+                f,
+                "{records} records in flight to operator {operator:?} are dropped: this program has no such operator"
+            ),
             Difference::OperatorDropped { operator, state } => {
                 write!(
                     f,
@@ -92,6 +107,7 @@ impl Fit {
         let taken_over = report.sentences().into_iter().map(Difference::StateTakenOver);
         let mut differences: Vec<_> = taken_over.collect();
         differences.extend(operators(manifest.snapshot, report, options)?);
+        let records = records(manifest, report, graph, options, &mut differences)?;
         differences.extend(sources(manifest, graph, options)?);
         differences.extend(sinks(manifest, graph, options)?);
         let mut options = options.clone();
@@ -102,7 +118,7 @@ impl Fit {
             options.max_parallelism = was;
             options.parallelism = parallelism(manifest.snapshot, was, &options)?;
         }
-        Ok(Fit { options, differences })
+        Ok(Fit { options, differences, records })
     }
 }
 
@@ -141,6 +157,54 @@ fn operators(snapshot: SnapshotId, report: &Report, options: &RunOptions) -> Res
         }
     }
     Ok(differences)
+}
+
+/// Records in flight must reach the operator that they were on their way to, as the records that they were. Whose they are is
+/// known by the hash of their key: that must be what it was.
+fn records(
+    manifest: &Manifest,
+    report: &Report,
+    graph: &Graph,
+    options: &RunOptions,
+    differences: &mut Vec<Difference>,
+) -> Result<BTreeMap<String, RecordPlan>> {
+    let mut in_flight = BTreeMap::new();
+    for ChannelState { operator, records, record, .. } in &manifest.channels {
+        in_flight.entry(operator).or_insert((0, record)).0 += records;
+    }
+    let (mut plans, mut faults) = (BTreeMap::new(), Vec::new());
+    for (operator, (records, was)) in in_flight {
+        let what = format!(
+            "snapshot {} has {records} records in flight to operator {operator:?}",
+            manifest.snapshot
+        );
+        let mut named = graph.stages.iter().filter(|stage| stage.name == *operator);
+        let Some(is) = named.find_map(|stage| stage.receives.as_ref()) else {
+            match options.allow_dropped_state {
+                true => differences.push(Difference::RecordsDropped { operator: operator.clone(), records }),
+                false => faults.push(format!("{what}, and this program has no such operator")),
+            }
+            continue;
+        };
+        let plan = RecordPlan::of(was, is);
+        for difference in plan.differences() {
+            let sentence = format!("{what}; it {difference}");
+            match difference.is_refused() {
+                true => faults.push(sentence),
+                false => differences.push(Difference::RecordsTakenOver(sentence)),
+            }
+        }
+        if report.operators().iter().any(|other| other.name == *operator && other.fate.changes_keys()) {
+            faults.push(format!("{what}, and this program has other keys there"));
+        }
+        plans.insert(operator.clone(), plan);
+    }
+    if faults.is_empty() {
+        return Ok(plans);
+    }
+    Err(Error::failure(faults.join("\n")).hint(
+        "restore it with the program that took it, and stop that (Ctrl-C) or ask it for a savepoint: these have nothing in flight",
+    ))
 }
 
 /// A source that the program does not have must have been read to its end. One that was only renamed would otherwise be read
@@ -203,6 +267,8 @@ mod tests {
     use crate::snapshot::manifest::OperatorState;
     use crate::snapshot::part::Entry;
     use crate::source::Memory;
+    use crate::state::Describe;
+    use crate::time::EventTime;
 
     /// Of a job with source `numbers`, sink `out`, and operators that the program does not have.
     fn manifest(operators: &[&str]) -> Manifest {
@@ -270,6 +336,33 @@ mod tests {
         }
         let fits = fit(&manifest(&[]), &graph("numbers", "out"), &RunOptions::default()).unwrap();
         assert_eq!(fits.differences, []);
+    }
+
+    #[test]
+    fn records_in_flight_to_an_operator_that_the_program_lacks_are_refused_unless_they_may_be_dropped() {
+        let channel = |records| ChannelState {
+            operator: "sum".to_string(),
+            record: u64::schema(),
+            name: "sum.0.7.channel".to_string(),
+            groups: fixture::groups(0, 3),
+            watermark: EventTime::MIN,
+            records,
+            bytes: 90,
+            checksum: "00000000".to_string(),
+        };
+        let manifest = Manifest { channels: vec![channel(2), channel(3)], ..manifest(&[]) };
+        let graph = graph("numbers", "out");
+        let refusal = refusal(&manifest, &graph);
+        let expected =
+            "snapshot 7 has 5 records in flight to operator \"sum\", and this program has no such operator";
+        assert!(refusal.starts_with(expected), "{refusal}");
+        let allowed = RunOptions { allow_dropped_state: true, ..RunOptions::default() };
+        let fits = fit(&manifest, &graph, &allowed).unwrap();
+        assert!(fits.records.is_empty());
+        assert_eq!(
+            fits.differences,
+            [Difference::RecordsDropped { operator: "sum".to_string(), records: 5 }]
+        );
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::job::lock::LockAction;
 use crate::job::plan::PlanFormat;
 use crate::job::restart::RestartStrategy;
 use crate::key::{MaxParallelism, Parallelism};
-use crate::snapshot::RestoreTarget;
+use crate::snapshot::{DEFAULT_ALIGNMENT_TIMEOUT, RestoreTarget, SnapshotMode};
 use crate::state::backend::StoreKind;
 use crate::time::{minutes, secs};
 
@@ -67,6 +67,26 @@ pub struct JobFlags {
     )]
     snapshot_interval: Duration,
 
+    /// What becomes of records in flight when a snapshot is taken: aligned, unaligned or auto
+    ///
+    /// aligned works them off first, which takes long in a job under back-pressure; unaligned makes them part of the
+    /// snapshot; auto begins with the one and goes over to the other after --alignment-timeout.
+    #[arg(
+        id = "tidegate-snapshot-mode",
+        long = "snapshot-mode",
+        value_name = "MODE",
+        value_enum,
+        default_value = "aligned",
+        hide_possible_values = true
+    )]
+    snapshot_mode: ModeName,
+
+    /// How long a snapshot may wait for records in flight with --snapshot-mode auto [default: 1s]
+    #[arg(
+        id = "tidegate-alignment-timeout", long = "alignment-timeout", value_name = "TIME",
+        value_parser = humantime::parse_duration,
+    )]
+    alignment_timeout: Option<Duration>,
     /// Least time from the end of one snapshot, complete or not, to the beginning of the next
     ///
     /// It lets a job whose snapshots take long get on with its work (Flink's min-pause). Snapshots that are asked for, and
@@ -188,6 +208,14 @@ pub struct JobFlags {
     quiet: bool,
 }
 
+/// What `--snapshot-mode` can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum ModeName {
+    Aligned,
+    Unaligned,
+    Auto,
+}
+
 /// How a job is to run: validated.
 #[derive(Clone, Debug)]
 pub struct RunOptions {
@@ -207,6 +235,8 @@ pub struct RunOptions {
     pub snapshot_dir: Option<PathBuf>,
     /// From the beginning of one snapshot to the beginning of the next; not zero.
     pub snapshot_interval: Duration,
+    /// What becomes of records in flight when a snapshot is taken; without a snapshot directory they are worked off.
+    pub snapshot_mode: SnapshotMode,
     /// From the end of one snapshot to the beginning of the next, at least.
     pub snapshot_min_pause: Duration,
     /// After how long a snapshot is given up; not zero.
@@ -252,6 +282,7 @@ impl Default for RunOptions {
             state_dir: None,
             snapshot_dir: None,
             snapshot_interval: secs(10),
+            snapshot_mode: SnapshotMode::Aligned,
             snapshot_min_pause: Duration::ZERO,
             snapshot_timeout: minutes(10),
             tolerated_snapshot_failures: None,
@@ -294,6 +325,7 @@ impl JobFlags {
             state_dir: self.state_dir.clone(),
             snapshot_dir: self.snapshot_dir.clone(),
             snapshot_interval: self.snapshot_interval()?,
+            snapshot_mode: self.snapshot_mode()?,
             snapshot_min_pause: self.snapshot_min_pause,
             snapshot_timeout: self.snapshot_timeout()?,
             tolerated_snapshot_failures: self.tolerated_snapshot_failures,
@@ -342,6 +374,25 @@ impl JobFlags {
             .hint("give it a time like 500ms or 10s"));
         }
         Ok(self.snapshot_interval)
+    }
+
+    fn snapshot_mode(&self) -> Result<SnapshotMode> {
+        let mode = match (self.snapshot_mode, self.alignment_timeout) {
+            (ModeName::Aligned, None) => return Ok(SnapshotMode::Aligned),
+            (ModeName::Unaligned, None) => SnapshotMode::Unaligned,
+            (ModeName::Auto, timeout) => {
+                SnapshotMode::Auto { alignment_timeout: timeout.unwrap_or(DEFAULT_ALIGNMENT_TIMEOUT) }
+            }
+            (ModeName::Aligned | ModeName::Unaligned, Some(_)) => {
+                return Err(Error::usage("--alignment-timeout says when --snapshot-mode auto stops waiting")
+                    .hint("add --snapshot-mode auto, or leave it out"));
+            }
+        };
+        if self.snapshot_dir.is_none() {
+            return Err(Error::usage("--snapshot-mode says what a snapshot holds, and none are kept")
+                .hint("add --snapshot-dir DIR, or leave it out"));
+        }
+        Ok(mode)
     }
 
     fn snapshot_timeout(&self) -> Result<Duration> {
@@ -452,13 +503,14 @@ mod tests {
             "--parallelism 3 --max-parallelism 16 --state-dir st --snapshot-dir sn --snapshot-interval 500ms \
              --retain 5 --restore 41 --max-rate 1000 --restart exponential:1s,1m,10m --quiet --plan dot --check \
              --snapshot-min-pause 1s --snapshot-timeout 2m --tolerated-snapshot-failures 0 --savepoint-dir sp \
-             --stop-with-savepoint end --allow-dropped-state",
+             --stop-with-savepoint end --allow-dropped-state --snapshot-mode auto --alignment-timeout 3s",
         )
         .unwrap();
         assert_eq!((options.parallelism.get(), options.max_parallelism.get()), (3, 16));
         assert_eq!((options.state_dir, options.snapshot_dir), (Some("st".into()), Some("sn".into())));
         assert_eq!(options.asked, Asked { parallelism: true, max_parallelism: true });
         assert_eq!((options.snapshot_interval, options.retain), (Duration::from_millis(500), 5));
+        assert_eq!(options.snapshot_mode, SnapshotMode::Auto { alignment_timeout: secs(3) });
         assert_eq!((options.snapshot_min_pause, options.snapshot_timeout), (secs(1), minutes(2)));
         assert_eq!(options.tolerated_snapshot_failures, Some(0));
         assert_eq!(
@@ -500,6 +552,9 @@ mod tests {
             ("--max-parallelism 0", "--max-parallelism 0"),
             ("--max-parallelism 32769", "--max-parallelism 32769"),
             ("--snapshot-interval 0s", "--snapshot-interval is zero"),
+            ("--snapshot-mode unaligned", "--snapshot-mode says"),
+            ("--snapshot-dir d --alignment-timeout 1s", "--alignment-timeout says"),
+            ("--snapshot-dir d --alignment-timeout 1s --snapshot-mode unaligned", "--alignment-timeout says"),
             ("--snapshot-timeout 0s", "--snapshot-timeout is zero"),
             ("--savepoint-dir d", "--savepoint-dir: a savepoint is made of a snapshot"),
             ("--stop-with-savepoint d", "--stop-with-savepoint: a savepoint is made of a snapshot"),
@@ -512,6 +567,15 @@ mod tests {
             let refusal = refused(line);
             assert!(refusal.starts_with(message), "{line}: {refusal}");
         }
+    }
+
+    #[test]
+    fn snapshots_are_aligned_unless_told_otherwise_and_automatic_ones_wait_for_a_second() {
+        let mode = |line| options(line).unwrap().snapshot_mode;
+        assert_eq!(mode(""), SnapshotMode::Aligned);
+        assert_eq!(mode("--snapshot-dir d --snapshot-mode unaligned"), SnapshotMode::Unaligned);
+        let auto = mode("--snapshot-dir d --snapshot-mode auto");
+        assert_eq!(auto, SnapshotMode::Auto { alignment_timeout: secs(1) });
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::sink::{Delivery, Settle};
 use crate::snapshot::entry_state::{EntryState, Scope};
 use crate::snapshot::part::OperatorSchema;
 use crate::source::{Replay, Source, Split};
+use crate::state::Schema;
 use crate::task::stage::Stage;
 
 /// A wired job.
@@ -31,6 +32,8 @@ pub(crate) struct StageNode {
     pub steps: Vec<PlanStep>,
     /// What the stage begins with.
     pub role: StageRole,
+    /// The type of the records that come to it through an exchange, if they do.
+    pub receives: Option<Schema>,
     /// The sink that ends its chain, if one does.
     pub sink: Option<SinkNode>,
     /// Builds a subtask; there as soon as the chain has an end.
@@ -89,7 +92,8 @@ impl Graph {
     /// Adds a stage whose chain has no end yet.
     pub(crate) fn begin_stage(&mut self, name: &str, kind: StageKind, role: StageRole) -> usize {
         let steps = Vec::new();
-        self.stages.push(StageNode { name: name.to_string(), kind, steps, role, sink: None, build: None });
+        let name = name.to_string();
+        self.stages.push(StageNode { name, kind, steps, role, receives: None, sink: None, build: None });
         self.stages.len() - 1
     }
 

@@ -384,8 +384,9 @@ mod tests {
             "{refusal}"
         );
         assert!(
-            refusal
-                .contains("\n  hint: rename it; --against, --allow-dropped-state, --check, --help, --lock, "),
+            refusal.contains(
+                "\n  hint: rename it; --against, --alignment-timeout, --allow-dropped-state, --check, --help, "
+            ),
             "{refusal}"
         );
         assert!(refused::<Aliased>().contains("argument --log is"));

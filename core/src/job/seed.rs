@@ -10,6 +10,7 @@ use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
 
 use crate::error::Result;
+use crate::exchange::backlog::{Backlog, Queued};
 use crate::exchange::channel::{self, Doorbell};
 use crate::exchange::input_gate::InputGate;
 use crate::exchange::output_gate::OutputGate;
@@ -19,11 +20,11 @@ use crate::job::graph::{Graph, StageRole};
 use crate::job::plan::Ship;
 use crate::key::SubtaskIndex;
 use crate::outbox::{EdgeIndex, Outbox};
-use crate::record::Element;
+use crate::record::{Batch, Element};
 use crate::source::{AssignedSplit, Throttle};
 use crate::state::backend::StateBackend;
 use crate::task::metrics::{PauseMetrics, SourceMetrics, WatermarkMetrics};
-use crate::task::stage::StageContext;
+use crate::task::stage::{Stage, StageContext};
 use crate::task::worker::{Command, PlaceInWords, Report, Task, TaskId, TaskState, Worker};
 use crate::time::Clock;
 
@@ -88,7 +89,9 @@ impl WorkerSeed {
                 StageRole::Keyed(_) | StageRole::Local => {
                     let edges = graph.edges_to(index).map(|(edge, _)| edge);
                     let receivers = edges.flat_map(|edge| self.receivers(edge, &mut local)).collect();
-                    TaskState::Receiving(InputGate::new(receivers))
+                    let mut gate = InputGate::new(receivers);
+                    gate.restore(self.in_flight(&node.name, &*stage)?);
+                    TaskState::Receiving(gate)
                 }
             };
             let id = TaskId { stage: index, subtask: self.subtask };
@@ -127,6 +130,24 @@ impl WorkerSeed {
             source_metrics: Arc::clone(&self.metrics),
             clock: self.clock.clone(),
         }
+    }
+
+    /// What was in flight to a stage when the snapshot was taken, as far as it is this subtask's.
+    fn in_flight(&self, operator: &str, stage: &dyn Stage) -> Result<Backlog<Batch>> {
+        let (Some(restored), Some(codec)) = (&self.restored, stage.codec()) else {
+            return Ok(Backlog::merge(Vec::new()));
+        };
+        let backlogs = restored.state.in_flight(operator, codec.input().groups)?.into_iter().map(|backlog| {
+            let mut own = Backlog::new(backlog.watermark);
+            for queued in backlog.elements {
+                own.elements.extend(match queued {
+                    Queued::Batch(payload) => codec.decode(&payload)?.map(Queued::Batch),
+                    Queued::Watermark(watermark) => Some(Queued::Watermark(watermark)),
+                });
+            }
+            Ok(own)
+        });
+        Ok(Backlog::merge(backlogs.collect::<Result<_>>()?))
     }
 
     fn senders(&mut self, edge: EdgeIndex, ship: Ship, local: &mut LocalEnds) -> Vec<channel::Sender> {

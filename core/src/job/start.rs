@@ -1,12 +1,13 @@
 //! Where a run starts: at the beginning or from a snapshot that fits the program, in directories that are nobody else's.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::evolution::Report;
 use crate::evolution::report::Fate;
+use crate::evolution::{RecordPlan, Report};
 use crate::job::RunOptions;
 use crate::job::attempt::Restored;
 use crate::job::fit::{Difference, Fit};
@@ -81,8 +82,8 @@ fn check_promises(graph: &Graph, options: &RunOptions) -> Result<()> {
 
 /// Where a run starts for the first time.
 pub(crate) struct FirstStart {
-    /// The snapshot as it was taken, and what becomes of the state in it.
-    found: Option<(Snapshot, Report)>,
+    /// The snapshot as it was taken, and what becomes of the state and the records in it.
+    found: Option<(Snapshot, Report, BTreeMap<String, RecordPlan>)>,
     /// The options, with what the snapshot decides.
     pub options: RunOptions,
     /// What is not the same in the snapshot and in the program.
@@ -114,8 +115,8 @@ impl FirstStart {
             return Ok(FirstStart { found: None, options: options.clone(), differences: Vec::new() });
         };
         let report = snapshot.check(&graph.job, &graph.programs())?;
-        let Fit { options, differences } = Fit::of(snapshot.manifest(), &report, graph, options)?;
-        Ok(FirstStart { found: Some((snapshot, report)), options, differences })
+        let Fit { options, differences, records } = Fit::of(snapshot.manifest(), &report, graph, options)?;
+        Ok(FirstStart { found: Some((snapshot, report, records)), options, differences })
     }
 
     /// The same without opening a directory for writing, and without creating one: to check.
@@ -139,13 +140,13 @@ impl FirstStart {
     pub fn place(&self) -> Place {
         match &self.found {
             None => Place::Beginning,
-            Some((snapshot, _)) => Place::Snapshot(snapshot.id(), snapshot.path().to_path_buf()),
+            Some((snapshot, ..)) => Place::Snapshot(snapshot.id(), snapshot.path().to_path_buf()),
         }
     }
 
     /// The newer snapshots that were passed over.
     pub fn skipped(&self) -> &[Skipped] {
-        self.found.as_ref().map_or(&[], |(snapshot, _)| snapshot.skipped())
+        self.found.as_ref().map_or(&[], |(snapshot, ..)| snapshot.skipped())
     }
 
     /// The start, and the options to run with. The snapshot is rewritten in `directory` if the program has other schemas or
@@ -154,20 +155,23 @@ impl FirstStart {
     /// # Errors
     /// If a row can't be taken over, or what is rewritten can't be written.
     pub fn prepare(self, directory: &StateDirectory) -> Result<(Start, RunOptions)> {
-        let Some((snapshot, report)) = self.found else { return Ok((Start::Beginning, self.options)) };
+        let Some((snapshot, report, records)) = self.found else {
+            return Ok((Start::Beginning, self.options));
+        };
         let groups = self.options.max_parallelism;
         // State outside of keys has no rows: it is converted when it is taken back.
         let has_rows =
             |name: &str| snapshot.manifest().operators.iter().any(|operator| operator.name == name);
         let rows_change = report.changed().any(|(name, _)| has_rows(name));
-        let restored = if !rows_change && snapshot.manifest().max_parallelism == groups {
+        let stays = !rows_change && records.values().all(RecordPlan::is_identity);
+        let restored = if stays && snapshot.manifest().max_parallelism == groups {
             let mut restored = Restored::from(snapshot);
             let gone =
                 report.operators().iter().filter(|operator| matches!(operator.fate, Fate::Gone { .. }));
             gone.for_each(|operator| restored.chains.forget(&operator.name));
             restored
         } else {
-            let rewritten = rewrite(&snapshot, &report, groups, &directory.rewritten()?)?;
+            let rewritten = rewrite(&snapshot, &report, &records, groups, &directory.rewritten()?)?;
             // For people it is the snapshot that they asked for.
             Restored { path: snapshot.path().to_path_buf(), ..Restored::from(rewritten) }
         };

@@ -31,6 +31,11 @@ impl<S: BroadcastState> Shared<S> {
         Shared { state: S::initial(), kept: EntryState::broadcast::<S>(operator) }
     }
 
+    /// Whether nothing is broadcast to the operator.
+    pub fn is_untold(&self) -> bool {
+        self.kept.is_none()
+    }
+
     /// Whether the batch came by broadcast.
     pub fn is_broadcast<O: Operator<Shared = S>>(batch: &Batch) -> bool {
         batch.records.is::<Vec<Timed<O::Broadcast>>>()

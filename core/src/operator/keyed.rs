@@ -7,9 +7,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::chain::{Head, LocalEdge, Signal, Step, downcast};
-use crate::error::Result;
+use crate::chain::{Head, LocalEdge, Signal, Step, downcast, downcast_ref};
+use crate::error::{Error, Result};
 use crate::evolution::OperatorProgram;
+use crate::exchange::codec::{self, BatchCodec, CodecInput, Payload};
 use crate::exchange::partition::KeyAccess;
 use crate::key::KeyHash;
 use crate::operator::broadcast::Shared;
@@ -386,10 +387,49 @@ where
         self.next.signal(&mut Signal::Commit(snapshot), out)
     }
 
+    fn codec(&self) -> Option<&dyn BatchCodec> {
+        Some(self)
+    }
+
     fn whereabouts(&self) -> Whereabouts {
         self.working.as_ref().map_or_else(Whereabouts::default, |working| Whereabouts {
             group: working.current.map(|hash| hash.group(working.cx.max_parallelism)),
             origin: working.origin,
         })
+    }
+}
+
+impl<O, A, N> BatchCodec for KeyedStage<O, A, N>
+where
+    O: Operator,
+    A: KeyAccess<O::In, Key = KeyOf<O>>,
+{
+    fn input(&self) -> CodecInput {
+        let groups = self.working.as_ref().expect(OPEN).cx.groups;
+        CodecInput { operator: self.name.clone(), record: O::In::schema(), groups }
+    }
+
+    /// What is broadcast must have come to all subtasks alike when they cut, and so the barrier waits behind it.
+    fn overtakes(&self) -> bool {
+        self.working.as_ref().expect(OPEN).shared.is_untold()
+    }
+
+    fn encode(&self, batch: &Batch, each: &mut dyn FnMut(Payload)) -> Result<()> {
+        let records = downcast_ref::<Routed<A::Carried, O::In>>(&*batch.records);
+        codec::encode::<A, O::In>(records, each).map_err(|error| self.in_flight(error))
+    }
+
+    fn decode(&self, payload: &Payload) -> Result<Option<Batch>> {
+        let cx = &self.working.as_ref().expect(OPEN).cx;
+        let owned = |hash: KeyHash| cx.groups.contains(hash.group(cx.max_parallelism));
+        let records = codec::decode(&self.access, payload, owned).map_err(|error| self.in_flight(error))?;
+        let len = records.len();
+        Ok((len > 0).then(|| Batch { records: Box::new(records), len, origin: Origin::default() }))
+    }
+}
+
+impl<O: Operator, A, N> KeyedStage<O, A, N> {
+    fn in_flight(&self, error: Error) -> Error {
+        error.within(format_args!("operator {:?}", self.name))
     }
 }

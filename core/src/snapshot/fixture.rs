@@ -140,6 +140,7 @@ pub(crate) fn manifest(id: SnapshotId) -> Manifest {
         max_parallelism,
         files: StateFiles::Shared,
         operators: Vec::new(),
+        channels: Vec::new(),
         entries: Vec::new(),
     }
 }

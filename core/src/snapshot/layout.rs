@@ -5,6 +5,7 @@
 //! | `snapshots.lock`                         | held by the job that writes here; holds the last number that was used |
 //! | `state/`                                 | the [pool](super::pool) of state files, which the snapshots share     |
 //! | `state/count.0.41.state`                 | what subtask 0 of the operator `count` wrote for snapshot 41          |
+//! | `state/count.0.41.channel`               | the records that were in flight to it, if the barrier overtook them   |
 //! | `snapshot-0000000041/`                   | a complete snapshot                                                   |
 //! | `snapshot-0000000041/manifest.json`      | what is in it, and which files of the pool make it up                 |
 //! | `snapshot-0000000042.pending/`           | being written, or left by a crash                                     |

@@ -9,8 +9,9 @@
 //! | `taken_at`        | wall-clock time, RFC 3339                                                             |
 //! | `parallelism`     | how many subtasks there were                                                          |
 //! | `max_parallelism` | how many key groups there are                                                         |
-//! | `files`           | where the state files lie: `shared`, in the pool `../state/`; `own`, beside the manifest |
+//! | `files`           | where the files lie: `shared`, in the pool `../state/`; `own`, beside the manifest    |
 //! | `operators`       | per stateful operator: name, schema, and a list of state files, oldest layer first    |
+//! | `channels`        | per subtask with records in flight: operator, type of the records, file; absent if none |
 //! | `entries`         | small things, each with owner and item: offsets, watermarks, pending transactions     |
 //! | `checksum`        | CRC-32, in hexadecimal, of every byte before it                                       |
 //!
@@ -27,6 +28,9 @@
 //! | `bytes`      | its length                                                                                 |
 //! | `checksum`   | CRC-32, in hexadecimal, of all of it                                                       |
 //!
+//! Of a channel file, which holds records in flight: `operator`, `record` (their type), `name`, `groups`, `watermark` (how far
+//! event time has come behind them), `records`, `bytes`, `checksum`.
+//!
 //! Files of one operator may overlap in key groups. Together, as [stacks](super::stack), they are all of its state.
 //!
 //! The checksum is always the last member, and the text after it is always the same, so that any change of any bit shows,
@@ -40,6 +44,7 @@ use crate::key::{KeyGroupRange, MaxParallelism, Parallelism};
 use crate::record::{BarrierKind, SnapshotId};
 use crate::snapshot::file::{StateFileHeader, StateFileSummary};
 use crate::snapshot::part::{Entry, LayerKind, OperatorSchema};
+use crate::state::Schema;
 use crate::time::EventTime;
 
 /// The version of the format that this program writes, and the only one that it reads.
@@ -67,6 +72,9 @@ pub struct Manifest {
     pub files: StateFiles,
     /// The stateful operators.
     pub operators: Vec<OperatorState>,
+    /// What was in flight between subtasks: nothing, in an aligned snapshot.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub channels: Vec<ChannelState>,
     /// What is kept outside of keyed state.
     pub entries: Vec<Entry>,
 }
@@ -135,6 +143,27 @@ pub struct StateFile {
     pub checksum: String,
 }
 
+/// The records that were in flight to one subtask of an operator, as the manifest records them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelState {
+    /// The operator's name.
+    pub operator: String,
+    /// The type of the records.
+    pub record: Schema,
+    /// The name of the file where the snapshot's files lie.
+    pub name: String,
+    /// The key groups that the subtask owned: those of the records.
+    pub groups: KeyGroupRange,
+    /// How far event time has come behind the records: the same for all subtasks of the operator.
+    pub watermark: EventTime,
+    /// The number of the records.
+    pub records: u64,
+    /// The file's length.
+    pub bytes: u64,
+    /// The CRC-32 of all of it, in hexadecimal.
+    pub checksum: String,
+}
+
 impl StateFile {
     /// A file that has been written.
     pub fn new(name: String, header: StateFileHeader, summary: StateFileSummary) -> StateFile {
@@ -153,10 +182,7 @@ impl OperatorState {
     /// What the order of layers and the safety of other files rest on: plain names, each once, and ages that go up.
     fn check(&self) -> Result<(), String> {
         for (place, file) in self.files.iter().enumerate() {
-            let plain = Path::new(&file.name).file_name().is_some_and(|name| name == file.name.as_str());
-            if !plain {
-                return Err(format!("\"{}\" is not the name of a file", file.name));
-            }
+            check_name(&file.name)?;
             if self.files[..place].iter().any(|older| older.name == file.name) {
                 return Err(format!("operator \"{}\" has the file {} twice", self.name, file.name));
             }
@@ -168,6 +194,11 @@ impl OperatorState {
             None => Ok(()),
         }
     }
+}
+
+fn check_name(name: &str) -> Result<(), String> {
+    let plain = Path::new(name).file_name().is_some_and(|plain| plain == name);
+    if plain { Ok(()) } else { Err(format!("\"{name}\" is not the name of a file")) }
 }
 
 /// A checksum as it stands in a manifest.
@@ -223,12 +254,19 @@ impl Manifest {
                 return Err(format!("it has operator \"{}\" twice", operator.name));
             }
         }
+        for (place, channel) in manifest.channels.iter().enumerate() {
+            check_name(&channel.name)?;
+            if manifest.channels[..place].iter().any(|other| other.name == channel.name) {
+                return Err(format!("it has the file {} twice", channel.name));
+            }
+        }
         Ok(manifest)
     }
 
-    /// The names of all state files.
+    /// The names of all files: of state, and of records in flight.
     pub fn file_names(&self) -> impl Iterator<Item = &str> {
-        self.operators.iter().flat_map(|operator| &operator.files).map(|file| file.name.as_str())
+        let state = self.operators.iter().flat_map(|operator| &operator.files).map(|file| file.name.as_str());
+        state.chain(self.channels.iter().map(|channel| channel.name.as_str()))
     }
 }
 
@@ -264,6 +302,7 @@ mod tests {
     use super::*;
     use crate::snapshot::fixture::{self, schema};
     use crate::snapshot::part::LayerKind::{Base, Delta};
+    use crate::state::Describe;
 
     fn manifest() -> Manifest {
         let mut manifest = fixture::manifest(SnapshotId(41));
@@ -284,6 +323,23 @@ mod tests {
     #[test]
     fn a_manifest_comes_back_from_its_text() {
         let manifest = manifest();
+        assert_eq!(Manifest::from_text(manifest.to_text().as_bytes()), Ok(manifest));
+    }
+
+    #[test]
+    fn what_was_in_flight_is_told_and_an_aligned_snapshot_does_not_speak_of_it() {
+        let mut manifest = manifest();
+        assert!(!manifest.to_text().contains("channels"));
+        manifest.channels.push(ChannelState {
+            operator: "count".to_string(),
+            record: u64::schema(),
+            name: "count.0.41.channel".to_string(),
+            groups: fixture::groups(0, 63),
+            watermark: EventTime::MAX,
+            records: 12,
+            bytes: 345,
+            checksum: checksum_text(0xab),
+        });
         assert_eq!(Manifest::from_text(manifest.to_text().as_bytes()), Ok(manifest));
     }
 

@@ -9,11 +9,14 @@
 //! The [`manifest`] says what is in a snapshot, a [`mod@file`] is one layer of an operator's state. Files lie in a [`pool`]
 //! that snapshots share, the [`layout`] knows every other path. A [`stack`] is the layers of a range of key groups, [`merge`]
 //! makes one layer of several, [`layers`] reads the files of an operator as one. The [`chain`] of an operator is its files
-//! from one snapshot to the next, and says when a [`compaction`] is due. [`mod@write`] and [`restore`] are the two ways, a
-//! [`savepoint`] is a snapshot to take away. What a program takes over from another is [rewritten](rewrite) first. When a snapshot is taken, and what else it takes for it to count, is the
-//! coordinator's matter. The [`tools`] show what is in a snapshot, and change it, with no job at work.
+//! from one snapshot to the next, and says when a [`compaction`] is due. A [`channel_file`] has the records that were in flight
+//! to a subtask, if the barrier was [`overtaking`] them. [`mod@write`] and [`restore`] are the two ways, a [`savepoint`] is a
+//! snapshot to take away. What a program takes over from another is [rewritten](rewrite) first. When a snapshot is taken, and
+//! what else it takes for it to count, is the coordinator's matter. The [`tools`] show what is in a snapshot, and change it,
+//! with no job at work.
 
 pub mod chain;
+pub(crate) mod channel_file;
 pub mod compaction;
 pub(crate) mod coordinator;
 pub(crate) mod entry_state;
@@ -25,6 +28,7 @@ pub mod layers;
 pub mod layout;
 pub mod manifest;
 pub mod merge;
+pub(crate) mod overtaking;
 pub mod part;
 pub(crate) mod peek;
 pub mod pool;
@@ -37,7 +41,8 @@ pub mod write;
 
 pub use chain::Chains;
 pub use layout::{PendingSnapshot, SnapshotDirectory};
-pub use manifest::{Manifest, OperatorState, SnapshotKind, StateFile, StateFiles};
+pub use manifest::{ChannelState, Manifest, OperatorState, SnapshotKind, StateFile, StateFiles};
+pub use overtaking::{DEFAULT_ALIGNMENT_TIMEOUT, SnapshotMode};
 pub use pool::StatePool;
 pub use restore::{RestoreTarget, Skipped, Snapshot};
 pub use savepoint::write_savepoint;

@@ -6,6 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
+use crate::exchange::backlog::Backlog;
+use crate::exchange::codec::Payload;
 use crate::key::{KeyGroup, KeyGroupRange};
 use crate::state::StateSchema;
 
@@ -175,4 +177,14 @@ pub trait RestoredState: Send + Sync {
         groups: KeyGroupRange,
         each: &mut dyn FnMut(StateRow<'_>) -> Result<()>,
     ) -> Result<()>;
+
+    /// What was in flight to the subtasks of `operator` that owned some of `groups`.
+    /// Several subtasks may be given one and the same: each takes the records whose keys it owns.
+    ///
+    /// # Errors
+    /// If the snapshot can't be read.
+    fn in_flight(&self, operator: &str, groups: KeyGroupRange) -> Result<Vec<Backlog<Payload>>> {
+        let _ = (operator, groups);
+        Ok(Vec::new())
+    }
 }

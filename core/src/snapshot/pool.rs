@@ -1,4 +1,4 @@
-//! The pool: the state files that the snapshots of a directory share.
+//! The pool: the files of state, and of records in flight, that the snapshots of a directory share.
 //!
 //! Files enter under names that were never used before; they leave when nothing refers to them any more: no complete
 //! snapshot, no snapshot in flight, nobody who [holds](Hold) them. What always holds: a file is never changed once it is
@@ -7,6 +7,7 @@
 //! | name                         | what                                                                                 |
 //! |------------------------------|--------------------------------------------------------------------------------------|
 //! | `count.0.41.state`           | what subtask 0 of the operator `count` wrote for snapshot 41                         |
+//! | `count.0.41.channel`         | the records that were in flight to subtask 0 of `count` at its cut for snapshot 41   |
 //! | `count.0-63.41-7.state`      | the seventh file that was merged or copied here: key groups 0 to 63 up to snapshot 41 |
 //!
 //! Names stay unique because the number of a snapshot is never used twice, completed or not, and the last number of a merged
@@ -27,6 +28,8 @@ use crate::testing::crash;
 /// The directory of a pool, beside the directories of the snapshots.
 pub(super) const POOL_DIRECTORY: &str = "state";
 const SUFFIX: &str = ".state";
+/// What the names of files end with that hold records in flight.
+pub(super) const CHANNEL_SUFFIX: &str = ".channel";
 
 /// A directory of state files that several snapshots share. Clones are of the same.
 #[derive(Clone, Debug)]
@@ -195,7 +198,11 @@ enum PoolName {
 impl PoolName {
     /// `None` if it is no name that we would give.
     fn parse(name: &str) -> Option<PoolName> {
-        let mut parts = name.strip_suffix(SUFFIX)?.rsplitn(3, '.');
+        let (stem, is_state) = match name.strip_suffix(SUFFIX) {
+            Some(stem) => (stem, true),
+            None => (name.strip_suffix(CHANNEL_SUFFIX)?, false),
+        };
+        let mut parts = stem.rsplitn(3, '.');
         let (version, place, operator) = (parts.next()?, parts.next()?, parts.next()?);
         let portable = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c);
         if operator.is_empty() || operator.starts_with('.') || !operator.chars().all(portable) {
@@ -206,7 +213,7 @@ impl PoolName {
                 number::<u32>(place)?;
                 Some(PoolName::Written { snapshot: SnapshotId(number(version)?) })
             }
-            (Some((first, last)), Some((snapshot, count))) => {
+            (Some((first, last)), Some((snapshot, count))) if is_state => {
                 let groups = number::<u16>(first)?..=number::<u16>(last)?;
                 number::<u64>(snapshot)?;
                 let number = number(count)?;
@@ -225,6 +232,11 @@ fn number<N: std::str::FromStr + ToString>(digits: &str) -> Option<N> {
 /// The name of the file that a subtask of `operator` writes for a snapshot.
 pub(super) fn written_name(operator: &str, subtask: SubtaskIndex, snapshot: SnapshotId) -> String {
     format!("{}.{subtask}.{snapshot}{SUFFIX}", portable_name(operator))
+}
+
+/// The name of the file with what was in flight to a subtask of `operator` at its cut for a snapshot.
+pub(super) fn channel_name(operator: &str, subtask: SubtaskIndex, snapshot: SnapshotId) -> String {
+    format!("{}.{subtask}.{snapshot}{CHANNEL_SUFFIX}", portable_name(operator))
 }
 
 /// The name of a file in a savepoint, where a range of an operator's key groups has one file.
@@ -280,6 +292,8 @@ mod tests {
                 Some(PoolName::Written { snapshot: SnapshotId(41) }),
                 "{written}"
             );
+            let channel = channel_name(operator, SubtaskIndex(3), SnapshotId(41));
+            assert_eq!(PoolName::parse(&channel), PoolName::parse(&written), "{channel}");
             let scene = Scene::new();
             let (merged, _hold) = scene.pool.name(operator, groups(0, 63), SnapshotId(41));
             assert_eq!(PoolName::parse(&merged), Some(PoolName::Merged { number: 1 }), "{merged}");
@@ -302,10 +316,17 @@ mod tests {
             ".0.41.state",
             "count.0.41-1.state",
             "count.+0.41.state",
+            "count.0.channel",
+            "count.0-63.41-7.channel",
         ];
         foreign.iter().for_each(|name| scene.put(name));
-        let ours =
-            ["count.0.41.state", "count.1.41.state", "count.0-63.41-7.state", "count.64-127.41-8.state"];
+        let ours = [
+            "count.0.41.state",
+            "count.0.41.channel",
+            "count.1.41.state",
+            "count.0-63.41-7.state",
+            "count.64-127.41-8.state",
+        ];
         ours.iter().for_each(|name| scene.put(name));
         let left = scene.left(&["count.1.41.state", "count.64-127.41-8.state"]);
         assert_eq!(left.len(), foreign.len() + 2, "{left:?}");

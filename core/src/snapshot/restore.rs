@@ -13,6 +13,7 @@ use std::str::FromStr;
 
 use rayon::prelude::*;
 
+use super::channel_file::read_channel;
 use super::fault::{broken, cannot};
 use super::file::crc_of;
 use super::layers::{Layers, open_file};
@@ -22,6 +23,8 @@ use super::merge::Removals;
 use super::pool::POOL_DIRECTORY;
 use crate::error::{Error, Result};
 use crate::evolution::{OperatorProgram, Report};
+use crate::exchange::backlog::Backlog;
+use crate::exchange::codec::Payload;
 use crate::key::KeyGroupRange;
 use crate::record::SnapshotId;
 use crate::snapshot::part::{Entry, RestoredState, StateRow};
@@ -147,7 +150,10 @@ impl Snapshot {
         let manifest = read_manifest(path)?;
         let state_path = state_path(path, &manifest);
         let files: Vec<&StateFile> = manifest.operators.iter().flat_map(|operator| &operator.files).collect();
-        files.par_iter().try_for_each(|file| verify(&state_path, file)).map_err(|error| match manifest.files {
+        let in_flight = |channel| read_channel(&state_path, channel).map(drop);
+        let verified = files.par_iter().try_for_each(|file| verify(&state_path, file));
+        let verified = verified.and_then(|()| manifest.channels.par_iter().try_for_each(in_flight));
+        verified.map_err(|error| match manifest.files {
             StateFiles::Own => error,
             StateFiles::Shared if state_path.is_dir() => error,
             StateFiles::Shared => error.hint(
@@ -236,6 +242,17 @@ impl RestoredState for Snapshot {
             Some(layers) => layers.visit(groups, Removals::Drop, &|_| true, each),
             None => Ok(()),
         }
+    }
+
+    fn in_flight(&self, operator: &str, groups: KeyGroupRange) -> Result<Vec<Backlog<Payload>>> {
+        let of_operator = || self.manifest.channels.iter().filter(|channel| channel.operator == operator);
+        let overlapping = of_operator().filter(|channel| channel.groups.overlaps(groups));
+        let mut backlogs: Vec<_> =
+            overlapping.map(|channel| read_channel(&self.state_path, channel)).collect::<Result<_>>()?;
+        // A subtask without a file had nothing in flight: it stood already where the others come to.
+        let reached = of_operator().map(|channel| channel.watermark).min();
+        backlogs.extend(reached.map(Backlog::new));
+        Ok(backlogs)
     }
 }
 

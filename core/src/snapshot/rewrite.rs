@@ -7,22 +7,30 @@
 //! Rows whose keys and key groups stay are rewritten in order, key group by key group, into new bases. Others are gathered up to
 //! [`RUN_BYTES`], sorted, and written as one layer each; no two of these layers have the same row. State that does not change
 //! is linked, or copied where it can't be.
+//!
+//! Records in flight come along in channel files of the same names. They carry the hash of their keys, so that nothing about
+//! them changes with the number of key groups but this: whose they are can't be told by the file any more, and every subtask
+//! looks for its own in all of them.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use rayon::prelude::*;
 
+use super::channel_file::{read_channel, write_as};
 use super::fault::cannot;
 use super::file::{StateFileHeader, StateFileWriter};
 use super::layout::write_manifest;
-use super::manifest::{Manifest, OperatorState, StateFile, StateFiles};
+use super::manifest::{ChannelState, Manifest, OperatorState, StateFile, StateFiles};
 use super::pool::savepoint_name;
 use super::restore::Snapshot;
 use super::stack::pieces;
 use crate::error::{Error, Result};
 use crate::evolution::report::{Fate, OperatorReport};
-use crate::evolution::{Plan, Report};
+use crate::evolution::{Plan, RecordPlan, Report};
+use crate::exchange::backlog::Queued;
+use crate::exchange::codec::CodecInput;
 use crate::files::portable_name;
 use crate::key::{KeyGroup, KeyGroupRange, MaxParallelism};
 use crate::record::SnapshotId;
@@ -31,18 +39,19 @@ use crate::snapshot::part::{LayerKind, RestoredState, Section, StateRow};
 /// How much memory rows may take that are sorted together.
 const RUN_BYTES: usize = 64 << 20;
 
-/// Writes `snapshot` into `directory`, which is empty or not there yet, as the program needs it, and opens that. Operators
-/// that the program does not have are left out.
+/// Writes `snapshot` into `directory`, which is empty or not there yet, as the program needs it, and opens that. `records` has
+/// the plan for what is in flight to every operator. Operators that the program does not have are left out.
 ///
 /// # Errors
 /// If a row can't be taken over, two keys would become one, or a file can't be read or written.
 pub fn rewrite(
     snapshot: &Snapshot,
     report: &Report,
+    records: &BTreeMap<String, RecordPlan>,
     max_parallelism: MaxParallelism,
     directory: &Path,
 ) -> Result<Snapshot> {
-    Rewriting { snapshot, max_parallelism, directory, run_bytes: RUN_BYTES }.run(report)
+    Rewriting { snapshot, max_parallelism, directory, run_bytes: RUN_BYTES }.run(report, records)
 }
 
 struct Rewriting<'a> {
@@ -63,7 +72,7 @@ enum Way {
 }
 
 impl Rewriting<'_> {
-    fn run(&self, report: &Report) -> Result<Snapshot> {
+    fn run(&self, report: &Report, records: &BTreeMap<String, RecordPlan>) -> Result<Snapshot> {
         fs::create_dir_all(self.directory).map_err(|error| cannot("create", self.directory, error))?;
         let was = self.snapshot.manifest();
         let mut operators = Vec::with_capacity(was.operators.len());
@@ -91,6 +100,7 @@ impl Rewriting<'_> {
             max_parallelism: self.max_parallelism,
             files: StateFiles::Own,
             operators,
+            channels: self.channels(records)?,
             job: was.job.clone(),
             entries: was.entries.clone(),
             ..*was
@@ -101,9 +111,42 @@ impl Rewriting<'_> {
         Ok(rewritten)
     }
 
+    /// Takes along what is in flight to the operators that have a plan.
+    fn channels(&self, records: &BTreeMap<String, RecordPlan>) -> Result<Vec<ChannelState>> {
+        let mut channels = Vec::new();
+        for was in &self.snapshot.manifest().channels {
+            let Some(plan) = records.get(&was.operator) else { continue };
+            let groups = if self.keeps_groups() { was.groups } else { self.max_parallelism.all() };
+            let within = |error: Error| {
+                error.within(format!("records in flight to operator {:?} can't be taken over", was.operator))
+            };
+            channels.push(if plan.is_identity() {
+                self.link_file(&was.name)?;
+                ChannelState { groups, ..was.clone() }
+            } else {
+                self.convert(was, plan, groups).map_err(within)?
+            });
+        }
+        Ok(channels)
+    }
+
+    fn convert(&self, was: &ChannelState, plan: &RecordPlan, groups: KeyGroupRange) -> Result<ChannelState> {
+        let mut backlog = read_channel(self.snapshot.state_path(), was)?;
+        for queued in &mut backlog.elements {
+            if let Queued::Batch(payload) = queued {
+                *payload = payload.convert(|record, out| plan.record(record, out))?;
+            }
+        }
+        let input = CodecInput { operator: was.operator.clone(), record: plan.schema().clone(), groups };
+        write_as(was.name.clone(), self.directory, input, &backlog)
+    }
+
+    fn keeps_groups(&self) -> bool {
+        self.snapshot.manifest().max_parallelism == self.max_parallelism
+    }
+
     fn way(&self, plan: &Plan) -> Way {
-        let same_groups = self.snapshot.manifest().max_parallelism == self.max_parallelism;
-        match (same_groups, plan.is_identity(), plan.keeps_order()) {
+        match (self.keeps_groups(), plan.is_identity(), plan.keeps_order()) {
             (true, true, _) => Way::Link,
             (true, _, true) => Way::InOrder,
             _ => Way::Sorted,
@@ -111,12 +154,14 @@ impl Rewriting<'_> {
     }
 
     fn link(&self, files: &[StateFile]) -> Result<Vec<StateFile>> {
-        for file in files {
-            let (from, to) = (self.snapshot.state_path().join(&file.name), self.directory.join(&file.name));
-            let linked = fs::hard_link(&from, &to).or_else(|_| fs::copy(&from, &to).map(drop));
-            linked.map_err(|error| cannot("copy", &from, error))?;
-        }
+        files.iter().try_for_each(|file| self.link_file(&file.name))?;
         Ok(files.to_vec())
+    }
+
+    fn link_file(&self, name: &str) -> Result<()> {
+        let (from, to) = (self.snapshot.state_path().join(name), self.directory.join(name));
+        let linked = fs::hard_link(&from, &to).or_else(|_| fs::copy(&from, &to).map(drop));
+        linked.map_err(|error| cannot("copy", &from, error))
     }
 
     fn header(&self, layer: LayerKind, groups: KeyGroupRange) -> StateFileHeader {
@@ -260,11 +305,15 @@ fn keys_became_one() -> Error {
 mod tests {
     use super::*;
     use crate::evolution::OperatorProgram;
-    use crate::key::Key;
+    use crate::exchange::backlog::Backlog;
+    use crate::exchange::codec::Payload;
+    use crate::key::{Key, SubtaskIndex};
     use crate::snapshot::SnapshotDirectory;
+    use crate::snapshot::channel_file::write_channel;
     use crate::snapshot::fixture::{self, OwnedRow, Rows, groups, row};
     use crate::snapshot::part::Section::{EventTimer, State};
-    use crate::state::{Describe, Field, Migration};
+    use crate::state::{Describe, Field, Migration, Schema};
+    use crate::time::EventTime;
 
     struct Scene {
         temporary: tempfile::TempDir,
@@ -323,7 +372,7 @@ mod tests {
             // So small that there are several runs.
             let run_bytes = 30_000;
             Rewriting { snapshot: &self.snapshot, max_parallelism, directory: &directory, run_bytes }
-                .run(&self.report(count))
+                .run(&self.report(count), &BTreeMap::new())
         }
     }
 
@@ -372,6 +421,61 @@ mod tests {
         assert_eq!(rewritten.id(), scene.snapshot.id());
         assert_eq!(rewritten.manifest().operators[0].schema, with_limit().schema());
         assert_eq!(rows(&scene.snapshot, "count"), before, "what was rewritten is as it was");
+    }
+
+    /// A snapshot without rows, with a number in flight to each of two subtasks of `count`.
+    fn with_numbers_in_flight(scene: &Scene) -> Snapshot {
+        let directory = SnapshotDirectory::open(&scene.temporary.path().join("in-flight")).unwrap();
+        let id = directory.next_id();
+        let pending = directory.begin(id).unwrap();
+        let channels = [(0, groups(0, 63), 7u8), (1, groups(64, 127), 9)].map(|(subtask, groups, number)| {
+            let frame = [&u64::from(number).to_le_bytes()[..], &[0; 8], &[0; 4], &[1, 0, 0, 0], &[number]];
+            let payload = Payload { records: 1, bytes: frame.concat() };
+            let backlog = Backlog {
+                watermark: EventTime::from_millis(number.into()),
+                elements: [Queued::Batch(payload)].into(),
+            };
+            let input = CodecInput { operator: "count".to_string(), record: u8::schema(), groups };
+            write_channel(pending.state_path(), id, SubtaskIndex(subtask), input, &backlog).unwrap().unwrap()
+        });
+        let manifest = Manifest { channels: channels.into(), ..fixture::manifest(id) };
+        pending.complete(&manifest).unwrap();
+        Snapshot::open(&directory.snapshot_path(id)).unwrap()
+    }
+
+    #[test]
+    fn records_in_flight_come_along_as_the_program_has_them_and_belong_to_anyone_among_other_key_groups() {
+        let scene = Scene::new();
+        let snapshot = with_numbers_in_flight(&scene);
+        let report = Report::of_snapshot(snapshot.manifest(), &[]);
+        let rewritten = |name: &str, records: &BTreeMap<_, _>, max_parallelism| {
+            rewrite(&snapshot, &report, records, max_parallelism, &scene.temporary.path().join(name)).unwrap()
+        };
+        let plan = |is: &Schema| BTreeMap::from([("count".to_string(), RecordPlan::of(&u8::schema(), is))]);
+        let numbers = |snapshot: &Snapshot, groups| {
+            let backlogs = snapshot.in_flight("count", groups).unwrap();
+            let queued = backlogs.into_iter().flat_map(|backlog| backlog.elements);
+            let payloads = queued.filter_map(|queued| match queued {
+                Queued::Batch(payload) => Some(payload),
+                Queued::Watermark(_) => None,
+            });
+            let frame = |payload: Payload| {
+                let frame = payload.frames().next().unwrap().unwrap();
+                (frame.hash.bits(), frame.record.to_vec())
+            };
+            payloads.map(frame).collect::<Vec<_>>()
+        };
+        let same = rewritten("same", &plan(&u8::schema()), MaxParallelism::DEFAULT);
+        assert_eq!(same.manifest().channels, snapshot.manifest().channels);
+        assert_eq!(numbers(&same, groups(0, 5)), [(7, vec![7])]);
+
+        let thirty = MaxParallelism::new(30).unwrap();
+        let regrouped = rewritten("regrouped", &plan(&Option::<u8>::schema()), thirty);
+        assert_eq!(regrouped.manifest().channels[1].record, Option::<u8>::schema());
+        assert_eq!(numbers(&regrouped, groups(29, 29)), [(7, vec![1, 7]), (9, vec![1, 9])]);
+
+        // The program has no such operator.
+        assert!(rewritten("dropped", &BTreeMap::new(), thirty).manifest().channels.is_empty());
     }
 
     #[test]
@@ -441,7 +545,7 @@ mod tests {
             let max_parallelism = MaxParallelism::DEFAULT;
             let rewriting =
                 Rewriting { snapshot: &scene.snapshot, max_parallelism, directory: &directory, run_bytes };
-            let error = rewriting.run(&scene.report(program())).unwrap_err();
+            let error = rewriting.run(&scene.report(program()), &BTreeMap::new()).unwrap_err();
             assert_eq!(
                 error.to_string(),
                 "the state of operator \"count\" can't be taken over: two keys of the older version become the same key, and \

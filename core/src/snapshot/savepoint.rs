@@ -5,10 +5,12 @@
 //! | `PATH/`                   | a complete savepoint                                     |
 //! | `PATH/manifest.json`      | what is in it                                            |
 //! | `PATH/count.0-127.state`  | the state of the operator `count` in key groups 0 to 127 |
+//! | `PATH/count.0.41.channel` | records in flight to it, if the snapshot has any         |
 //! | `PATH.pending/`           | being written, or left by a crash                        |
 //!
 //! A complete snapshot enters. What leaves appears by one atomic rename, when all of it is durable, and refers to nothing
-//! outside of itself.
+//! outside of itself. Records in flight are copied as they are. A job that is asked for a savepoint takes an aligned snapshot
+//! for it, which has none; one that is made of any other snapshot, by `export` or `edit`, has what that one has.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -18,13 +20,14 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
+use super::channel_file::copy_channel;
 use super::fault::{cannot, sync_directory};
 use super::file::{StateFileHeader, StateFileWriter};
 use super::layers::{Keep, Layers};
 use super::layout::{MANIFEST_FILE, write_manifest};
 use super::manifest::{Manifest, OperatorState, SnapshotKind, StateFile, StateFiles};
 use super::merge::Removals;
-use super::pool::savepoint_name;
+use super::pool::{CHANNEL_SUFFIX, savepoint_name};
 use super::stack::pieces;
 use crate::error::{Error, Result};
 use crate::key::KeyGroupRange;
@@ -41,7 +44,7 @@ pub fn write_savepoint(manifest: &Manifest, files: &Path, path: &Path, keep: &Ke
     for operator in &manifest.operators {
         layers.insert(operator.name.as_str(), Layers::open(files, &operator.files)?);
     }
-    write_rows(manifest, path, &|operator, groups, each| match layers.get(operator) {
+    write_rows(manifest, files, path, &|operator, groups, each| match layers.get(operator) {
         Some(layers) => layers.visit(groups, Removals::Drop, keep, each),
         None => Ok(()),
     })
@@ -51,14 +54,14 @@ pub fn write_savepoint(manifest: &Manifest, files: &Path, path: &Path, keep: &Ke
 pub(super) type Rows<'a> =
     dyn Fn(&str, KeyGroupRange, &mut dyn FnMut(StateRow<'_>) -> Result<()>) -> Result<()> + Sync + 'a;
 
-/// Writes a savepoint of these rows at `path`, which for the rest is as `manifest` says.
+/// Writes a savepoint of these rows at `path`, which for the rest is as `manifest` says; the files of that lie in `files`.
 ///
 /// # Errors
 /// If there is something at `path` already, `rows` fails, or the savepoint can't be written; then there is no savepoint.
-pub(super) fn write_rows(manifest: &Manifest, path: &Path, rows: &Rows<'_>) -> Result<()> {
+pub(super) fn write_rows(manifest: &Manifest, files: &Path, path: &Path, rows: &Rows<'_>) -> Result<()> {
     check_free(path)?;
     let pending = begin(path)?;
-    let written = write_into(&pending, manifest, rows).and_then(|()| appear(&pending, path));
+    let written = write_into(&pending, manifest, files, rows).and_then(|()| appear(&pending, path));
     if written.is_err() {
         // What can't be removed now does not stand in the way of the next one.
         let _ = fs::remove_dir_all(&pending);
@@ -106,7 +109,7 @@ fn has_only_ours(directory: &Path) -> Result<bool> {
     for entry in fs::read_dir(directory).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
         let name = entry.file_name().into_string().unwrap_or_default();
-        let ours = name == MANIFEST_FILE || name.ends_with(".state");
+        let ours = name == MANIFEST_FILE || name.ends_with(".state") || name.ends_with(CHANNEL_SUFFIX);
         if !ours || !entry.file_type().map_err(unreadable)?.is_file() {
             return Ok(false);
         }
@@ -114,7 +117,8 @@ fn has_only_ours(directory: &Path) -> Result<bool> {
     Ok(true)
 }
 
-fn write_into(pending: &Path, manifest: &Manifest, rows: &Rows<'_>) -> Result<()> {
+fn write_into(pending: &Path, manifest: &Manifest, files: &Path, rows: &Rows<'_>) -> Result<()> {
+    manifest.channels.iter().try_for_each(|channel| copy_channel(files, pending, channel))?;
     let mut operators = Vec::with_capacity(manifest.operators.len());
     for OperatorState { name, schema, files } in &manifest.operators {
         let bytes = files.iter().map(|file| file.bytes).sum();
@@ -141,6 +145,7 @@ fn write_into(pending: &Path, manifest: &Manifest, rows: &Rows<'_>) -> Result<()
         kind: SnapshotKind::Savepoint,
         files: StateFiles::Own,
         operators,
+        channels: manifest.channels.clone(),
         entries: manifest.entries.clone(),
         job: manifest.job.clone(),
         ..*manifest

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use crate::error::Result;
+use crate::exchange::codec::BatchCodec;
 use crate::key::{KeyGroup, KeyGroupRange, MaxParallelism, Parallelism, SubtaskIndex};
 use crate::outbox::Outbox;
 use crate::record::{Barrier, Batch, Fill, Origin, SnapshotId};
@@ -122,8 +123,8 @@ pub trait Stage {
     /// If a step of the chain failed; a sink that could not write says so here.
     fn flush(&mut self, fill: Fill, out: &mut Outbox) -> Result<()>;
 
-    /// The barrier has arrived on every input: freezes the subtask's part of the snapshot and passes the barrier on. Frozen
-    /// keyed state is encoded later, by [`Stage::work`], and written elsewhere.
+    /// The barrier has arrived on every input, or overtakes what is on its way: freezes the subtask's part of the snapshot
+    /// and passes the barrier on. Frozen keyed state is encoded later, by [`Stage::work`], and written elsewhere.
     ///
     /// # Errors
     /// If state could not be frozen or a sink could not pre-commit.
@@ -148,6 +149,11 @@ pub trait Stage {
     /// # Errors
     /// If a sink could not commit.
     fn commit(&mut self, snapshot: SnapshotId, out: &mut Outbox) -> Result<()>;
+
+    /// What can write down the records that come in, if anything can: then a barrier may overtake them.
+    fn codec(&self) -> Option<&dyn BatchCodec> {
+        None
+    }
 
     /// Where the stage is just now: asked when a step of it panicked.
     fn whereabouts(&self) -> Whereabouts;

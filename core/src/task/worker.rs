@@ -7,6 +7,10 @@
 //! A barrier: the coordinator tells the source stages ([`Command::Inject`]); every later stage meets it at its input gate
 //! when it is aligned. The stage freezes its part; encoding and writing are handed to rayon; what was written is reported.
 //! That a part could not be written is the snapshot's failure and not the task's.
+//!
+//! A barrier that overtakes ([`Command::Overtake`]): every stage whose records can be written down freezes its part at
+//! once, and its gate records what is in flight. Recording comes before everything else in a turn: it makes room in the
+//! channels, so that barriers get on though nobody else does.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,12 +20,15 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::exchange::channel::Doorbell;
-use crate::exchange::input_gate::{Input, InputGate};
+use crate::exchange::codec::BatchCodec;
+use crate::exchange::input_gate::{Input, InputGate, Recorded};
 use crate::exchange::output_gate::OutputGate;
 use crate::key::SubtaskIndex;
 use crate::outbox::Outbox;
 use crate::record::{Barrier, BarrierKind, Element, Fill, SnapshotId};
-use crate::snapshot::manifest::StateFile;
+use crate::snapshot::channel_file::write_channel;
+use crate::snapshot::manifest::{ChannelState, StateFile};
+use crate::snapshot::overtaking::Half;
 use crate::snapshot::part::{Entry, FrozenState, OperatorSchema, StageSnapshot};
 use crate::snapshot::write::write_state;
 use crate::task::metrics::{PauseMetrics, WatermarkMetrics};
@@ -31,7 +38,7 @@ use crate::time::{Clock, EventTime};
 
 /// How long gathered records wait in a busy stage before they are handed on.
 const LINGER: Duration = Duration::from_millis(5);
-/// How long a worker sleeps at most when its sources have nothing just now.
+/// How long a worker sleeps at most when its sources have nothing just now, or a barrier is awaited that overtakes.
 const SOURCE_PAUSE: Duration = Duration::from_millis(1);
 /// How long a worker sleeps at most when it waits for others.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -41,6 +48,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub(crate) enum Command {
     /// The source stages begin a snapshot. Its files go into the directory; without one, state is not kept.
     Inject(Barrier, Option<PathBuf>),
+    /// The barrier overtakes what is in flight.
+    Overtake(Barrier),
     /// The snapshot is complete: sinks commit.
     Commit(SnapshotId),
     /// Everything is done.
@@ -53,8 +62,12 @@ pub(crate) enum Report {
     Exhausted(TaskId),
     /// The part of a snapshot is written.
     Acknowledged(TaskId, SnapshotId, SnapshotPart),
-    /// The part of a snapshot could not be written; the task goes on.
-    SnapshotFailed(TaskId, SnapshotId, Error),
+    /// The subtask has cut before it was aligned: its part is whole when what was in flight is recorded, too.
+    CutEarly(TaskId, SnapshotId),
+    /// What was in flight to the subtask is written, if anything was.
+    Recorded(TaskId, SnapshotId, Option<ChannelState>),
+    /// The part of a snapshot, or a half of it, could not be written; the task goes on.
+    SnapshotFailed(TaskId, SnapshotId, Half, Error),
     /// The sinks of the stage have committed.
     Committed(TaskId, SnapshotId),
     /// The worker has stopped because of this.
@@ -180,6 +193,7 @@ impl Worker {
                     self.snapshot_path = path;
                     self.inject(barrier)?;
                 }
+                Command::Overtake(barrier) => self.overtake(barrier)?,
                 Command::Commit(snapshot) => self.commit(snapshot)?,
                 Command::Finish => return Ok(Step::Done),
             }
@@ -194,8 +208,12 @@ impl Worker {
 
     /// Until when there is certainly nothing to do, unless the doorbell rings.
     fn pause(&self) -> Duration {
-        let reading = self.tasks.iter().any(|task| matches!(task.state, TaskState::Reading));
-        let longest = if reading { SOURCE_PAUSE } else { PAUSE };
+        let soon = self.tasks.iter().any(|task| match &task.state {
+            TaskState::Reading => true,
+            TaskState::Receiving(gate) => gate.is_recording(),
+            TaskState::Exhausted | TaskState::Drained => false,
+        });
+        let longest = if soon { SOURCE_PAUSE } else { PAUSE };
         let due = self.tasks.iter().filter_map(|task| task.stage.next_processing_timer()).min();
         due.map_or(longest, |due| due.since(self.clock.now()).min(longest))
     }
@@ -207,6 +225,60 @@ impl Worker {
             }
         }
         Ok(())
+    }
+
+    /// Has every stage that can cut do so, unless it was aligned already.
+    fn overtake(&mut self, barrier: Barrier) -> Result<()> {
+        let began = self.clock.monotonic();
+        for index in 0..self.tasks.len() {
+            let cuts = |gate: &mut InputGate, codec: &dyn BatchCodec| {
+                Ok(codec.overtakes() && gate.overtake(barrier, codec)?)
+            };
+            if self.gate(index, cuts)? == Some(true) {
+                let _ = self.reports.send(Report::CutEarly(self.tasks[index].id, barrier.snapshot));
+                self.snapshot(index, barrier)?;
+                self.record(index)?;
+            }
+        }
+        let pause = self.clock.monotonic().saturating_sub(began);
+        tracing::debug!(snapshot = barrier.snapshot.0, ?pause, "overtaken");
+        Ok(())
+    }
+
+    /// Records what is in flight to a task that has cut early, as far as it has come in.
+    fn record(&mut self, index: usize) -> Result<()> {
+        let recorded =
+            self.gate(index, |gate, codec| Ok(gate.record(codec)?.map(|all| (all, codec.input()))));
+        let Some(Some((Recorded { snapshot, backlog }, input))) = recorded? else { return Ok(()) };
+        let (id, path) = (self.tasks[index].id, self.snapshot_path.clone());
+        self.write(move || {
+            let written =
+                path.map(|path| write_channel(&path, snapshot, id.subtask, input, &backlog)).transpose();
+            match written {
+                Ok(channel) => Report::Recorded(id, snapshot, channel.flatten()),
+                Err(error) => Report::SnapshotFailed(id, snapshot, Half::Channels, error),
+            }
+        });
+        Ok(())
+    }
+
+    /// Calls a task's input gate with what can write its records down; `None` if there is not both.
+    fn gate<T>(
+        &mut self,
+        index: usize,
+        call: impl FnOnce(&mut InputGate, &dyn BatchCodec) -> Result<T>,
+    ) -> Result<Option<T>> {
+        let Task { id, stage, state: TaskState::Receiving(gate), .. } = &mut self.tasks[index] else {
+            return Ok(None);
+        };
+        let Some(codec) = stage.codec() else { return Ok(None) };
+        match panic::catch(|| call(gate, codec)) {
+            Ok(result) => result.map(Some),
+            Err(caught) => {
+                let place = (self.describe)(id.stage, stage.whereabouts());
+                Err(caught.into_error(format_args!("records in flight to {place}")))
+            }
+        }
     }
 
     fn commit(&mut self, snapshot: SnapshotId) -> Result<()> {
@@ -233,20 +305,25 @@ impl Worker {
         if part.keyed_follows {
             self.tasks[index].freezing = Some((barrier, part));
         } else {
-            self.write(index, barrier, part, None);
+            self.write_part(index, barrier, part, None);
         }
         Ok(())
     }
 
     /// Has the part of a task written, elsewhere, and reported.
-    fn write(&mut self, index: usize, barrier: Barrier, part: StageSnapshot, frozen: Option<FrozenState>) {
-        let (id, reports, path) = (self.tasks[index].id, self.reports.clone(), self.snapshot_path.clone());
+    fn write_part(&self, index: usize, barrier: Barrier, part: StageSnapshot, frozen: Option<FrozenState>) {
+        let (id, path) = (self.tasks[index].id, self.snapshot_path.clone());
+        self.write(move || match write_part(part, frozen, barrier.snapshot, id.subtask, path) {
+            Ok(part) => Report::Acknowledged(id, barrier.snapshot, part),
+            Err(error) => Report::SnapshotFailed(id, barrier.snapshot, Half::State, error),
+        });
+    }
+
+    /// Has something written, elsewhere, and what came of it reported.
+    fn write(&self, work: impl FnOnce() -> Report + Send + 'static) {
+        let reports = self.reports.clone();
         let write = move || {
-            let report = match write_part(part, frozen, barrier.snapshot, id.subtask, path) {
-                Ok(part) => Report::Acknowledged(id, barrier.snapshot, part),
-                Err(error) => Report::SnapshotFailed(id, barrier.snapshot, error),
-            };
-            let _ = reports.send(report);
+            let _ = reports.send(work());
         };
         if self.writes_inline { write() } else { rayon::spawn(write) }
     }
@@ -258,7 +335,7 @@ impl Worker {
             Work::Done => {}
             Work::Frozen(frozen) => {
                 if let Some((barrier, part)) = self.tasks[index].freezing.take() {
-                    self.write(index, barrier, part, Some(*frozen));
+                    self.write_part(index, barrier, part, Some(*frozen));
                 }
             }
         }
@@ -267,6 +344,9 @@ impl Worker {
 
     /// Lets a task do one thing, if its output is free.
     fn turn(&mut self, index: usize) -> Result<Turn> {
+        if matches!(&self.tasks[index].state, TaskState::Receiving(gate) if gate.is_recording()) {
+            self.record(index)?;
+        }
         let worked = self.work(index)?;
         if !self.tasks[index].output.flush() {
             return Ok(worked);
@@ -298,7 +378,14 @@ impl Worker {
     fn fire_processing_time(&mut self, index: usize) -> Result<Turn> {
         let Some(due) = self.tasks[index].stage.next_processing_timer() else { return Ok(Turn::Idle) };
         let now = self.clock.now();
-        if due > now || matches!(self.tasks[index].state, TaskState::Drained) {
+        let may_fire = match &self.tasks[index].state {
+            // Of what was in flight, each record sees the watermark that it would have seen. A timer of the same key could see
+            // an older one than the key has seen before: the restored subtask begins where the slowest had come to.
+            TaskState::Receiving(gate) => !gate.is_catching_up(),
+            TaskState::Reading | TaskState::Exhausted => true,
+            TaskState::Drained => false,
+        };
+        if due > now || !may_fire {
             return Ok(Turn::Idle);
         }
         self.drive(index, |stage, out| stage.advance_processing_time(now, out))?;

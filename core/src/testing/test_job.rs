@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::job::attempt::{Attempt, Restored, Setting};
 use crate::job::{Graph, Job, RunOptions};
 use crate::key::Parallelism;
-use crate::snapshot::{RestoreTarget, SnapshotDirectory};
+use crate::snapshot::{RestoreTarget, SnapshotDirectory, SnapshotMode};
 use crate::state::backend::StateBackend;
 use crate::state::fjall::StateDirectory;
 use crate::state::memory::StateMemory;
@@ -65,6 +65,10 @@ pub struct TestRun {
     pub restores: usize,
     /// How many turns the workers had.
     pub turns: usize,
+    /// Records that were in flight at the cuts of the completed snapshots, and so are part of them.
+    pub in_flight: u64,
+    /// The most turns that a snapshot took from its beginning until it was complete, but for the last.
+    pub snapshot_turns_max: usize,
 }
 
 /// How far the clock advances in a round: as many turns as there are workers.
@@ -114,6 +118,13 @@ impl TestJob {
     #[must_use]
     pub fn snapshot_interval(mut self, interval: Duration) -> TestJob {
         self.options.snapshot_interval = interval;
+        self
+    }
+
+    /// What becomes of records in flight when a snapshot is taken; they are worked off if nothing is said.
+    #[must_use]
+    pub fn snapshot_mode(mut self, mode: SnapshotMode) -> TestJob {
+        self.options.snapshot_mode = mode;
         self
     }
 
@@ -190,6 +201,7 @@ impl TestJob {
             let ended = drive(&mut attempt, workers, crash, &clock, &mut random, &mut absence, &mut run);
             run.snapshots += attempt.figures.completed;
             run.failed_snapshots += attempt.figures.failed;
+            run.in_flight += attempt.figures.in_flight;
             attempt.end();
             match ended {
                 Ok(Ended::Finished) => return Ok(run),
@@ -244,6 +256,7 @@ fn drive(
     run: &mut TestRun,
 ) -> Result<Ended> {
     let round = workers.len().max(1);
+    let mut snapshot_turns = 0;
     for turn in 1..=TURNS_MAX {
         run.turns += 1;
         if turn % round == 0 {
@@ -265,6 +278,9 @@ fn drive(
             Err(_) if attempt.figures.failed > failed => return Ok(Ended::WithoutSnapshot),
             driven => driven?,
         }
+        let snapshot_is_taken = attempt.is_gathering() && attempt.ending().is_none();
+        snapshot_turns = if snapshot_is_taken { snapshot_turns + 1 } else { 0 };
+        run.snapshot_turns_max = run.snapshot_turns_max.max(snapshot_turns);
         if attempt.is_finished() && workers.is_empty() {
             return Ok(Ended::Finished);
         }

@@ -31,7 +31,8 @@ fn results_are_exact_though_the_snapshot_directory_is_gone_again_and_again() {
         let away_every = Some(2 + random.below(60) as usize);
         sum_up(random, &Scenario { away_every, ..scenario.clone() })
     });
-    assert!(total.failed_snapshots > 0, "no snapshot failed");
+    // A seed that is rerun alone need not be one of those in which one fails.
+    assert!(total.failed_snapshots > 0 || std::env::var_os("TIDEGATE_SEED").is_some(), "no snapshot failed");
 }
 
 #[test]
@@ -40,5 +41,6 @@ fn results_are_exact_though_snapshots_take_too_long() {
         let timeout_ms = 2 + random.below(12);
         sum_up(random, &Scenario { timeout_ms, ..scenario.clone() })
     });
-    assert!(total.failed_snapshots > 0, "no snapshot failed");
+    // A seed that is rerun alone need not be one of those in which one fails.
+    assert!(total.failed_snapshots > 0 || std::env::var_os("TIDEGATE_SEED").is_some(), "no snapshot failed");
 }

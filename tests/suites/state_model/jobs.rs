@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tidegate::prelude::*;
+use tidegate::snapshot::SnapshotMode;
 use tidegate::testing::{TestJob, TestRun};
 
 use super::model::Model;
@@ -21,6 +22,7 @@ struct Scenario {
     visits: Vec<Visit>,
     seed: u64,
     interval_ms: u64,
+    mode: SnapshotMode,
     workers: Vec<u32>,
     crashes: Vec<usize>,
     crashes_at_snapshots: usize,
@@ -29,13 +31,16 @@ struct Scenario {
 fn scenarios() -> impl Strategy<Value = Scenario> {
     let crashes = vec(prop_oneof![0..40usize, 0..400usize], 0..4);
     let visits = vec(visit(false), 1..400);
-    (visits, any::<u64>(), 2..9u64, vec(1..4u32, 4), crashes, 0..3usize).prop_map(
-        |(mut visits, seed, interval_ms, workers, crashes, crashes_at_snapshots)| {
+    let auto = SnapshotMode::Auto { alignment_timeout: millis(1) };
+    let modes = prop_oneof![Just(SnapshotMode::Aligned), Just(SnapshotMode::Unaligned), Just(auto)];
+    let snapshots = (2..9u64, modes);
+    (visits, any::<u64>(), snapshots, vec(1..4u32, 4), crashes, 0..3usize).prop_map(
+        |(mut visits, seed, (interval_ms, mode), workers, crashes, crashes_at_snapshots)| {
             // Event time goes on, and some visits are late.
             for (place, visit) in visits.iter_mut().enumerate() {
                 visit.at += place as i64 * 2;
             }
-            Scenario { visits, seed, interval_ms, workers, crashes, crashes_at_snapshots }
+            Scenario { visits, seed, interval_ms, mode, workers, crashes, crashes_at_snapshots }
         },
     )
 }
@@ -53,6 +58,7 @@ fn hold(scenario: &Scenario) -> Result<TestRun> {
     let run = job
         .seed(scenario.seed)
         .snapshot_interval(millis(scenario.interval_ms))
+        .snapshot_mode(scenario.mode)
         .parallelism(scenario.workers.iter().copied())
         .crash_after(scenario.crashes.iter().copied())
         .crash_at_snapshots(scenario.crashes_at_snapshots)
@@ -88,17 +94,17 @@ fn hold(scenario: &Scenario) -> Result<TestRun> {
 
 #[test]
 fn any_job_that_is_killed_and_rescaled_commits_what_the_model_says() {
-    let total = Cell::new((0, 0));
+    let total = Cell::new((0, 0, 0));
     under_seeds("any_job_that_is_killed_and_rescaled_commits", 200, &scenarios(), |scenario| {
         let run = hold(scenario)?;
-        let (snapshots, restores) = total.get();
-        total.set((snapshots + run.snapshots, restores + run.restores));
+        let (snapshots, restores, in_flight) = total.get();
+        total.set((snapshots + run.snapshots, restores + run.restores, in_flight + run.in_flight));
         Ok(())
     });
-    let (snapshots, restores) = total.get();
+    let (snapshots, restores, in_flight) = total.get();
     // Jobs that are never restored prove nothing.
     assert!(
-        restores > 50 || std::env::var_os("TIDEGATE_SEED").is_some(),
-        "{restores} restores, {snapshots} snapshots"
+        restores > 50 && in_flight > 0 || std::env::var_os("TIDEGATE_SEED").is_some(),
+        "{restores} restores, {snapshots} snapshots, {in_flight} records in flight"
     );
 }

@@ -12,7 +12,7 @@ use tidegate::testing::crash;
 
 use crate::support::{Program, Random, reader};
 
-use super::{SIGABRT, SIGKILL};
+use super::{MODES, SIGABRT, SIGKILL};
 
 const ACCOUNTS: u64 = 150;
 const PAYMENTS: usize = 9_000;
@@ -67,12 +67,13 @@ impl Scene {
     fn job(&self, random: &mut Random) -> Program {
         let stores = ["--state heap", "--state-memory 1KiB", "--state-memory 24KiB", "--state fjall"];
         let (store, parallelism) = (*random.one_of(&stores), 1 + random.below(3));
+        let mode = random.one_of(&MODES);
         let program = Program::ledger()
             .in_dir(self.dir.path())
             .path("--output", &self.path("out"))
             .path("--snapshot-dir", &self.path("snapshots"))
             .args(&format!(
-                "{store} --restore latest --parallelism {parallelism} --retain 2 --quiet --input"
+                "{store} {mode} --restore latest --parallelism {parallelism} --retain 2 --quiet --input"
             ));
         self.input.iter().fold(program, Program::arg)
     }

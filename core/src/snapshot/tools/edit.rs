@@ -32,7 +32,7 @@ pub(super) fn edit(
     let (layers, keyless) = layers(snapshot, input)?;
     let keyless_count = keyless.count();
     let manifest = keyless.apply(snapshot.manifest());
-    write_rows(&manifest, path, &|name, groups, each| {
+    write_rows(&manifest, snapshot.state_path(), path, &|name, groups, each| {
         let Some(layer) = layers.get(name) else { return snapshot.rows(name, groups, each) };
         let state = &operator(snapshot, name)?.schema.state;
         let mut over = layer.over(groups);

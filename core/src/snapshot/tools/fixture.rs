@@ -11,14 +11,19 @@ use super::{Tools, run};
 use crate::error::Result;
 use crate::evolution::fixture::{Everything, Letter, everything};
 use crate::evolution::row::key_group;
-use crate::key::{Key, KeyGroup, MaxParallelism};
+use crate::exchange::backlog::{Backlog, Queued};
+use crate::exchange::codec::{self, CodecInput, Payload};
+use crate::exchange::partition::{Borrowed, KeyAccess};
+use crate::key::{Key, KeyGroup, KeyGroupRange, MaxParallelism, SubtaskIndex};
+use crate::record::{Routed, SnapshotId};
 use crate::snapshot::chain::Chains;
-use crate::snapshot::fixture::{OwnedChange, OwnedRow, Rows, groups, write_next};
+use crate::snapshot::channel_file::write_channel;
+use crate::snapshot::fixture::{OwnedChange, OwnedRow, Rows, groups, manifest, write_next};
 use crate::snapshot::part::{FrozenState, OperatorSchema, Section};
-use crate::snapshot::{Snapshot, SnapshotDirectory};
+use crate::snapshot::{Manifest, Snapshot, SnapshotDirectory};
 use crate::state::kinds::{List, Map, Refresh, Ttl, TtlTime, Value};
-use crate::state::{Describe, Field, StateSchema};
-use crate::time::secs;
+use crate::state::{Data, Describe, Field, StateSchema};
+use crate::time::{EventTime, secs};
 
 /// The key of the state.
 pub(super) type Id = (String, u8);
@@ -164,6 +169,25 @@ impl Scene {
         Snapshot::open(&self.directory.snapshot_path(id)).unwrap()
     }
 
+    /// Takes a snapshot of no rows, with records in flight to a subtask of these key groups: one for each of the words.
+    pub fn in_flight(&self, words: &[&str], groups: KeyGroupRange) -> SnapshotId {
+        let id = self.directory.next_id();
+        let pending = self.directory.begin(id).unwrap();
+        let routed = words.iter().map(|word| {
+            let value = word.to_string();
+            Routed { hash: value.hash(), carried: (), value, at: EventTime::from_millis(3) }
+        });
+        let mut backlog = Backlog::new(EventTime::from_millis(1));
+        let queue = &mut |payload| backlog.elements.push_back(Queued::Batch(payload));
+        let word: fn(&String) -> &String = |word| word;
+        encode_with(&Borrowed(word, std::marker::PhantomData), &routed.collect::<Vec<_>>(), queue);
+        let input = CodecInput { operator: "sessions".to_string(), record: String::schema(), groups };
+        let channel = write_channel(pending.state_path(), id, SubtaskIndex(0), input, &backlog).unwrap();
+        let channels = channel.into_iter().collect();
+        pending.complete(&Manifest { channels, ..manifest(id) }).unwrap();
+        id
+    }
+
     /// Takes a snapshot of two layers that has these sessions.
     pub fn of(&mut self, sessions: &BTreeMap<Id, Session>) -> Snapshot {
         let mut layers = [Vec::new(), Vec::new()];
@@ -204,6 +228,15 @@ impl Scene {
         self.answer(&["verify", text(&path)]);
         self.answer(&["dump", text(&path)])
     }
+}
+
+/// Writes records down as the gate behind an exchange does that is keyed like this.
+fn encode_with<A: KeyAccess<T>, T: Data>(
+    _: &A,
+    records: &[Routed<A::Carried, T>],
+    each: &mut dyn FnMut(Payload),
+) {
+    codec::encode::<A, T>(records, each).unwrap();
 }
 
 pub(super) fn text(path: &Path) -> &str {

@@ -190,8 +190,7 @@ impl Edits {
         for (entry, (_, value)) in self.put {
             entries[entry].value = value;
         }
-        let (operators, job) = (manifest.operators.clone(), manifest.job.clone());
-        Manifest { entries, operators, job, ..*manifest }
+        Manifest { entries, ..manifest.clone() }
     }
 }
 

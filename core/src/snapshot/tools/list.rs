@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::output::Output;
 use crate::error::Result;
 use crate::record::SnapshotId;
+use crate::snapshot::channel_file::read_channel;
 use crate::snapshot::entry_state::RecordedState;
 use crate::snapshot::layers::open_file;
 use crate::snapshot::layout::{Standing, scan};
@@ -84,7 +85,11 @@ pub(super) fn list(directory: &Path, json: bool, out: &mut Output<'_>) -> Result
 fn content(manifest: &Manifest, needed: &BTreeMap<&str, usize>) -> Content {
     let files = || manifest.operators.iter().flat_map(|operator| &operator.files);
     let is_own = |name: &str| needed.get(name).is_none_or(|count| *count == 1);
-    let bytes = |own| files().filter(|file| is_own(&file.name) == own).map(|file| file.bytes).sum();
+    let sizes = || {
+        let channels = manifest.channels.iter().map(|channel| (&channel.name, channel.bytes));
+        files().map(|file| (&file.name, file.bytes)).chain(channels)
+    };
+    let bytes = |own| sizes().filter(|(name, _)| is_own(name) == own).map(|(_, bytes)| bytes).sum();
     let is_exact = |files: &[_]| stacks(files).iter().all(|stack| stack.files.len() == 1);
     Content {
         kind: manifest.kind,
@@ -109,7 +114,11 @@ fn stateful(manifest: &Manifest) -> usize {
 fn problem(path: &Path, manifest: &Manifest) -> Option<String> {
     let directory = state_path(path, manifest);
     let mut files = manifest.operators.iter().flat_map(|operator| &operator.files);
-    files.find_map(|file| open_file(&directory, file).err()).map(|error| error.to_string())
+    let state = files.find_map(|file| open_file(&directory, file).err());
+    // Channel files are small, and have no end that could be looked at alone.
+    let mut channels = manifest.channels.iter();
+    let problem = state.or_else(|| channels.find_map(|channel| read_channel(&directory, channel).err()));
+    problem.map(|error| error.to_string())
 }
 
 fn table(listed: &[Listed], out: &mut Output<'_>) -> Result<()> {

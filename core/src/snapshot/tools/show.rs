@@ -42,6 +42,17 @@ pub(super) fn show(path: &Path, manifest: &Manifest, json: bool, out: &mut Outpu
         let is_state = matches!(entry.item.as_str(), "schema" | "state");
         is_state && keyless.iter().any(|state| state.owner() == entry.owner)
     };
+    for channel in &manifest.channels {
+        out.line(format_args!("in flight to operator {:?}: {}", channel.operator, channel.record))?;
+        out.line(format_args!(
+            "  {}: key groups {} to {}, {} records, {}",
+            channel.name,
+            channel.groups.first,
+            channel.groups.last,
+            channel.records,
+            ByteSize(channel.bytes)
+        ))?;
+    }
     // As the job has written them: those of one owner come together.
     let mut owner = None;
     for entry in manifest.entries.iter().filter(|entry| !is_shown(entry)) {

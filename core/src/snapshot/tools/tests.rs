@@ -11,7 +11,7 @@ use crate::key::KeyGroup;
 use crate::record::SnapshotId;
 use crate::snapshot::Snapshot;
 use crate::snapshot::fixture::{OwnedChange, OwnedRow, removal};
-use crate::snapshot::part::Section;
+use crate::snapshot::part::{RestoredState, Section};
 
 fn scene() -> Scene {
     let mut scene = Scene::new();
@@ -329,6 +329,47 @@ fn a_line_that_can_not_be_is_refused_by_number_and_field_and_nothing_is_written(
         r#"{"section":"entry","key":["cyd",7],"field":"pages","at":"/","refreshed":null,"value":5}"#,
         "line 1: field pages would have entries, and there is no state of their key",
     );
+}
+
+#[test]
+fn records_in_flight_are_shown_verified_and_taken_along() {
+    let scene = scene();
+    let all = crate::snapshot::fixture::groups(0, 127);
+    let id = scene.in_flight(&["ann", "bob"], all);
+    let shown = scene.answer(&["show"]);
+    let name = format!("sessions.0.{id}.channel");
+    let line =
+        format!("in flight to operator \"sessions\": String\n  {name}: key groups 0 to 127, 2 records, ");
+    assert!(shown.contains(&line), "{shown}");
+    assert_eq!(scene.answer(&["verify", "latest"]), format!("snapshot {id} is whole: 1 files, 0 rows\n"));
+
+    for (command, out) in [("export", scene.path("exported")), ("edit", scene.path("edited"))] {
+        scene.answer(&[command, "latest", "--out", text(&out)]);
+        let (copy, was) =
+            (Snapshot::open(&out).unwrap(), Snapshot::open(&scene.directory.snapshot_path(id)).unwrap());
+        assert_eq!(copy.manifest().channels, was.manifest().channels);
+        assert_eq!(copy.in_flight("sessions", all).unwrap(), was.in_flight("sessions", all).unwrap());
+    }
+
+    let file = scene.directory.pool().path().join(&name);
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[20] ^= 1;
+    fs::write(&file, bytes).unwrap();
+    for command in [&["verify", "latest"][..], &["list"]] {
+        let (said, _) = scene.answers(command, "");
+        assert!(said.contains(&name) && said.contains("does not match its checksum"), "{command:?}: {said}");
+    }
+    let refusal = scene.refusal(&["export", "--out", text(&scene.path("other"))], "");
+    assert!(refusal.contains(&name), "{refusal}");
+}
+
+#[test]
+fn a_record_in_flight_to_a_subtask_that_does_not_own_its_key_is_found() {
+    let scene = scene();
+    let group = crate::key::Key::hash(&"ann".to_string()).group(crate::key::MaxParallelism::DEFAULT).0;
+    scene.in_flight(&["ann"], crate::snapshot::fixture::groups(group + 1, 127));
+    let (said, done) = scene.answers(&["verify", "latest"], "");
+    assert!(done.is_err() && said.contains(&format!("belongs into key group {group}")), "{said}");
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! `verify`: all that is wrong with a snapshot.
 //!
 //! Every file is read to its last byte. Of an operator whose files are whole, every row is read by its schema, and must be
-//! where its key belongs; a `Map` or `List` must have the entries that its state says. What belongs to no key must be of its
-//! schema, too.
+//! where its key belongs; a `Map` or `List` must have the entries that its state says. A record in flight must be of the type
+//! that the manifest says, and on its way to a subtask that owns its key. What belongs to no key must be of its schema, too.
 
 use std::path::Path;
 
@@ -10,10 +10,14 @@ use super::output::Output;
 use super::rows::{Rows, miscounts, read, row};
 use super::{keyless, line};
 use crate::error::{Error, Result};
+use crate::evolution::record::is_record;
 use crate::evolution::row::{key_group, key_of};
+use crate::exchange::backlog::{Backlog, Queued};
+use crate::exchange::codec::Payload;
 use crate::key::KeyGroup;
+use crate::snapshot::channel_file::read_channel;
 use crate::snapshot::layout::{Standing, scan};
-use crate::snapshot::manifest::{Manifest, OperatorState};
+use crate::snapshot::manifest::{ChannelState, Manifest, OperatorState};
 use crate::snapshot::part::Section;
 use crate::snapshot::peek::manifest_of;
 use crate::snapshot::restore::{RestoreTarget, Snapshot, state_path, verify};
@@ -85,6 +89,13 @@ fn problems(path: &Path, manifest: &Manifest) -> Result<Found> {
         found.problems.extend(wrong.map(|error| error.to_string()));
         found.files += operator.files.len();
     }
+    for channel in &manifest.channels {
+        found.files += 1;
+        match read_channel(&directory, channel) {
+            Ok(backlog) => found.problems.extend(wrong_record(manifest, channel, &backlog)),
+            Err(error) => found.problems.push(error.to_string()),
+        }
+    }
     if found.problems.len() > keyless {
         return Ok(found);
     }
@@ -108,6 +119,27 @@ fn problems(path: &Path, manifest: &Manifest) -> Result<Found> {
         }
     }
     Ok(found)
+}
+
+/// What is wrong with the first record that is not as the manifest says.
+fn wrong_record(manifest: &Manifest, channel: &ChannelState, backlog: &Backlog<Payload>) -> Option<String> {
+    let payloads = backlog.elements.iter().filter_map(|queued| match queued {
+        Queued::Batch(payload) => Some(payload),
+        Queued::Watermark(_) => None,
+    });
+    let wrong = payloads.flat_map(Payload::frames).find_map(|frame| match frame {
+        Err(error) => Some(error.to_string()),
+        Ok(frame) if !is_record(&channel.record, frame.record) => {
+            Some(format!("a record in flight is no {}", channel.record))
+        }
+        Ok(frame) => {
+            let group = frame.hash.group(manifest.max_parallelism);
+            let what =
+                || format!("a record in flight belongs into key group {group}, which is not its subtask's");
+            (!channel.groups.contains(group)).then(what)
+        }
+    });
+    wrong.map(|what| format!("{}: {what}", channel.name))
 }
 
 fn check_rows(
