@@ -53,12 +53,12 @@ struct Args {
     events: Option<u64>,
     /// Made-up events in a second of event time (--max-rate paces the job itself)
     #[arg(
-        long, value_name = "N", default_value_t = 10_000, requires = "events",
+        long, value_name = "N", default_value_t = 10_000, conflicts_with = "input",
         value_parser = clap::value_parser!(u64).range(1..),
     )]
     rate: u64,
     /// Which events are made up
-    #[arg(long, value_name = "NUMBER", default_value_t = 0, requires = "events")]
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, conflicts_with = "input")]
     seed: u64,
     /// Directory for the answer, and for lines that are no events [default: the standard output, and the error]
     #[arg(long, value_name = "DIR")]
