@@ -157,12 +157,12 @@ fn millis_of(millis_since: u128) -> std::time::Duration {
     millis(u64::try_from(millis_since).unwrap_or(u64::MAX))
 }
 
-/// How many people come before the newest one at event `number`, himself if it is one.
+/// How many people have come before the newest one at event `number`. Every fifty events begin with the one person.
 fn newest_person(number: u64) -> u64 {
-    number / EPOCH * PEOPLE + (number % EPOCH).min(PEOPLE - 1)
+    number / EPOCH
 }
 
-/// How many auctions come before the newest one at event `number`, itself if it is one. Before there is any: none.
+/// How many auctions have come before the newest one at event `number`; none before there is any.
 fn newest_auction(number: u64) -> u64 {
     let (epoch, place) = (number / EPOCH * AUCTIONS, number % EPOCH);
     match place.checked_sub(PEOPLE) {

@@ -1,4 +1,4 @@
-//! q11, user sessions: how often somebody bids until ten seconds pass without a bid of his.
+//! q11, user sessions: how often somebody bids until ten seconds pass without.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! q6, average selling price by seller: over the winning bids of an auction and the ten before it, by the time of the bid.
 //!
-//! Where a winning bid stands among its seller's is certain at the end of the input only, as in Flink, whose planner takes the query
-//! in batch mode alone.
+//! Where a winning bid stands among its seller's is certain at the end of the input only. Flink takes the query in batch mode
+//! alone.
 
 use serde::Serialize;
 use tidegate::chain::Head;
