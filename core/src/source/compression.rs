@@ -102,3 +102,28 @@ impl<R: Read> Read for Counted<R> {
         Ok(length)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_compressed_file_is_known_by_its_name_and_by_how_it_begins() {
+        let of = |name: &str| Compression::of(Path::new(name));
+        assert_eq!(of("a.log.gz"), Some(Compression::Gzip));
+        assert_eq!(of("a.zst"), Some(Compression::Zstd));
+        assert_eq!((of("a.log"), of("gz"), of(".zst")), (None, None, None));
+        let heads: [(&[u8], _); 5] = [
+            (&[0x1f, 0x8b, 8, 0], Some(Compression::Gzip)),
+            (&[0x28, 0xb5, 0x2f, 0xfd], Some(Compression::Zstd)),
+            (&[0x50, 0x2a, 0x4d, 0x18], Some(Compression::Zstd)),
+            (b"text", None),
+            (b"", None),
+        ];
+        for (head, expected) in heads {
+            for compression in [Compression::Gzip, Compression::Zstd] {
+                assert_eq!(compression.begins_with(head), expected == Some(compression), "{head:x?}");
+            }
+        }
+    }
+}
