@@ -1,7 +1,7 @@
 //! What whole jobs must do, seen from outside: real executables, killed, starved and misused.
 //!
 //! With the environment variable `TIDEGATE_SHARED` set to a directory that holds `data/access.log.gz` and the sessions in it,
-//! the suites work on that log, and on a synthetic one otherwise.
+//! the suites work on that log, and on a synthetic one otherwise. The answers to Nexmark are looked up there, too.
 
 // All of it is tests, though clippy only knows those that are marked: what fails panics, and what is printed is shown then.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
@@ -9,6 +9,7 @@
 mod evolution;
 mod examples;
 mod faults;
+mod nexmark;
 mod restarts;
 mod savepoints;
 mod simulation;

@@ -6,6 +6,8 @@
 //! and every other one is rolled back.
 
 mod collect;
+mod csv;
+mod directory;
 mod json_lines;
 mod parts;
 mod stderr;
@@ -15,6 +17,7 @@ pub(crate) mod step;
 use serde::{Deserialize, Serialize};
 
 pub use collect::Collect;
+pub use csv::Csv;
 pub use json_lines::JsonLines;
 pub use stderr::Stderr;
 pub use stdout::Stdout;

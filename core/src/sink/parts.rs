@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `.{sink}-{subtask}-{n}.open` | is being written | nobody: an earlier run's is rubbish |
 //! | `.{sink}-s{snapshot}-{subtask}.pending` | complete and durable; its snapshot may yet fail | nobody |
-//! | `{sink}-s{snapshot}-{subtask}.jsonl` | committed: its snapshot is complete | every reader |
+//! | `{sink}-s{snapshot}-{subtask}.{extension}` | committed: its snapshot is complete | every reader |
 //! | `.{sink}.lock` | is locked by the process that writes | other processes |
 //!
 //! Numbers of snapshots have ten digits or more, so that names sort by snapshot. In the sink's name every byte but ASCII
@@ -22,6 +22,7 @@ use crate::record::SnapshotId;
 pub(super) struct PartFiles {
     dir: PathBuf,
     sink: String,
+    extension: &'static str,
 }
 
 /// A file of a sink, by its name.
@@ -36,18 +37,18 @@ pub(super) enum Part {
 }
 
 impl PartFiles {
-    /// The files of the sink called `sink` in `dir`.
-    pub fn new(dir: &Path, sink: &str) -> PartFiles {
-        PartFiles { dir: dir.to_path_buf(), sink: file_safe(sink) }
+    /// The files of the sink called `sink` in `dir`; those that readers see are called `.{extension}`.
+    pub fn new(dir: &Path, sink: &str, extension: &'static str) -> PartFiles {
+        PartFiles { dir: dir.to_path_buf(), sink: file_safe(sink), extension }
     }
 
     /// The name of a part.
     pub fn name(&self, part: Part) -> String {
-        let sink = &self.sink;
+        let (sink, extension) = (&self.sink, self.extension);
         match part {
             Part::Open(subtask, n) => format!(".{sink}-{subtask}-{n}.open"),
             Part::Pending(snapshot, subtask) => format!(".{sink}-s{:010}-{subtask}.pending", snapshot.0),
-            Part::Committed(snapshot, subtask) => format!("{sink}-s{:010}-{subtask}.jsonl", snapshot.0),
+            Part::Committed(snapshot, subtask) => format!("{sink}-s{:010}-{subtask}.{extension}", snapshot.0),
         }
     }
 
@@ -68,7 +69,9 @@ impl PartFiles {
         let part = match (hidden, extension) {
             (true, "open") => Part::Open(subtask(first)?, number(second)?),
             (true, "pending") => snapshot().map(|(snapshot, subtask)| Part::Pending(snapshot, subtask))?,
-            (false, "jsonl") => snapshot().map(|(snapshot, subtask)| Part::Committed(snapshot, subtask))?,
+            (false, _) if extension == self.extension => {
+                snapshot().map(|(snapshot, subtask)| Part::Committed(snapshot, subtask))?
+            }
             _ => return None,
         };
         Some(part)
@@ -173,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_name_says_which_part_a_file_is() {
-        let files = PartFiles::new(Path::new("out"), "visit-counts");
+        let files = PartFiles::new(Path::new("out"), "visit-counts", "jsonl");
         for (part, name) in [
             (Part::Open(SubtaskIndex(3), 12), ".visit-counts-3-12.open"),
             (Part::Pending(SnapshotId(7), SubtaskIndex(0)), ".visit-counts-s0000000007-0.pending"),
@@ -189,7 +192,7 @@ mod tests {
 
     #[test]
     fn files_of_others_are_not_taken_for_ones_own() {
-        let files = PartFiles::new(Path::new("out"), "a");
+        let files = PartFiles::new(Path::new("out"), "a", "jsonl");
         for name in [
             "a-b-s0000000007-0.jsonl", // the sink `a-b`
             "a-s0000000007-0-s0000000007-0.jsonl",
@@ -198,6 +201,7 @@ mod tests {
             "a-s-0.jsonl",
             "a-s+7-0.jsonl",
             "a-s7-0.jsonl.gz",
+            "a-s0000000007-0.csv",
             "a.jsonl",
             "as7-0.jsonl",
             ".a.lock",
@@ -212,7 +216,7 @@ mod tests {
         assert_eq!(file_safe("visit-counts_2.x"), "visit-counts_2.x");
         assert_eq!(file_safe("../up per%"), "%2E.%2Fup%20per%25");
         assert_eq!(file_safe("ä"), "%C3%A4");
-        let files = PartFiles::new(Path::new("out"), "a/b");
+        let files = PartFiles::new(Path::new("out"), "a/b", "jsonl");
         let part = Part::Committed(SnapshotId(1), SubtaskIndex(0));
         assert_eq!(files.name(part), "a%2Fb-s0000000001-0.jsonl");
         assert_eq!(files.part(&files.name(part)), Some(part));
@@ -223,21 +227,21 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("file");
         fs::write(&file, "").unwrap();
-        let error = PartFiles::new(&file, "a").claim().unwrap_err();
+        let error = PartFiles::new(&file, "a", "jsonl").claim().unwrap_err();
         assert_eq!(error.exit_code(), 1);
         assert!(error.to_string().contains("file\": it is not a directory"), "{error}");
-        assert!(PartFiles::new(&file.join("below"), "a").claim().is_err());
+        assert!(PartFiles::new(&file.join("below"), "a", "jsonl").claim().is_err());
     }
 
     #[test]
     fn one_process_at_a_time_writes_a_sink() {
         let dir = tempfile::tempdir().unwrap();
-        let files = PartFiles::new(&dir.path().join("new/out"), "a");
+        let files = PartFiles::new(&dir.path().join("new/out"), "a", "jsonl");
         let lock = files.claim().unwrap();
         assert!(
             files.claim().unwrap_err().to_string().contains("another job that is running writes \"a\" in")
         );
-        PartFiles::new(&dir.path().join("new/out"), "b").claim().unwrap();
+        PartFiles::new(&dir.path().join("new/out"), "b", "jsonl").claim().unwrap();
         drop(lock);
         files.claim().unwrap();
     }

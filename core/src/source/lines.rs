@@ -1,14 +1,13 @@
 //! Text files as a source: a file is a split, a line is a record.
 //!
-//! What enters: paths, patterns, `-` for the standard input; plain text or gzip. What leaves: [`Line`]s, in order. An offset
-//! is a position in the *uncompressed* text. Absent: a file that is read by several subtasks.
+//! What enters: paths, patterns, `-` for the standard input; plain text, gzip or zstd. What leaves: [`Line`]s, in order. An
+//! offset is a position in the *uncompressed* text. Absent: a file that is read by several subtasks.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use flate2::read::MultiGzDecoder;
-
+use super::compression::{Compression, Decoder};
 use super::line::Line;
 use super::paths::{self, Medium};
 use super::splitter::{LONGEST_LINE, LineSplitter};
@@ -19,8 +18,8 @@ use crate::error::{Error, Result};
 /// A source of text lines.
 ///
 /// A path may be a file; a pattern such as `logs/*.log` if no file is called that; or `-`, the standard input. A file called
-/// `.gz` is uncompressed on the fly, all its members. Lines end in `\n` or `\r\n`; the last one need not. An empty line is a
-/// line. A line of more than 64 MiB is an error.
+/// `.gz` or `.zst` is uncompressed on the fly, all its members or frames. Lines end in `\n` or `\r\n`; the last one need not.
+/// An empty line is a line. A line of more than 64 MiB is an error.
 ///
 /// ```
 /// # use tidegate::source::Lines;
@@ -81,16 +80,16 @@ impl Source for Lines {
                 check_line_end(&mut file, split, from)?;
                 Input::Plain(file)
             }
-            Medium::Gzip => {
-                let mut text = MultiGzDecoder::new(Counted { inner: open()?, bytes: 0 });
+            medium @ Medium::Compressed(compression) => {
+                let mut text = Decoder::new(compression, open()?);
                 let before = from.position.saturating_sub(1);
                 let length = std::io::copy(&mut (&mut text).take(before), &mut std::io::sink())
-                    .map_err(|error| unreadable(&split.0, from.records, Medium::Gzip, &error))?;
+                    .map_err(|error| unreadable(&split.0, from.records, medium, &error))?;
                 if length < before {
                     return Err(shorter(split, length, from.position));
                 }
                 check_line_end(&mut text, split, from)?;
-                Input::Gzip(Box::new(text))
+                Input::Compressed(text)
             }
             Medium::Pipe => {
                 let path = path.to_path_buf();
@@ -134,10 +133,17 @@ fn shorter(split: &SplitId, length: u64, read: u64) -> Error {
 }
 
 fn unreadable(file: &str, lines: u64, medium: Medium, error: &std::io::Error) -> Error {
-    let cause = std::io::Error::new(error.kind(), error.to_string());
+    let kind = error.kind();
+    let cause = std::io::Error::new(kind, error.to_string());
     let error = Error::failure(format!("can't read \"{file}\" beyond line {lines}")).caused_by(cause);
     match medium {
-        Medium::Gzip => error.hint(format!("the file is damaged or has been cut off; see `gzip -t {file}`")),
+        Medium::Compressed(Compression::Zstd) if kind == ErrorKind::Unsupported => {
+            error.hint("compress it with a window of at most 128 MiB: `zstd --long`")
+        }
+        Medium::Compressed(compression) => {
+            let (tool, _) = compression.names();
+            error.hint(format!("the file is damaged or has been cut off; see `{tool} -t {file}`"))
+        }
         Medium::Plain | Medium::Pipe | Medium::Stdin => error,
     }
 }
@@ -155,7 +161,7 @@ enum Input {
     /// A file, read as it is.
     Plain(File),
     /// A compressed file.
-    Gzip(Box<MultiGzDecoder<Counted<File>>>),
+    Compressed(Decoder<File>),
     /// The standard input, a named pipe, a device.
     Pipe(Pipe),
     /// There is no more.
@@ -181,10 +187,10 @@ impl SplitReader for LineReader {
                 Input::Plain(file) => {
                     (Medium::Plain, self.splitter.feed(|text, wanted| fill(file, text, wanted)))
                 }
-                Input::Gzip(decoder) => {
+                Input::Compressed(decoder) => {
                     let filled = self.splitter.feed(|text, wanted| fill(decoder, text, wanted));
-                    self.compressed_bytes = decoder.get_ref().bytes;
-                    (Medium::Gzip, filled)
+                    self.compressed_bytes = decoder.compressed_bytes();
+                    (Medium::Compressed(decoder.compression()), filled)
                 }
                 Input::Pipe(pipe) => match pipe.poll() {
                     Piped::Text(piped) => {
@@ -240,26 +246,13 @@ fn fill(input: &mut impl Read, text: &mut Vec<u8>, wanted: usize) -> std::io::Re
     input.take(wanted as u64).read_to_end(text)
 }
 
-/// Counts what is read through it.
-struct Counted<R> {
-    inner: R,
-    bytes: u64,
-}
-
-impl<R: Read> Read for Counted<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let length = self.inner.read(buffer)?;
-        self.bytes += length as u64;
-        Ok(length)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write;
 
     use flate2::Compression;
     use flate2::write::GzEncoder;
+    use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 
     use super::super::splitter::CHUNK;
     use super::*;
@@ -282,6 +275,10 @@ mod tests {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
         encoder.write_all(text).unwrap();
         encoder.finish().unwrap()
+    }
+
+    fn zstd(text: &[u8]) -> Vec<u8> {
+        compress_to_vec(text, CompressionLevel::Fastest)
     }
 
     fn open(lines: &Lines, from: Offset) -> Result<LineReader> {
@@ -320,7 +317,11 @@ mod tests {
     #[test]
     fn an_empty_file_has_no_line() {
         let folder = Folder::new();
-        for lines in [folder.file("empty", b""), folder.file("empty.gz", &gzip(b""))] {
+        for lines in [
+            folder.file("empty", b""),
+            folder.file("empty.gz", &gzip(b"")),
+            folder.file("empty.zst", &zstd(b"")),
+        ] {
             let (read, end) = read(&mut open(&lines, Offset::default()).unwrap(), 10);
             end.unwrap();
             assert_eq!(read, []);
@@ -331,9 +332,15 @@ mod tests {
     fn reading_goes_on_from_every_offset_with_exactly_the_rest() {
         let text = b"alpha\nbeta\r\n\n\ngamma delta\nlast without an end";
         let members: Vec<u8> = text.chunks(7).flat_map(gzip).collect();
+        let frames: Vec<u8> = text.chunks(7).flat_map(zstd).collect();
         let folder = Folder::new();
-        for lines in [folder.file("a", text), folder.file("a.gz", &gzip(text)), folder.file("b.gz", &members)]
-        {
+        for lines in [
+            folder.file("a", text),
+            folder.file("a.gz", &gzip(text)),
+            folder.file("b.gz", &members),
+            folder.file("a.zst", &zstd(text)),
+            folder.file("b.zst", &frames),
+        ] {
             let mut reader = open(&lines, Offset::default()).unwrap();
             let (all, _) = read(&mut reader, 100);
             assert_eq!(all.len(), 6);
@@ -366,6 +373,7 @@ mod tests {
         for (name, shorter, other) in [
             ("a.log", b"one\n".to_vec(), b"one two\tthree\n".to_vec()),
             ("a.gz", gzip(b"one\n"), gzip(b"one two\tthree\n")),
+            ("a.zst", zstd(b"one\n"), zstd(b"one two\tthree\n")),
         ] {
             let error = open(&folder.file(name, &shorter), from).err().unwrap().to_string();
             assert!(
@@ -381,29 +389,42 @@ mod tests {
     }
 
     #[test]
-    fn damaged_gzip_gives_the_lines_before_the_damage_and_then_an_error_that_names_them() {
+    fn damaged_compression_gives_the_lines_before_the_damage_and_then_an_error_that_names_them() {
         let text: Vec<u8> =
             (0..50_000).flat_map(|i| format!("line {i} {}\n", i * 7919 % 1009).into_bytes()).collect();
-        let whole = gzip(&text);
-        let mut corrupt = whole.clone();
-        let middle = corrupt.len() / 2;
-        corrupt[middle..middle + 64].fill(0xaa);
-        let mut checksum = whole.clone();
-        let end = checksum.len();
-        checksum[end - 8] ^= 1;
+        let corrupt = |whole: &[u8]| {
+            let mut corrupt = whole.to_vec();
+            corrupt[whole.len() / 2..][..64].fill(0xaa);
+            corrupt
+        };
+        // Both have a checksum near the end.
+        let checksum = |whole: &[u8], from_end: usize| {
+            let mut checksum = whole.to_vec();
+            checksum[whole.len() - from_end] ^= 1;
+            checksum
+        };
+        let gzip = gzip(&text);
+        let zstd: Vec<u8> = text.chunks(50_000).flat_map(zstd).collect();
         let folder = Folder::new();
-        for (name, bytes) in
-            [("cut.gz", &whole[..whole.len() / 2]), ("corrupt.gz", &corrupt), ("checksum.gz", &checksum)]
-        {
+        for (name, bytes) in [
+            ("cut.gz", &gzip[..gzip.len() / 2]),
+            ("corrupt.gz", &corrupt(&gzip)),
+            ("checksum.gz", &checksum(&gzip, 8)),
+            ("cut.zst", &zstd[..zstd.len() / 2]),
+            ("corrupt.zst", &corrupt(&zstd)),
+            ("checksum.zst", &checksum(&zstd, 1)),
+        ] {
             let lines = folder.file(name, bytes);
             let mut reader = open(&lines, Offset::default()).unwrap();
             let (read, end) = read(&mut reader, 1000);
-            let error = end.unwrap_err().to_string();
+            let error = format!("{:#}", end.unwrap_err());
             assert!(read.len() > 10_000, "{name}: {}", read.len());
             assert!(
                 error.contains(name) && error.contains(&format!("beyond line {}", read.len())),
                 "{error}"
             );
+            let tool = if name.ends_with("gz") { "gzip -t " } else { "zstd -t " };
+            assert!(error.contains(tool), "{error}");
             // What is damaged stays damaged: a driver that asks again does not take it for the end.
             assert!(reader.read(1000, &mut |_| ()).is_err());
         }
@@ -414,7 +435,9 @@ mod tests {
         let folder = Folder::new();
         let long = vec![b'x'; 3 * CHUNK + 17];
         let text = [&b"before\n"[..], &long, b"\n", &long, b"\r\nafter\n"].concat();
-        for lines in [folder.file("a", &text), folder.file("a.gz", &gzip(&text))] {
+        for lines in
+            [folder.file("a", &text), folder.file("a.gz", &gzip(&text)), folder.file("a.zst", &zstd(&text))]
+        {
             let (read, end) = read(&mut open(&lines, Offset::default()).unwrap(), 2);
             end.unwrap();
             assert_eq!(texts(&read), [b"before", &long[..], &long, b"after"]);
@@ -432,7 +455,9 @@ mod tests {
     fn progress_is_counted_in_bytes_as_they_lie_there() {
         let folder = Folder::new();
         let text = b"a line of text\n".repeat(1000);
-        for lines in [folder.file("a", &text), folder.file("a.gz", &gzip(&text))] {
+        for lines in
+            [folder.file("a", &text), folder.file("a.gz", &gzip(&text)), folder.file("a.zst", &zstd(&text))]
+        {
             let bytes = lines.splits().unwrap()[0].bytes;
             let mut reader = open(&lines, Offset::default()).unwrap();
             assert_eq!(reader.bytes_read(), 0);

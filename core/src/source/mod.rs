@@ -3,6 +3,7 @@
 //! A [`Source`] is divided into [`Split`]s, each of which can be read from an [`Offset`] on; offsets are what a snapshot
 //! keeps. The [`stage`] reads the splits of one subtask in turn; [`Watermarks`] say how event time follows from them.
 
+mod compression;
 mod deal;
 mod generate;
 mod line;
@@ -14,6 +15,7 @@ pub(crate) mod stage;
 mod stdin;
 mod throttle;
 mod watermarks;
+mod zstd;
 
 use serde::{Deserialize, Serialize};
 

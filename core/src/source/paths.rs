@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+use super::compression::Compression;
 use super::{Split, SplitId};
 use crate::error::{Error, Result};
 
@@ -16,8 +17,8 @@ pub(super) const STDIN: &str = "-";
 pub(super) enum Medium {
     /// Text.
     Plain,
-    /// Text, compressed by gzip.
-    Gzip,
+    /// Text, compressed.
+    Compressed(Compression),
     /// A named pipe or a device: what is read is gone.
     Pipe,
     /// The standard input.
@@ -31,8 +32,8 @@ impl Medium {
             Medium::Stdin
         } else if fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir()) {
             Medium::Pipe
-        } else if path.extension().is_some_and(|extension| extension == "gz") {
-            Medium::Gzip
+        } else if let Some(compression) = Compression::of(path) {
+            Medium::Compressed(compression)
         } else {
             Medium::Plain
         }
@@ -95,7 +96,7 @@ fn split(path: &Path) -> Result<Split> {
     let bytes = match Medium::of(path) {
         // To open a pipe and to close it again would break it.
         Medium::Stdin | Medium::Pipe => None,
-        medium @ (Medium::Plain | Medium::Gzip) => Some(probe(path, medium)?),
+        medium @ (Medium::Plain | Medium::Compressed(_)) => Some(probe(path, medium)?),
     };
     Ok(Split { id: SplitId(name.to_string()), bytes })
 }
@@ -103,7 +104,7 @@ fn split(path: &Path) -> Result<Split> {
 /// Opens a file to see whether it can be read, and says how long it is.
 fn probe(path: &Path, medium: Medium) -> Result<u64> {
     let shown = path.display();
-    let mut file = File::open(path).map_err(|error| not_readable(path, error))?;
+    let file = File::open(path).map_err(|error| not_readable(path, error))?;
     let length = match file.metadata() {
         Ok(there) if there.is_dir() => {
             return Err(Error::failure(format!("can't read \"{shown}\": it is a directory"))
@@ -113,11 +114,14 @@ fn probe(path: &Path, medium: Medium) -> Result<u64> {
         Err(error) => return Err(not_readable(path, error)),
     };
     // Reading finds what opening does not, a broken disk or network.
-    let mut head = [0; 2];
-    let read = file.read(&mut head).map_err(|error| not_readable(path, error))?;
-    if medium == Medium::Gzip && (read < 2 || head != [0x1f, 0x8b]) {
-        return Err(Error::failure(format!("\"{shown}\" is not compressed by gzip, as its name says"))
-            .hint("a plain text file must not be called .gz"));
+    let mut head = Vec::new();
+    file.take(4).read_to_end(&mut head).map_err(|error| not_readable(path, error))?;
+    if let Medium::Compressed(compression) = medium
+        && !compression.begins_with(&head)
+    {
+        let (tool, extension) = compression.names();
+        return Err(Error::failure(format!("\"{shown}\" is not compressed by {tool}, as its name says"))
+            .hint(format!("a plain text file must not be called {extension}")));
     }
     Ok(length)
 }
@@ -182,6 +186,7 @@ mod tests {
     fn what_can_not_be_read_is_named_before_anything_starts() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("plain.gz"), "plain text").unwrap();
+        fs::write(dir.path().join("gzip.zst"), [0x1f, 0x8b, 8, 0]).unwrap();
         for (name, complaint, exit_code) in [
             ("missing.log", "there is no such file", 1),
             ("plain.gz/a.log", "there is no such file", 1),
@@ -189,6 +194,7 @@ mod tests {
             ("[.csv", "is not a pattern", 2),
             ("", "it is a directory", 1),
             ("plain.gz", "is not compressed by gzip", 1),
+            ("gzip.zst", "is not compressed by zstd", 1),
         ] {
             let path = dir.path().join(name);
             let error = splits(&[path]).unwrap_err();
@@ -214,7 +220,7 @@ mod tests {
     #[test]
     fn what_is_neither_a_file_nor_a_directory_is_a_pipe() {
         assert_eq!(Medium::of(Path::new("/dev/null")), Medium::Pipe);
-        assert_eq!(Medium::of(Path::new("a.log.gz")), Medium::Gzip);
+        assert_eq!(Medium::of(Path::new("a.log.gz")), Medium::Compressed(Compression::Gzip));
         assert_eq!(Medium::of(Path::new("./-")), Medium::Plain);
     }
 }

@@ -1,0 +1,69 @@
+//! Nexmark: queries over the events of an auction house.
+//!
+//! The benchmark of Tucker, Tufte, Papadimos and Maier (2008), with the queries of the Nexmark suite that Flink's community
+//! keeps. Reads events as JSON lines, or makes them up; answers one query. `docs/nexmark.md` says what each one asks.
+//!
+//! ```text
+//! cargo run --release --example nexmark -- q5 --input events.jsonl.zst --output hot-items --format csv
+//! cargo run --release --example nexmark -- q4 --events 1000000
+//! cargo run --release --example nexmark -- events --events 1000000 --seed 7 --output made-up
+//! ```
+
+mod calendar;
+mod decimal;
+mod event;
+mod generator;
+mod output;
+mod queries;
+mod reader;
+
+use std::path::PathBuf;
+
+use event::Event;
+use generator::Generator;
+use output::{Format, Output};
+use queries::Query;
+use reader::Events;
+use tidegate::prelude::*;
+
+/// Answers queries over the events of an auction house
+#[job]
+fn nexmark(job: &Job, args: Args) -> Result<()> {
+    let Args { query, input, events, rate, seed, output, format } = args;
+    let source = match events {
+        Some(count) => Events::generated(count, Generator { seed, rate }),
+        None => Events::Files(Lines::open(input)),
+    };
+    let out = Output::new(output, format)?;
+    let (events, bad_lines) = job.source("events", source).try_map(|event| event);
+    out.rejects(bad_lines);
+    query.wire(events.event_time(Event::at, Watermarks::bounded(secs(4))), &out)
+}
+
+#[derive(clap::Args)]
+struct Args {
+    /// What to ask
+    #[arg(value_enum)]
+    query: Query,
+    /// Events, a JSON object a line: files, patterns, .gz, .zst, or - for the standard input
+    #[arg(long, value_name = "PATH", num_args = 1.., required_unless_present = "events", conflicts_with = "events")]
+    input: Vec<PathBuf>,
+    /// Make up so many events instead
+    #[arg(long, value_name = "N")]
+    events: Option<u64>,
+    /// Made-up events in a second of event time (--max-rate paces the job itself)
+    #[arg(
+        long, value_name = "N", default_value_t = 10_000, conflicts_with = "input",
+        value_parser = clap::value_parser!(u64).range(1..),
+    )]
+    rate: u64,
+    /// Which events are made up
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, conflicts_with = "input")]
+    seed: u64,
+    /// Directory for the answer, and for lines that are no events [default: the standard output, and the error]
+    #[arg(long, value_name = "DIR")]
+    output: Option<PathBuf>,
+    /// How the answer is written
+    #[arg(long, value_enum, default_value_t = Format::Json)]
+    format: Format,
+}

@@ -1,0 +1,39 @@
+//! q13, bounded side input: every bid, with what a table says of its auction.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+use tidegate::chain::Head;
+use tidegate::prelude::*;
+
+use super::super::event::Event;
+use super::super::output::Output;
+use super::bids;
+
+const KEYS: u64 = 10_000;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Row {
+    auction: u64,
+    bidder: u64,
+    price: u64,
+    date_time: EventTime,
+    value: String,
+}
+
+pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &Output) {
+    let table: Arc<HashMap<u64, String>> = Arc::new((0..KEYS).map(|key| (key, key.to_string())).collect());
+    let rows = bids(events).flat_map(move |bid| {
+        let value = table.get(&(bid.auction % KEYS))?.clone();
+        Some(Row {
+            auction: bid.auction,
+            bidder: bid.bidder,
+            price: bid.price,
+            date_time: bid.date_time,
+            value,
+        })
+    });
+    out.rows("q13", rows);
+}

@@ -1,0 +1,72 @@
+//! q17, auction statistics of a day: bids in all and by price rank; least, greatest, average and sum of their prices.
+
+use serde::Serialize;
+use tidegate::chain::Head;
+use tidegate::prelude::*;
+
+use super::super::calendar::day;
+use super::super::event::{Bid, Event};
+use super::super::output::Output;
+use super::ranks::{Ranked, Ranks};
+use super::{Final, bids};
+
+#[state(key = (u64, String))]
+#[derive(Default)]
+struct Figures {
+    bids: Ranked,
+    min: u64,
+    max: u64,
+    sum: u64,
+}
+
+#[derive(Serialize)]
+struct Row {
+    auction: u64,
+    day: String,
+    total_bids: u64,
+    rank1_bids: u64,
+    rank2_bids: u64,
+    rank3_bids: u64,
+    min_price: u64,
+    max_price: u64,
+    avg_price: u64,
+    sum_price: u64,
+}
+
+struct Count;
+
+#[operator]
+impl Count {
+    fn on_event(&self, bid: Bid, figures: &mut Figures, cx: &mut Context<Self>) {
+        if figures.bids.total == 0 {
+            cx.set_timer(EventTime::MAX, Final);
+            figures.min = bid.price;
+        }
+        figures.bids.add(Ranks::of(bid.price));
+        figures.min = figures.min.min(bid.price);
+        figures.max = figures.max.max(bid.price);
+        figures.sum += bid.price;
+    }
+
+    fn on_timer(&self, _: Final, figures: &mut Figures, cx: &mut Context<Self>, out: &mut impl Emit<Row>) {
+        let (auction, day) = cx.key().clone();
+        let Figures { bids, min, max, sum } = figures;
+        out.emit(Row {
+            auction,
+            day,
+            total_bids: bids.total,
+            rank1_bids: bids.rank1,
+            rank2_bids: bids.rank2,
+            rank3_bids: bids.rank3,
+            min_price: *min,
+            max_price: *max,
+            avg_price: *sum / bids.total,
+            sum_price: *sum,
+        });
+    }
+}
+
+pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &Output) {
+    let rows = bids(events).key_by(|bid| (bid.auction, day(bid.date_time))).process("figures", Count);
+    out.rows("q17", rows);
+}
