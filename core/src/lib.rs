@@ -19,6 +19,7 @@ pub mod evolution;
 pub(crate) mod exchange;
 pub(crate) mod files;
 pub mod job;
+pub mod join;
 pub mod key;
 pub mod operator;
 pub mod outbox;

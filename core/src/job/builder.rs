@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::chain::{
     Discard, EventTimeHead, FilterHead, FlatMapHead, Head, LocalEdge, LocalHead, MapHead, TeeHead, TryMapHead,
 };
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::exchange::partition::{Borrowed, Computed, KeyAccess};
 use crate::job::graph::{Graph, SinkNode, StageRole};
 use crate::job::keyed_stream::KeyedStream;
@@ -54,9 +54,16 @@ impl Job {
     /// # Errors
     /// If a stream goes nowhere, or two things that a snapshot must tell apart have one name.
     pub fn finish(self) -> Result<Graph> {
-        let graph = self.graph.into_inner();
-        graph.validate()?;
-        Ok(graph)
+        let mut graph = self.graph.into_inner();
+        match graph.mistake.take() {
+            Some(mistake) => Err(mistake),
+            None => graph.validate().map(|()| graph),
+        }
+    }
+
+    /// Something is wrong with what was wired: the job is refused when it is finished.
+    pub(crate) fn mistake(&self, mistake: Error) {
+        self.graph.borrow_mut().mistake.get_or_insert(mistake);
     }
 
     pub(super) fn step(&self, stage: usize, kind: &str, detail: impl Into<String>) {

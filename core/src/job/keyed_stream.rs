@@ -22,7 +22,7 @@ use crate::state::{Data, KeyedBy};
 /// Records that come together by a key of type `K`; `A` says how it is found, `I` is where they come from.
 #[must_use = "a keyed stream goes nowhere until it is processed: `.process(\"name\", operator)`"]
 pub struct KeyedStream<'j, K, T, A, I> {
-    pub(super) job: &'j Job,
+    pub(crate) job: &'j Job,
     access: A,
     inputs: I,
     key: PhantomData<fn() -> (K, T)>,
@@ -99,6 +99,16 @@ impl<'j, K, T: Data, A: KeyAccess<T, Key = K>, I: Inputs<T>> KeyedStream<'j, K, 
         let (edge, side) = job.local_stage(stage, "side");
         head.side = Some(edge);
         (Stream { job, stage, head: O::State::through(head), item: PhantomData }, side)
+    }
+
+    /// [`process`](KeyedStream::process) for an operator of ours whose side output is not asked for, and says so itself.
+    pub(crate) fn process_without_side<O>(self, name: &str, operator: O) -> Processed<'j, O, K, A>
+    where
+        O: Operator<In = T, Side: Send>,
+        O::State: KeyedBy<K>,
+    {
+        let (job, stage, head) = self.operator_stage(name, operator);
+        Stream { job, stage, head: O::State::through(head), item: PhantomData }
     }
 
     /// This stream and another one of the same key, side by side: what follows is given the records of both, each as a side of
