@@ -14,6 +14,7 @@
 pub mod __rt;
 pub mod aggregate;
 pub mod chain;
+pub mod changelog;
 pub mod error;
 pub mod evolution;
 pub(crate) mod exchange;

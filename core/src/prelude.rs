@@ -3,6 +3,7 @@
 pub use clap;
 
 pub use crate::aggregate::{Aggregate, Reduce};
+pub use crate::changelog::Change;
 pub use crate::error::{Error, Result};
 pub use crate::job::{Job, KeyedStream, Stream};
 pub use crate::key::Key;

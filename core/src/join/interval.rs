@@ -22,7 +22,7 @@ use crate::key::Key;
 use crate::operator::late::LateRecords;
 use crate::operator::{Context, Emit, Never, Operator, UnkeyedContext};
 use crate::record::Either;
-use crate::state::{Data, Describe, Field, KeyedBy, Schema, State, StateSchema};
+use crate::state::{Data, Describe, Field, Schema, State, StateSchema, state_of_any_key};
 use crate::time::{EventTime, TimeOffset};
 
 /// Joins records of two sides that happened near each other.
@@ -209,13 +209,7 @@ impl<K: Key, L: Data, R: Data> State for Buffers<K, L, R> {
     }
 }
 
-impl<K, L, R> KeyedBy<K> for Buffers<K, L, R> {
-    type Through<H> = H;
-
-    fn through<H>(head: H) -> H {
-        head
-    }
-}
+state_of_any_key!(Buffers<K, L, R>);
 
 impl Describe for Over {
     fn schema() -> Schema {

@@ -1,12 +1,14 @@
 //! Joins: operators on two [connected](crate::job::KeyedStream::connect) streams of one key.
 //!
 //! What enters: the records of both sides, each as an [`Either`](crate::record::Either). What leaves: what a function makes of
-//! those that belong together. What belongs together is a matter of time: an [`interval`] around each record; the version of
-//! the other side that was [valid](temporal) when it happened; or of none: all that there ever was, in an [`updating`] join.
+//! those that belong together. What belongs together is a matter of time, an [`interval`] around each record; or of none: all that there
+//! ever was, in an [`updating`] join.
 
 pub mod interval;
+pub mod updating;
 
 pub use interval::IntervalJoin;
+pub use updating::UpdatingJoin;
 
 /// What a join hands to its function: two records that belong together, or one to which none belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
