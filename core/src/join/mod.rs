@@ -1,13 +1,15 @@
 //! Joins: operators on two [connected](crate::job::KeyedStream::connect) streams of one key.
 //!
 //! What enters: the records of both sides, each as an [`Either`](crate::record::Either). What leaves: what a function makes of
-//! those that belong together. What belongs together is a matter of time, an [`interval`] around each record; or of none: all that there
-//! ever was, in an [`updating`] join.
+//! those that belong together. What belongs together is a matter of time: an [`interval`] around each record, or the version of the other side that was valid
+//! when it happened, in a [`temporal`] join; or of none: all that there ever was, in an [`updating`] join.
 
 pub mod interval;
+pub mod temporal;
 pub mod updating;
 
 pub use interval::IntervalJoin;
+pub use temporal::TemporalJoin;
 pub use updating::UpdatingJoin;
 
 /// What a join hands to its function: two records that belong together, or one to which none belongs.
