@@ -37,10 +37,9 @@ impl Settle {
 fn settle(job: &Job) -> Result<()> {
     let orders = job.source("orders", Memory::of(vec![Order { id: 7 }]));
     let payments = job.source("payments", Memory::of(vec![Payment { order: 7 }]));
-    payments
+    let settled = payments
         .key_by(|payment| payment.order)
         .connect(orders.key_by(|order| order.id))
-        .process("settle", Settle)
-        .discard();
+        .process("settle", Settle);
     Ok(())
 }

@@ -28,6 +28,7 @@ pub struct Row<K, T> {
     key: PhantomData<fn() -> K>,
 }
 
+#[diagnostic::do_not_recommend]
 impl<K: Key, T: Data> Operator for Latest<K, T> {
     type In = Change<T>;
     type State = Row<K, T>;
@@ -85,6 +86,7 @@ impl<K: Key, T: Data> Operator for Latest<K, T> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<K: Key, T: Data> State for Row<K, T> {
     type Key = K;
 

@@ -61,6 +61,7 @@ struct Kept<T> {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Over(Either<EventTime, EventTime>);
 
+#[diagnostic::do_not_recommend]
 impl<K: Key, L: Data, R: Data, Out: 'static, F> Operator for IntervalJoin<K, L, R, Out, F>
 where
     F: Fn(Joined<'_, L, R>) -> Out + Send + Sync + 'static,
@@ -187,6 +188,7 @@ fn alone<T>(buffer: &mut Buffer<T>, at: EventTime) -> impl Iterator<Item = T> {
     gone.into_iter().filter(|kept| !kept.joined).map(|kept| kept.record)
 }
 
+#[diagnostic::do_not_recommend]
 impl<K: Key, L: Data, R: Data> State for Buffers<K, L, R> {
     type Key = K;
 

@@ -44,6 +44,7 @@ pub struct Versions<K, L, R> {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Certain;
 
+#[diagnostic::do_not_recommend]
 impl<K: Key, L: Data, R: Data, Out: 'static, F> Operator for TemporalJoin<K, L, R, Out, F>
 where
     F: Fn(L, Option<&R>) -> Option<Out> + Send + Sync + 'static,
@@ -131,6 +132,7 @@ where
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<K: Key, L: Data, R: Data> State for Versions<K, L, R> {
     type Key = K;
 

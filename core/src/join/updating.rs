@@ -82,6 +82,7 @@ struct Row<T> {
     came: EventTime,
 }
 
+#[diagnostic::do_not_recommend]
 impl<K, L, R, E, Out, F> Operator for UpdatingJoin<K, L, R, E, Out, F>
 where
     K: Key,
@@ -234,6 +235,7 @@ impl<K, L, R> Tables<K, L, R> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<K: Key, L: Data, R: Data> State for Tables<K, L, R> {
     type Key = K;
 

@@ -110,6 +110,7 @@ pub trait KeyedBy<K> {
 /// A state of ours that serves keys of any type: its first parameter is the key's.
 macro_rules! state_of_any_key {
     ($state:ident<K $(, $part:ident)*>) => {
+        #[diagnostic::do_not_recommend]
         impl<K $(, $part)*> $crate::state::KeyedBy<K> for $state<K $(, $part)*> {
             type Through<H> = H;
 
