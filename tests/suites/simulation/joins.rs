@@ -29,7 +29,7 @@ fn items(random: &mut Random) -> Vec<Vec<Item>> {
     let splits = 1 + random.below(3);
     let mut number = 0;
     let mut split = |_| {
-        let count = 1 + random.below(250);
+        let count = 1 + random.below(500);
         let mut item = |place| {
             number += 1;
             let time = 1_000 * place / count + random.below(DISORDER);
