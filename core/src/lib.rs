@@ -14,11 +14,13 @@
 pub mod __rt;
 pub mod aggregate;
 pub mod chain;
+pub mod changelog;
 pub mod error;
 pub mod evolution;
 pub(crate) mod exchange;
 pub(crate) mod files;
 pub mod job;
+pub mod join;
 pub mod key;
 pub mod operator;
 pub mod outbox;

@@ -74,6 +74,15 @@ pub struct Routed<C, T> {
     pub at: EventTime,
 }
 
+/// A record of one of two streams that are connected, and whatever else is on one of two sides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Either<L, R> {
+    /// Of the stream that was connected to another.
+    Left(L),
+    /// Of the other.
+    Right(R),
+}
+
 /// The number of a snapshot; they count up from 1 and are never used twice in one snapshot directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

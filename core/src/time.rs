@@ -50,7 +50,7 @@ impl Add<Duration> for EventTime {
     type Output = EventTime;
 
     fn add(self, duration: Duration) -> EventTime {
-        EventTime(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+        EventTime(self.0.saturating_add(saturating_millis(duration)))
     }
 }
 
@@ -58,7 +58,7 @@ impl Sub<Duration> for EventTime {
     type Output = EventTime;
 
     fn sub(self, duration: Duration) -> EventTime {
-        EventTime(self.0.saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+        EventTime(self.0.saturating_sub(saturating_millis(duration)))
     }
 }
 
@@ -74,6 +74,61 @@ impl fmt::Display for EventTime {
             EventTime(millis) => write!(f, "{millis} ms"),
         }
     }
+}
+
+/// How far a time is from another one, before it or after it, in milliseconds.
+///
+/// ```
+/// use tidegate::time::{EventTime, TimeOffset, secs};
+/// let noon = EventTime::from_millis(43_200_000);
+/// assert_eq!((noon + TimeOffset::before(secs(60))).as_millis(), 43_140_000);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TimeOffset(i64);
+
+impl TimeOffset {
+    /// The same time.
+    pub const NONE: TimeOffset = TimeOffset(0);
+
+    /// So much earlier.
+    pub const fn before(duration: Duration) -> TimeOffset {
+        TimeOffset(-saturating_millis(duration))
+    }
+
+    /// So much later.
+    pub const fn after(duration: Duration) -> TimeOffset {
+        TimeOffset(saturating_millis(duration))
+    }
+
+    /// The offset the other way round.
+    pub const fn back(self) -> TimeOffset {
+        TimeOffset(self.0.saturating_neg())
+    }
+}
+
+impl fmt::Display for TimeOffset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let duration = humantime::format_duration(Duration::from_millis(self.0.unsigned_abs()));
+        match self.0 {
+            0 => f.write_str("the same time"),
+            ..0 => write!(f, "{duration} before"),
+            _ => write!(f, "{duration} after"),
+        }
+    }
+}
+
+impl Add<TimeOffset> for EventTime {
+    type Output = EventTime;
+
+    fn add(self, offset: TimeOffset) -> EventTime {
+        EventTime(self.0.saturating_add(offset.0))
+    }
+}
+
+const fn saturating_millis(duration: Duration) -> i64 {
+    let millis = duration.as_millis();
+    if millis > i64::MAX as u128 { i64::MAX } else { millis as i64 }
 }
 
 /// A duration of `n` milliseconds.

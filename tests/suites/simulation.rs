@@ -10,6 +10,7 @@ mod clock;
 mod dribble;
 mod event_time;
 mod failing;
+mod joins;
 mod keyed;
 mod rekeyed;
 mod unkeyed;

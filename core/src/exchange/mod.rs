@@ -18,3 +18,4 @@ pub(crate) mod input_gate;
 pub(crate) mod merge_watermarks;
 pub(crate) mod output_gate;
 pub(crate) mod partition;
+pub(crate) mod sides;

@@ -5,14 +5,15 @@ use std::marker::PhantomData;
 use crate::chain::Head;
 use crate::exchange::broadcast::Broadcast;
 use crate::exchange::partition::KeyAccess;
-use crate::job::builder::{Job, KeyedStream, LocalStream, NoSideOutput, Processed, Stream};
+use crate::job::builder::{Job, LocalStream, NoSideOutput, Stream};
+use crate::job::keyed_stream::{Inputs, KeyedStream, Processed};
 use crate::job::plan::Ship;
 use crate::operator::keyed::KeyedHead;
 use crate::operator::{Never, Operator};
 use crate::outbox::EdgeIndex;
 use crate::state::{Data, KeyedBy};
 
-impl<'j, K, T: Data, A: KeyAccess<T, Key = K>, H: Head<Out = T>> KeyedStream<'j, K, T, A, H> {
+impl<'j, K, T: Data, A: KeyAccess<T, Key = K>, I: Inputs<T>> KeyedStream<'j, K, T, A, I> {
     /// Has the records of another stream sent to every subtask of the operator that comes next: its `on_broadcast` keeps what
     /// they say in its `#[state(broadcast)]`, and its `on_event` reads it. For streams of few records: rules, rates, settings.
     ///
@@ -84,7 +85,7 @@ impl<'j, K, T: Data, A: KeyAccess<T, Key = K>, H: Head<Out = T>> KeyedStream<'j,
     pub fn connect_broadcast<B: Data + Clone, G: Head<Out = B>>(
         self,
         records: Stream<'j, B, G>,
-    ) -> BroadcastStream<'j, K, T, A, H, B> {
+    ) -> BroadcastStream<'j, K, T, A, I, B> {
         records.job.step(records.stage, "broadcast", "");
         let from = records.stage;
         let end = Box::new(move |edge| records.end(move || Broadcast::new(edge)));
@@ -94,15 +95,15 @@ impl<'j, K, T: Data, A: KeyAccess<T, Key = K>, H: Head<Out = T>> KeyedStream<'j,
 
 /// A keyed stream, and another one whose records are sent to every subtask.
 #[must_use = "a keyed stream goes nowhere until it is processed: `.process(\"name\", operator)`"]
-pub struct BroadcastStream<'j, K, T, A, H, B> {
-    keyed: KeyedStream<'j, K, T, A, H>,
+pub struct BroadcastStream<'j, K, T, A, I, B> {
+    keyed: KeyedStream<'j, K, T, A, I>,
     /// The stage that the other stream is in, and what ends it, once there is an edge.
     from: usize,
     end: Box<dyn FnOnce(EdgeIndex) + 'j>,
     record: PhantomData<fn() -> B>,
 }
 
-impl<'j, K, T: Data, A: KeyAccess<T, Key = K>, H: Head<Out = T>, B> BroadcastStream<'j, K, T, A, H, B> {
+impl<'j, K, T: Data, A: KeyAccess<T, Key = K>, I: Inputs<T>, B> BroadcastStream<'j, K, T, A, I, B> {
     /// Has a stateful operator work on the records of both. The name is what snapshots know its state by.
     pub fn process<O>(self, name: &str, operator: O) -> Processed<'j, O, K, A>
     where

@@ -10,15 +10,14 @@ use std::sync::Arc;
 use crate::chain::{
     Discard, EventTimeHead, FilterHead, FlatMapHead, Head, LocalEdge, LocalHead, MapHead, TeeHead, TryMapHead,
 };
-use crate::error::Result;
-use crate::exchange::partition::{Borrowed, Computed, KeyAccess, Partition};
-use crate::job::broadcast_stream::NoBroadcast;
+use crate::error::{Error, Result};
+use crate::exchange::partition::{Borrowed, Computed, KeyAccess};
 use crate::job::graph::{Graph, SinkNode, StageRole};
+use crate::job::keyed_stream::KeyedStream;
 use crate::job::plan::{PlanStep, Ship, StageKind};
 use crate::key::Key;
-use crate::operator::keyed::{KeyedHead, program_of};
 use crate::operator::unkeyed::UnkeyedHead;
-use crate::operator::{Never, Operator, UnkeyedOperator, WorksOn};
+use crate::operator::{Never, UnkeyedOperator, WorksOn};
 use crate::outbox::EdgeIndex;
 use crate::record::Event;
 use crate::sink::Sink;
@@ -26,7 +25,7 @@ use crate::sink::step::SinkStep;
 use crate::snapshot::entry_state::EntryState;
 use crate::source::stage::SourceHead;
 use crate::source::{Source, Watermarks};
-use crate::state::{Data, KeyedBy};
+use crate::state::Data;
 use crate::time::EventTime;
 
 /// A job that is being wired.
@@ -55,9 +54,16 @@ impl Job {
     /// # Errors
     /// If a stream goes nowhere, or two things that a snapshot must tell apart have one name.
     pub fn finish(self) -> Result<Graph> {
-        let graph = self.graph.into_inner();
-        graph.validate()?;
-        Ok(graph)
+        let mut graph = self.graph.into_inner();
+        match graph.mistake.take() {
+            Some(mistake) => Err(mistake),
+            None => graph.validate().map(|()| graph),
+        }
+    }
+
+    /// Something is wrong with what was wired: the job is refused when it is finished.
+    pub(crate) fn mistake(&self, mistake: Error) {
+        self.graph.borrow_mut().mistake.get_or_insert(mistake);
     }
 
     pub(super) fn step(&self, stage: usize, kind: &str, detail: impl Into<String>) {
@@ -98,7 +104,7 @@ pub type LocalStream<'j, T> = Stream<'j, T, LocalHead<T>>;
 
 impl<'j, T: 'static, H: Head<Out = T>> Stream<'j, T, H> {
     /// The same stream with another head.
-    fn then<U, L>(self, head: impl FnOnce(H) -> L) -> Stream<'j, U, L> {
+    pub(super) fn then<U, L>(self, head: impl FnOnce(H) -> L) -> Stream<'j, U, L> {
         Stream { job: self.job, stage: self.stage, head: head(self.head), item: PhantomData }
     }
 
@@ -192,7 +198,7 @@ impl<'j, T: 'static, H: Head<Out = T>> Stream<'j, T, H> {
 
     /// Brings the records of each key together: what follows sees all records of a key in one place and in order. The
     /// key is computed once and travels with the record; see [`key_by_ref`](Stream::key_by_ref) for one that need not.
-    pub fn key_by<K: Key, F>(self, key: F) -> KeyedStream<'j, K, T, Computed<F>, H>
+    pub fn key_by<K: Key, F>(self, key: F) -> KeyedStream<'j, K, T, Computed<F>, Self>
     where
         T: Data,
         F: Fn(&T) -> K + Clone + Send + Sync + 'static,
@@ -202,7 +208,7 @@ impl<'j, T: 'static, H: Head<Out = T>> Stream<'j, T, H> {
 
     /// [`key_by`](Stream::key_by) for a key that is a part of the record, and so need not be copied:
     /// `.key_by_ref(|visit| &visit.user)`.
-    pub fn key_by_ref<K: Key, F>(self, key: F) -> KeyedStream<'j, K, T, Borrowed<F, K>, H>
+    pub fn key_by_ref<K: Key, F>(self, key: F) -> KeyedStream<'j, K, T, Borrowed<F, K>, Self>
     where
         T: Data,
         F: Fn(&T) -> &K + Clone + Send + Sync + 'static,
@@ -210,16 +216,13 @@ impl<'j, T: 'static, H: Head<Out = T>> Stream<'j, T, H> {
         self.exchange(Borrowed(key, PhantomData))
     }
 
-    fn exchange<K: Key, A: KeyAccess<T, Key = K>>(self, access: A) -> KeyedStream<'j, K, T, A, H>
+    fn exchange<K: Key, A: KeyAccess<T, Key = K>>(self, access: A) -> KeyedStream<'j, K, T, A, Self>
     where
         T: Data,
     {
-        self.job.step(
-            self.stage,
-            "key_by",
-            std::any::type_name::<K>().rsplit("::").next().unwrap_or_default(),
-        );
-        KeyedStream { stream: self, access, key: PhantomData }
+        let key = std::any::type_name::<K>().rsplit("::").next().unwrap_or_default();
+        self.job.step(self.stage, "key_by", key);
+        KeyedStream::new(self.job, self, access)
     }
 
     /// Ends the stream in a sink. The name is what snapshots know the sink's transactions by.
@@ -285,69 +288,9 @@ pub trait NoSideOutput {}
 
 impl NoSideOutput for Never {}
 
-/// Records that come together by a key of type `K`; `A` says how it is found, `H` is the chain before it.
-#[must_use = "a keyed stream goes nowhere until it is processed: `.process(\"name\", operator)`"]
-pub struct KeyedStream<'j, K, T, A, H> {
-    stream: Stream<'j, T, H>,
-    access: A,
-    key: PhantomData<fn() -> K>,
-}
-
-impl<'j, K, T: Data, A: KeyAccess<T, Key = K>, H: Head<Out = T>> KeyedStream<'j, K, T, A, H> {
-    /// Has a stateful operator work on the records, key by key. The name is what snapshots know its state by.
-    pub fn process<O>(self, name: &str, operator: O) -> Processed<'j, O, K, A>
-    where
-        O: Operator<In = T, Side: NoSideOutput + Send, Broadcast: NoBroadcast>,
-        O::State: KeyedBy<K>,
-    {
-        let (job, stage, head) = self.operator_stage(name, operator);
-        Stream { job, stage, head: O::State::through(head), item: PhantomData }
-    }
-
-    /// [`process`](KeyedStream::process) for an operator with a side output: the second stream.
-    pub fn process_with_side<O>(
-        self,
-        name: &str,
-        operator: O,
-    ) -> (Processed<'j, O, K, A>, LocalStream<'j, O::Side>)
-    where
-        O: Operator<In = T, Side: Send, Broadcast: NoBroadcast>,
-        O::State: KeyedBy<K>,
-    {
-        let (job, stage, mut head) = self.operator_stage(name, operator);
-        let (edge, side) = job.local_stage(stage, "side");
-        head.side = Some(edge);
-        (Stream { job, stage, head: O::State::through(head), item: PhantomData }, side)
-    }
-
-    /// Begins the stage of an operator: the chain of the stream ends in front of it.
-    pub(super) fn operator_stage<O>(self, name: &str, operator: O) -> (&'j Job, usize, KeyedHead<O, A>)
-    where
-        O: Operator<In = T>,
-    {
-        let KeyedStream { stream, access, .. } = self;
-        let job = stream.job;
-        let (stage, edge) = {
-            let mut graph = job.graph.borrow_mut();
-            let stage = graph.begin_stage(name, StageKind::Keyed, StageRole::Keyed(program_of::<O>()));
-            graph.stages[stage].receives = Some(T::schema());
-            (stage, graph.add_edge(stream.stage, stage, Ship::Hash, ""))
-        };
-        let route = access.clone();
-        stream.end(move || Partition::new(edge, route.clone()));
-        job.step(stage, "process", name);
-        job.graph.borrow_mut().entry_states.extend(EntryState::broadcast::<O::Shared>(name));
-        (job, stage, KeyedHead { name: name.to_string(), operator: Arc::new(operator), access, side: None })
-    }
-}
-
 /// The stream of what an operator on a stream without keys emits.
 pub type ProcessedUnkeyed<'j, T, H, O> =
     Stream<'j, <<O as WorksOn<T>>::As as UnkeyedOperator>::Out, UnkeyedHead<H, <O as WorksOn<T>>::As>>;
 
 /// The stream of what it emits on the side.
 pub type UnkeyedSide<'j, T, O> = LocalStream<'j, <<O as WorksOn<T>>::As as UnkeyedOperator>::Side>;
-
-/// The stream of what an operator emits.
-pub type Processed<'j, O, K, A> =
-    Stream<'j, <O as Operator>::Out, <<O as Operator>::State as KeyedBy<K>>::Through<KeyedHead<O, A>>>;

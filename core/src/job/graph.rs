@@ -23,6 +23,8 @@ pub struct Graph {
     pub(crate) edges: Vec<EdgeNode>,
     /// The states of operators that belong to no key.
     pub(crate) entry_states: Vec<EntryState>,
+    /// What was found to be wrong while it was wired, first.
+    pub(crate) mistake: Option<Error>,
 }
 
 /// A stage of the graph.
@@ -86,7 +88,13 @@ pub(crate) struct EdgeNode {
 
 impl Graph {
     pub(crate) fn new(job: &str) -> Graph {
-        Graph { job: job.to_string(), stages: Vec::new(), edges: Vec::new(), entry_states: Vec::new() }
+        Graph {
+            job: job.to_string(),
+            stages: Vec::new(),
+            edges: Vec::new(),
+            entry_states: Vec::new(),
+            mistake: None,
+        }
     }
 
     /// Adds a stage whose chain has no end yet.

@@ -9,6 +9,13 @@ use crate::time::EventTime;
 pub trait Emit<T> {
     /// Hands `value` on. It carries the event time of the record or the timer that is being processed.
     fn emit(&mut self, value: T);
+
+    /// Hands `value` on with an event time of its own. It should not be older than the record's: what is older than the
+    /// watermark is late behind this operator.
+    fn emit_at(&mut self, value: T, at: EventTime) {
+        let _ = at;
+        self.emit(value);
+    }
 }
 
 impl<T> Emit<T> for Vec<T> {
@@ -27,6 +34,11 @@ impl<T, N: Step<T>> Emit<T> for Emitter<'_, N> {
     #[inline]
     fn emit(&mut self, value: T) {
         self.next.push(value, self.at);
+    }
+
+    #[inline]
+    fn emit_at(&mut self, value: T, at: EventTime) {
+        self.next.push(value, at);
     }
 }
 

@@ -9,6 +9,7 @@ pub(crate) mod broadcast;
 mod context;
 mod emit;
 pub(crate) mod keyed;
+pub(crate) mod late;
 mod timers;
 pub(crate) mod unkeyed;
 

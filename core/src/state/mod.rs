@@ -106,3 +106,18 @@ pub trait KeyedBy<K> {
     /// The head itself.
     fn through<H>(head: H) -> Self::Through<H>;
 }
+
+/// A state of ours that serves keys of any type: its first parameter is the key's.
+macro_rules! state_of_any_key {
+    ($state:ident<K $(, $part:ident)*>) => {
+        #[diagnostic::do_not_recommend]
+        impl<K $(, $part)*> $crate::state::KeyedBy<K> for $state<K $(, $part)*> {
+            type Through<H> = H;
+
+            fn through<H>(head: H) -> H {
+                head
+            }
+        }
+    };
+}
+pub(crate) use state_of_any_key;

@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::record::Either;
 use crate::state::{Data, Ttl};
 
 /// A type's shape on disk. It prints itself the way the type is written in Rust.
@@ -279,6 +280,16 @@ impl<T: Describe, const N: usize> Describe for [T; N] {
 
 /// Of the lengths that serde carries.
 impl<T: Data, const N: usize> Data for [T; N] where [T; N]: Serialize + DeserializeOwned {}
+
+impl<L: Data, R: Data> Describe for Either<L, R> {
+    fn schema() -> Schema {
+        let sides = [("Left", L::schema()), ("Right", R::schema())];
+        let side = |(name, schema): (&str, Schema)| Variant::new(name, vec![Field::new("0", schema)]);
+        Schema::Enum("Either".to_string(), sides.map(side).into())
+    }
+}
+
+impl<L: Data, R: Data> Data for Either<L, R> {}
 
 macro_rules! tuples {
     ($(($($part:ident),+))*) => {$(

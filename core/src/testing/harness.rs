@@ -192,6 +192,16 @@ where
         Ok(())
     }
 
+    /// How many rows a snapshot has of the operator: one for every key with state, every timer, and every entry of a map or
+    /// list. Takes one, and restores from it.
+    ///
+    /// # Errors
+    /// If the state can't be written or read.
+    pub fn rows(&mut self) -> Result<usize> {
+        self.restore()?;
+        Ok(self.kept.rows.len())
+    }
+
     /// What has been emitted since the last time it was asked for.
     pub fn take_output(&mut self) -> Vec<O::Out> {
         self.output.take().into_iter().map(|(value, _)| value).collect()

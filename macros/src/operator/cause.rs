@@ -5,6 +5,10 @@
 pub enum Cause {
     /// A record, to the method `on_event`.
     Event,
+    /// A record of the first of two connected streams, to the method `on_left`.
+    Left,
+    /// A record of the second, to the method `on_right`.
+    Right,
     /// A timer, to the method `on_timer`.
     Timer,
     /// A record that every subtask is sent, to the method `on_broadcast`.
@@ -35,20 +39,27 @@ impl Cause {
     pub fn noun(self) -> &'static str {
         match self {
             Cause::Timer => "timer",
-            Cause::Event | Cause::Call | Cause::Broadcast => "record",
+            Cause::Event | Cause::Left | Cause::Right | Cause::Call | Cause::Broadcast => "record",
             Cause::Watermark | Cause::End | Cause::Restore => "no record",
         }
     }
 
     /// Whether it brings something that is given away.
     pub fn brings(self) -> bool {
-        matches!(self, Cause::Event | Cause::Call | Cause::Timer | Cause::Broadcast)
+        self.is_record() || matches!(self, Cause::Timer | Cause::Broadcast)
+    }
+
+    /// Whether it is a record of the operator's own stream, or of one of them.
+    pub fn is_record(self) -> bool {
+        matches!(self, Cause::Event | Cause::Left | Cause::Right | Cause::Call)
     }
 
     /// The method that is called for it.
     pub fn method(self) -> &'static str {
         match self {
             Cause::Event | Cause::Call => "on_event",
+            Cause::Left => "on_left",
+            Cause::Right => "on_right",
             Cause::Timer => "on_timer",
             Cause::Broadcast => "on_broadcast",
             Cause::Watermark => "on_watermark",
@@ -62,7 +73,9 @@ impl Setting {
     /// What an operator is called for, as methods of a block.
     pub fn causes(self) -> &'static [Cause] {
         match self {
-            Setting::Keyed | Setting::Broadcast => &[Cause::Event, Cause::Timer, Cause::Broadcast],
+            Setting::Keyed | Setting::Broadcast => {
+                &[Cause::Event, Cause::Left, Cause::Right, Cause::Timer, Cause::Broadcast]
+            }
             Setting::Unkeyed => &[Cause::Event, Cause::Watermark, Cause::End, Cause::Restore],
         }
     }

@@ -7,17 +7,17 @@ use syn::spanned::Spanned;
 
 use super::cause::{Cause, Setting};
 use super::handler::{Handler, Returns, Role};
-use super::{Form, Operator, Stateful, Target};
+use super::{Form, Operator, Records, Stateful, Target};
 use crate::krate::Krate;
 
 pub fn expand(operator: &Operator) -> TokenStream {
     let Operator { krate, item, form } = operator;
     let Form::Stateful(stateful) = form else { return item.clone() };
-    let Some(on_event) = stateful.on_event() else { return item.clone() };
+    let Some(records) = stateful.records() else { return item.clone() };
     let declared = declare(&stateful.target);
     let implementation = match stateful.setting {
-        Setting::Keyed | Setting::Broadcast => keyed(krate, stateful, on_event),
-        Setting::Unkeyed => unkeyed(krate, stateful, on_event),
+        Setting::Keyed | Setting::Broadcast => keyed(krate, stateful, records),
+        Setting::Unkeyed => unkeyed(krate, stateful, records),
     };
     quote! {
         #item
@@ -26,7 +26,7 @@ pub fn expand(operator: &Operator) -> TokenStream {
     }
 }
 
-fn keyed(krate: &Krate, stateful: &Stateful, on_event: &Handler) -> TokenStream {
+fn keyed(krate: &Krate, stateful: &Stateful, records: Records<'_>) -> TokenStream {
     let Stateful { target, out, side, .. } = stateful;
     let ty = target_type(target);
     let (on_timer, on_broadcast) = (stateful.handler(Cause::Timer), stateful.handler(Cause::Broadcast));
@@ -37,19 +37,19 @@ fn keyed(krate: &Krate, stateful: &Stateful, on_event: &Handler) -> TokenStream 
         ),
     };
     let types = [
-        associated(krate, "In", on_event.event.as_ref()),
-        associated(krate, "State", on_event.state.as_ref()),
+        incoming(krate, records),
+        associated(krate, "State", records.state()),
         associated(krate, "Out", out.as_ref()),
         associated(krate, "Side", side.as_ref()),
         associated(krate, "Timer", on_timer.and_then(|handler| handler.event.as_ref())),
         shared,
         associated(krate, "Broadcast", on_broadcast.and_then(|handler| handler.event.as_ref())),
     ];
-    let method = |cause, handler| method(krate, stateful, on_event, cause, handler);
+    let method = |cause, handler| method(krate, stateful, cause, handler);
     let methods = [
-        method(Cause::Event, Some(on_event)),
-        method(Cause::Timer, on_timer),
-        method(Cause::Broadcast, on_broadcast),
+        method(Cause::Event, Called::by(records)),
+        method(Cause::Timer, on_timer.into()),
+        method(Cause::Broadcast, on_broadcast.into()),
     ];
     quote! {
         impl #krate::operator::Operator for #ty {
@@ -60,18 +60,17 @@ fn keyed(krate: &Krate, stateful: &Stateful, on_event: &Handler) -> TokenStream 
     }
 }
 
-fn unkeyed(krate: &Krate, stateful: &Stateful, on_event: &Handler) -> TokenStream {
+fn unkeyed(krate: &Krate, stateful: &Stateful, records: Records<'_>) -> TokenStream {
     let Stateful { target, out, side, handlers, .. } = stateful;
     let ty = target_type(target);
     let types = [
-        associated(krate, "In", on_event.event.as_ref()),
-        associated(krate, "State", on_event.state.as_ref()),
+        incoming(krate, records),
+        associated(krate, "State", records.state()),
         associated(krate, "Out", out.as_ref()),
         associated(krate, "Side", side.as_ref()),
     ];
-    let event = &on_event.event;
-    let methods =
-        handlers.iter().map(|handler| method(krate, stateful, on_event, handler.cause, Some(handler)));
+    let event = handlers.iter().find_map(|handler| handler.event.as_ref());
+    let methods = handlers.iter().map(|handler| method(krate, stateful, handler.cause, Some(handler).into()));
     quote! {
         impl #krate::operator::UnkeyedOperator for #ty {
             #(#types)*
@@ -94,6 +93,49 @@ fn associated(krate: &Krate, name: &str, ty: Option<&Type>) -> TokenStream {
     match ty {
         Some(ty) => quote_spanned!(ty.span()=> type #name = #ty;),
         None => quote!(type #name = #krate::operator::Never;),
+    }
+}
+
+/// The type of the records.
+fn incoming(krate: &Krate, records: Records<'_>) -> TokenStream {
+    match records {
+        Records::Of(handler) => associated(krate, "In", handler.event.as_ref()),
+        Records::Sides { left, right } => {
+            let (left, right) = (&left.event, &right.event);
+            quote_spanned!(right.span()=> type In = #krate::record::Either<#left, #right>;)
+        }
+    }
+}
+
+/// What a method of the trait calls.
+#[derive(Clone, Copy)]
+enum Called<'a> {
+    Nothing,
+    Handler(&'a Handler),
+    Side { left: &'a Handler, right: &'a Handler },
+}
+
+impl<'a> Called<'a> {
+    fn by(records: Records<'a>) -> Called<'a> {
+        match records {
+            Records::Of(handler) => Called::Handler(handler),
+            Records::Sides { left, right } => Called::Side { left, right },
+        }
+    }
+
+    /// Whether any of the handlers is so.
+    fn any(self, is: impl Fn(&Handler) -> bool) -> bool {
+        match self {
+            Called::Nothing => false,
+            Called::Handler(handler) => is(handler),
+            Called::Side { left, right } => is(left) || is(right),
+        }
+    }
+}
+
+impl<'a> From<Option<&'a Handler>> for Called<'a> {
+    fn from(handler: Option<&'a Handler>) -> Called<'a> {
+        handler.map_or(Called::Nothing, Called::Handler)
     }
 }
 
@@ -120,32 +162,36 @@ pub fn target_type(target: &Target) -> TokenStream {
 }
 
 /// One method of the trait, which calls the handler with its arguments in the user's order.
-fn method(
-    krate: &Krate,
-    stateful: &Stateful,
-    on_event: &Handler,
-    cause: Cause,
-    handler: Option<&Handler>,
-) -> TokenStream {
+fn method(krate: &Krate, stateful: &Stateful, cause: Cause, called: Called<'_>) -> TokenStream {
     // rustc checks the state once more in each signature: reported at the same token, it is the same error.
-    let at = on_event.state.as_ref().map_or_else(Span::call_site, Spanned::span);
-    let has = |role: Role| handler.is_some_and(|handler| handler.roles.contains(&role));
-    let returns = handler.map_or(Returns::Nothing, |handler| handler.returns);
+    let records = stateful.records();
+    let at = records.and_then(|records| records.state().map(Spanned::span)).unwrap_or_else(Span::call_site);
+    let has = |role: Role| called.any(|handler| handler.roles.contains(&role));
+    let returns = called.any(|handler| handler.returns != Returns::Nothing);
     let named = |used: bool, name: TokenStream| if used { name } else { quote!(_) };
     let state = named(has(Role::State), quote!(state));
     let shared = named(has(Role::Shared), quote!(shared));
     let cx = named(has(Role::Context), quote!(cx));
-    let out = named(has(Role::Out) || returns != Returns::Nothing, quote!(out));
+    let out = named(has(Role::Out) || returns, quote!(out));
     let side = named(has(Role::Side), quote!(side));
     let (first, first_ty) = match cause {
         Cause::Timer => (quote!(timer), Some(quote!(Self::Timer))),
         Cause::Broadcast => (quote!(record), Some(quote!(Self::Broadcast))),
-        Cause::Event | Cause::Call => (quote!(event), Some(quote!(Self::In))),
+        Cause::Event | Cause::Left | Cause::Right | Cause::Call => (quote!(event), Some(quote!(Self::In))),
         Cause::Watermark | Cause::End | Cause::Restore => (TokenStream::new(), None),
     };
-    let body = match handler {
-        None => quote!(match #first {}),
-        Some(handler) => call(krate, &stateful.target, handler, &first),
+    let body = match called {
+        Called::Nothing => quote!(match #first {}),
+        Called::Handler(handler) => call(krate, &stateful.target, handler, &first),
+        Called::Side { left, right } => {
+            let [left, right] = [left, right].map(|side| call(krate, &stateful.target, side, &first));
+            quote! {
+                match #first {
+                    #krate::record::Either::Left(#first) => { #left }
+                    #krate::record::Either::Right(#first) => { #right }
+                }
+            }
+        }
     };
     // Its own token, so that it is the same `self` in the signature and in the body whatever the span.
     let this = quote!(self);

@@ -6,7 +6,7 @@ use syn::{ImplGenerics, Type};
 
 use super::cause::{Cause, Setting};
 use super::expand::{declare, target_type};
-use super::{Form, Operator, Stateful, Target};
+use super::{Form, Operator, Records, Stateful, Target};
 use crate::diagnostics::Diagnostics;
 use crate::krate::Krate;
 
@@ -31,7 +31,14 @@ fn implementation(Operator { krate, .. }: &Operator, stateful: &Stateful) -> Tok
     let Stateful { setting, target, handlers, out, side } = stateful;
     let (ty, generics) = (target_type(target), generics(target));
     let known = |ty: Option<&Type>| ty.map_or_else(|| quote!(__Unknown), ToTokens::to_token_stream);
-    let event = known(stateful.on_event().and_then(|handler| handler.event.as_ref()));
+    let event = match stateful.records() {
+        Some(Records::Of(handler)) => known(handler.event.as_ref()),
+        Some(Records::Sides { left, right }) => {
+            let (left, right) = (known(left.event.as_ref()), known(right.event.as_ref()));
+            quote!(#krate::record::Either<#left, #right>)
+        }
+        None => known(None),
+    };
     let state = known(handlers.iter().find_map(|handler| handler.state.as_ref()));
     let (out, side) = (known(out.as_ref()), known(side.as_ref()));
     let types = quote!(type In = #event; type State = #state; type Out = #out; type Side = #side;);

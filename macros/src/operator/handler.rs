@@ -294,8 +294,9 @@ impl Handler {
                 "take it as `rules: &mut Rules`, a struct marked `#[state(broadcast)]`; `on_event` reads it as `rules: &Rules`",
             );
         }
-        let of_record = matches!(self.cause, Cause::Event | Cause::Call);
-        if of_record && !self.roles.contains(&Role::State) && self.event.is_some() {
+        // Of two sides, one may only pass on what the other asks for.
+        let needs_state = matches!(self.cause, Cause::Event | Cause::Call);
+        if needs_state && !self.roles.contains(&Role::State) && self.event.is_some() {
             let (per_key, example) = match self.setting {
                 Setting::Keyed | Setting::Broadcast => (" per key", "session: &mut Session"),
                 Setting::Unkeyed => ("", "pending: &mut Pending"),

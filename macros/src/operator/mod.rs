@@ -48,14 +48,38 @@ pub struct Stateful {
 }
 
 impl Stateful {
-    /// The handler of a record.
-    pub fn on_event(&self) -> Option<&Handler> {
-        self.handlers.iter().find(|handler| matches!(handler.cause, Cause::Event | Cause::Call))
+    /// What is called with records.
+    pub fn records(&self) -> Option<Records<'_>> {
+        let one = self.handlers.iter().find(|handler| matches!(handler.cause, Cause::Event | Cause::Call));
+        match (one, self.handler(Cause::Left), self.handler(Cause::Right)) {
+            (Some(one), ..) => Some(Records::Of(one)),
+            (None, Some(left), Some(right)) => Some(Records::Sides { left, right }),
+            _ => None,
+        }
     }
 
     /// The handler of something else.
     pub fn handler(&self, cause: Cause) -> Option<&Handler> {
         self.handlers.iter().find(|handler| handler.cause == cause)
+    }
+}
+
+/// The handlers of records.
+#[derive(Clone, Copy)]
+pub enum Records<'a> {
+    /// Those of one stream.
+    Of(&'a Handler),
+    /// Those of two connected streams.
+    Sides { left: &'a Handler, right: &'a Handler },
+}
+
+impl Records<'_> {
+    /// The type of the state.
+    pub fn state(&self) -> Option<&Type> {
+        match self {
+            Records::Of(handler) => handler.state.as_ref(),
+            Records::Sides { left, right } => left.state.as_ref().or(right.state.as_ref()),
+        }
     }
 }
 

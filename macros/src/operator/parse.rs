@@ -96,7 +96,7 @@ fn misspelled(
         }
         let missing = setting.causes().iter().filter(|cause| !has(**cause));
         if let Some(near) = nearest(&written, missing.map(|cause| cause.method())) {
-            hinted |= near == "on_event";
+            hinted |= near == "on_event" || near == "on_left" || near == "on_right";
             let calls: Vec<String> =
                 setting.causes().iter().map(|cause| format!("`{}`", cause.method())).collect();
             let calls = match calls.split_last() {
@@ -110,7 +110,7 @@ fn misspelled(
             );
         }
     }
-    if !has(Cause::Event) && !hinted {
+    if ![Cause::Event, Cause::Left, Cause::Right].into_iter().any(has) && !hinted {
         errors.add(
             &block.self_ty,
             format!("the operator `{}` has no `on_event`", spelled(&block.self_ty)),

@@ -17,6 +17,7 @@ pub fn validate(operator: &mut Operator, errors: &mut Diagnostics) {
                 refuse_generics(generics, ty, errors);
             }
             agree(stateful, errors);
+            sides(stateful, errors);
         }
         Form::Stateless(function) => stateless(function, errors),
         Form::Foreign => {}
@@ -74,6 +75,32 @@ fn agree(stateful: &mut Stateful, errors: &mut Diagnostics) {
     all("state", |handler| &handler.state);
     all("broadcast state", |handler| &handler.shared);
     (stateful.out, stateful.side) = (out, side);
+}
+
+/// Of two connected streams both are handled, and one at least remembers something.
+fn sides(stateful: &Stateful, errors: &mut Diagnostics) {
+    let handler = |cause| stateful.handler(cause);
+    match (handler(Cause::Event), handler(Cause::Left), handler(Cause::Right)) {
+        (Some(_), Some(side), _) | (Some(_), _, Some(side)) => errors.add(
+            &side.name,
+            format!("the operator has `on_event` and `{}`, but it works on one stream or on two", side.name),
+            "for one stream write `on_event`; for two, `left.connect(right)`, write `on_left` and `on_right`",
+        ),
+        (None, Some(side), None) | (None, None, Some(side)) => {
+            let other = if side.cause == Cause::Left { Cause::Right } else { Cause::Left }.method();
+            errors.add(
+                &side.name,
+                format!("the operator has `{}` and no `{other}`: the records of the other stream would be lost", side.name),
+                format!("write `fn {other}(&self, ..)`; an operator of one stream has `on_event`"),
+            );
+        }
+        (None, Some(left), Some(right)) if left.state.is_none() && right.state.is_none() => errors.add(
+            &left.name,
+            "neither `on_left` nor `on_right` has a state, but what an operator does per key is to remember",
+            "take it as `account: &mut Account`, a struct marked `#[state(key = ..)]`; streams that only become one are a `union`",
+        ),
+        _ => {}
+    }
 }
 
 /// A function without state is wired as it is; what could not be wired is told here rather than there.

@@ -1,0 +1,517 @@
+//! The interval join: a record of the left side belongs to those of the right that happened in an interval around it.
+//!
+//! What enters: records of both sides, in any order. What leaves: every pair whose times are so apart, once, with the later of
+//! the two event times. A record is kept until the watermark says that nothing more can belong to it. Semantics: Flink's
+//! `intervalJoin`, and for the outer kinds the interval join of Flink SQL. A late record, one that is not younger than the
+//! watermark, is joined with nothing and comes out on the side.
+
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+
+use serde::{Deserialize, Serialize};
+
+use crate::chain::Head;
+use crate::error::Error;
+use crate::exchange::partition::KeyAccess;
+use crate::exchange::sides::Sides;
+use crate::job::Stream;
+use crate::job::builder::LocalStream;
+use crate::job::keyed_stream::{Connected, Inputs, KeyedStream};
+use crate::join::{JoinKind, Joined};
+use crate::key::Key;
+use crate::operator::late::LateRecords;
+use crate::operator::{Context, Emit, Never, Operator, UnkeyedContext};
+use crate::record::Either;
+use crate::state::{Data, Describe, Field, Schema, State, StateSchema, state_of_any_key};
+use crate::time::{EventTime, TimeOffset};
+
+/// Joins records of two sides that happened near each other.
+pub struct IntervalJoin<K, L, R, Out, F> {
+    /// From where on, seen from a record of the left side, those of the right belong to it; both ends included.
+    lower: TimeOffset,
+    upper: TimeOffset,
+    kind: JoinKind,
+    join: F,
+    late: LateRecords,
+    sides: PhantomData<fn() -> (K, L, R, Out)>,
+}
+
+/// The records of a key that something can still belong to.
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "L: Data, R: Data")]
+pub struct Buffers<K, L, R> {
+    left: Buffer<L>,
+    right: Buffer<R>,
+    #[serde(skip)]
+    key: PhantomData<fn() -> K>,
+}
+
+/// Records by when they happened, those of one time in the order in which they came.
+type Buffer<T> = BTreeMap<EventTime, Vec<Kept<T>>>;
+
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "T: Data")]
+struct Kept<T> {
+    record: T,
+    /// Whether anything belongs to it.
+    joined: bool,
+}
+
+/// Nothing can belong any more to the records of a side that happened at a time.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Over(Either<EventTime, EventTime>);
+
+#[diagnostic::do_not_recommend]
+impl<K: Key, L: Data, R: Data, Out: 'static, F> Operator for IntervalJoin<K, L, R, Out, F>
+where
+    F: Fn(Joined<'_, L, R>) -> Out + Send + Sync + 'static,
+{
+    type In = Either<L, R>;
+    type State = Buffers<K, L, R>;
+    type Out = Out;
+    type Side = Either<L, R>;
+    type Timer = Over;
+    type Shared = ();
+    type Broadcast = Never;
+
+    fn on_event(
+        &self,
+        event: Either<L, R>,
+        buffers: &mut Buffers<K, L, R>,
+        (): &(),
+        cx: &mut Context<'_, Self>,
+        out: &mut impl Emit<Out>,
+        late: &mut impl Emit<Either<L, R>>,
+    ) {
+        if cx.is_late() {
+            self.late.count();
+            late.emit(event);
+            if buffers.are_empty() {
+                cx.clear_state();
+            }
+            return;
+        }
+        let at = cx.event_time();
+        match event {
+            Either::Left(record) => {
+                let joined = join(&mut buffers.right, at + self.lower, at + self.upper, |other, then| {
+                    out.emit_at((self.join)(Joined::Both(&record, other)), at.max(then));
+                });
+                if keep(&mut buffers.left, at, Kept { record, joined }) {
+                    cx.set_timer(at.max(at + self.upper), Over(Either::Left(at)));
+                }
+            }
+            Either::Right(record) => {
+                let (lower, upper) = (self.upper.back(), self.lower.back());
+                let joined = join(&mut buffers.left, at + lower, at + upper, |other, then| {
+                    out.emit_at((self.join)(Joined::Both(other, &record)), at.max(then));
+                });
+                if keep(&mut buffers.right, at, Kept { record, joined }) {
+                    cx.set_timer(at.max(at + upper), Over(Either::Right(at)));
+                }
+            }
+        }
+    }
+
+    fn on_timer(
+        &self,
+        Over(side): Over,
+        buffers: &mut Buffers<K, L, R>,
+        (): &(),
+        cx: &mut Context<'_, Self>,
+        out: &mut impl Emit<Out>,
+        _late: &mut impl Emit<Either<L, R>>,
+    ) {
+        match side {
+            Either::Left(at) => {
+                for kept in alone(&mut buffers.left, at).filter(|_| self.kind.keeps_left()) {
+                    out.emit((self.join)(Joined::Left(&kept)));
+                }
+            }
+            Either::Right(at) => {
+                for kept in alone(&mut buffers.right, at).filter(|_| self.kind.keeps_right()) {
+                    out.emit((self.join)(Joined::Right(&kept)));
+                }
+            }
+        }
+        if buffers.are_empty() {
+            cx.clear_state();
+        }
+    }
+
+    fn on_broadcast(
+        &self,
+        record: Never,
+        (): &mut (),
+        _cx: &UnkeyedContext,
+        _out: &mut impl Emit<Out>,
+        _late: &mut impl Emit<Either<L, R>>,
+    ) {
+        match record {}
+    }
+}
+
+impl<K, L, R> Buffers<K, L, R> {
+    fn are_empty(&self) -> bool {
+        self.left.is_empty() && self.right.is_empty()
+    }
+}
+
+/// Shows every record from `lower` to `upper`, in their order. Whether there was any.
+fn join<T>(
+    buffer: &mut Buffer<T>,
+    lower: EventTime,
+    upper: EventTime,
+    mut show: impl FnMut(&T, EventTime),
+) -> bool {
+    let mut any = false;
+    for (at, kept) in buffer.range_mut(lower..=upper) {
+        for kept in kept {
+            kept.joined = true;
+            show(&kept.record, *at);
+            any = true;
+        }
+    }
+    any
+}
+
+/// Whether it is the first of its time.
+fn keep<T>(buffer: &mut Buffer<T>, at: EventTime, kept: Kept<T>) -> bool {
+    let of_time = buffer.entry(at).or_default();
+    of_time.push(kept);
+    of_time.len() == 1
+}
+
+/// Lets the records of a time go: those that nothing belonged to.
+fn alone<T>(buffer: &mut Buffer<T>, at: EventTime) -> impl Iterator<Item = T> {
+    let gone = buffer.remove(&at).unwrap_or_default();
+    gone.into_iter().filter(|kept| !kept.joined).map(|kept| kept.record)
+}
+
+#[diagnostic::do_not_recommend]
+impl<K: Key, L: Data, R: Data> State for Buffers<K, L, R> {
+    type Key = K;
+
+    fn initial() -> Self {
+        Buffers { left: BTreeMap::new(), right: BTreeMap::new(), key: PhantomData }
+    }
+
+    fn schema() -> StateSchema {
+        let side = |name, record: Schema| {
+            let kept = vec![Field::new("record", record), Field::of::<bool>("joined")];
+            let of_time = Schema::Generic("Vec".to_string(), vec![Schema::Struct("Kept".to_string(), kept)]);
+            Field::new(name, Schema::Generic("BTreeMap".to_string(), vec![EventTime::schema(), of_time]))
+        };
+        StateSchema {
+            name: "Buffers".to_string(),
+            version: Self::VERSION,
+            key: K::schema(),
+            fields: vec![side("left", L::schema()), side("right", R::schema())],
+        }
+    }
+}
+
+state_of_any_key!(Buffers<K, L, R>);
+
+impl Describe for Over {
+    fn schema() -> Schema {
+        Schema::Struct("Over".to_string(), vec![Field::of::<Either<EventTime, EventTime>>("0")])
+    }
+}
+
+impl Data for Over {}
+
+impl<'j, K, L, A, I> KeyedStream<'j, K, L, A, I>
+where
+    K: Key,
+    L: Data,
+    A: KeyAccess<L, Key = K>,
+    I: Inputs<L>,
+{
+    /// Joins every record with those of another stream of the same key that happened from `lower` to `upper` of it, both ends
+    /// included: Flink's `intervalJoin`. Say which kind of join by the method that follows.
+    ///
+    /// ```
+    /// use tidegate::prelude::*;
+    /// use tidegate::testing::TestJob;
+    ///
+    /// #[event(time = at)]
+    /// #[derive(Clone)]
+    /// struct Order { id: u32, at: EventTime }
+    ///
+    /// #[event(time = at)]
+    /// #[derive(Clone)]
+    /// struct Payment { order: u32, at: EventTime }
+    ///
+    /// # fn main() -> Result<()> {
+    /// # let at = EventTime::from_millis;
+    /// # let order = |id, millis| Order { id, at: at(millis) };
+    /// # let payment = |order, millis| Payment { order, at: at(millis) };
+    /// let (orders, payments) = (vec![order(7, 0), order(8, 0)], vec![payment(7, 2_000), payment(8, 9_000)]);
+    /// let paid = Collect::new();
+    /// TestJob::new("paid in time", |job| {
+    ///     let orders = job.source("orders", Memory::of(orders)).watermarks(Watermarks::bounded(secs(1)));
+    ///     let payments = job.source("payments", Memory::of(payments)).watermarks(Watermarks::bounded(secs(1)));
+    ///     orders
+    ///         .key_by(|order| order.id)
+    ///         .interval_join(payments.key_by(|payment| payment.order), TimeOffset::NONE, TimeOffset::after(secs(5)))
+    ///         .left_outer("payments of orders", |order, payment| (order.id, payment.is_some()))
+    ///         .sink("paid", paid.clone());
+    ///     Ok(())
+    /// })?
+    /// .run()?;
+    /// let mut paid = paid.take();
+    /// paid.sort();
+    /// assert_eq!(paid, [(7, true), (8, false)]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn interval_join<R, B, J>(
+        self,
+        right: KeyedStream<'j, K, R, B, J>,
+        lower: TimeOffset,
+        upper: TimeOffset,
+    ) -> IntervalJoined<'j, K, L, R, A, B, I, J>
+    where
+        R: Data,
+        B: KeyAccess<R, Key = K>,
+        J: Inputs<R>,
+    {
+        IntervalJoined { sides: self.connect(right), lower, upper }
+    }
+}
+
+/// Two streams whose records are to be joined where they happened near each other.
+#[must_use = "a join goes nowhere until its kind is said: `.inner(\"name\", |left, right| ..)`"]
+pub struct IntervalJoined<'j, K, L, R, A, B, I, J> {
+    sides: Sided<'j, K, L, R, A, B, I, J>,
+    lower: TimeOffset,
+    upper: TimeOffset,
+}
+
+impl<'j, K, L, R, A, B, I, J> IntervalJoined<'j, K, L, R, A, B, I, J>
+where
+    K: Key,
+    L: Data,
+    R: Data,
+    A: KeyAccess<L, Key = K>,
+    B: KeyAccess<R, Key = K>,
+    I: Inputs<L>,
+    J: Inputs<R>,
+{
+    /// Every pair of records that belong together. The name is what snapshots know the waiting records by.
+    ///
+    /// Late records are counted, and warned of; [`with_late`](IntervalJoined::with_late) gives them a stream.
+    pub fn inner<Out: 'static, F>(self, name: &str, join: F) -> Stream<'j, Out, impl Head<Out = Out>>
+    where
+        F: Fn(&L, &R) -> Out + Send + Sync + 'static,
+    {
+        self.without_late(name, JoinKind::Inner, move |joined| match joined {
+            Joined::Both(left, right) => join(left, right),
+            Joined::Left(_) | Joined::Right(_) => unreachable!("an inner join has no record alone"),
+        })
+    }
+
+    /// As [`inner`](IntervalJoined::inner), and every record of the left side to which none belongs, when that is certain.
+    pub fn left_outer<Out: 'static, F>(self, name: &str, join: F) -> Stream<'j, Out, impl Head<Out = Out>>
+    where
+        F: Fn(&L, Option<&R>) -> Out + Send + Sync + 'static,
+    {
+        self.without_late(name, JoinKind::LeftOuter, move |joined| match joined {
+            Joined::Both(left, right) => join(left, Some(right)),
+            Joined::Left(left) => join(left, None),
+            Joined::Right(_) => unreachable!("a left outer join has no record of the right side alone"),
+        })
+    }
+
+    /// As [`inner`](IntervalJoined::inner), and every record of either side to which none belongs, when that is certain.
+    pub fn full_outer<Out: 'static, F>(self, name: &str, join: F) -> Stream<'j, Out, impl Head<Out = Out>>
+    where
+        F: Fn(Joined<'_, L, R>) -> Out + Send + Sync + 'static,
+    {
+        self.without_late(name, JoinKind::FullOuter, join)
+    }
+
+    /// A join of any kind. Late records come as the second stream.
+    pub fn with_late<Out: 'static, F>(
+        self,
+        name: &str,
+        kind: JoinKind,
+        join: F,
+    ) -> (Stream<'j, Out, impl Head<Out = Out>>, LocalStream<'j, Either<L, R>>)
+    where
+        F: Fn(Joined<'_, L, R>) -> Out + Send + Sync + 'static,
+    {
+        let (sides, operator) = self.operator(kind, LateRecords::of(name, true), join);
+        sides.process_with_side(name, operator)
+    }
+
+    fn without_late<Out: 'static, F>(
+        self,
+        name: &str,
+        kind: JoinKind,
+        join: F,
+    ) -> Stream<'j, Out, impl Head<Out = Out>>
+    where
+        F: Fn(Joined<'_, L, R>) -> Out + Send + Sync + 'static,
+    {
+        let (sides, operator) = self.operator(kind, LateRecords::of(name, false), join);
+        sides.process_without_side(name, operator)
+    }
+
+    fn operator<Out: 'static, F>(
+        self,
+        kind: JoinKind,
+        late: LateRecords,
+        join: F,
+    ) -> (Sided<'j, K, L, R, A, B, I, J>, IntervalJoin<K, L, R, Out, F>)
+    where
+        F: Fn(Joined<'_, L, R>) -> Out + Send + Sync + 'static,
+    {
+        let IntervalJoined { sides, lower, upper } = self;
+        if lower > upper {
+            sides.job.mistake(Error::usage(format!(
+                "the interval join {:?} ends before it begins: from {lower} to {upper}",
+                late.operator()
+            )).hint("give the earlier end first: `.interval_join(right, TimeOffset::before(..), TimeOffset::after(..))`"));
+        }
+        (sides, IntervalJoin { lower, upper, kind, join, late, sides: PhantomData })
+    }
+}
+
+type Sided<'j, K, L, R, A, B, I, J> = KeyedStream<'j, K, Either<L, R>, Sides<A, B>, Connected<I, J>>;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::exchange::partition::Computed;
+    use crate::testing::Harness;
+
+    type Out = (Option<u32>, Option<u32>, EventTime);
+
+    fn at(millis: i64) -> EventTime {
+        EventTime::from_millis(millis)
+    }
+
+    /// What happens to the join: a record of a side, `(key, number)`, at a time; or a watermark.
+    #[derive(Clone, Copy, Debug)]
+    enum Happening {
+        Left(u8, i64),
+        Right(u8, i64),
+        Watermark(i64),
+    }
+
+    fn happening() -> impl Strategy<Value = Happening> {
+        let record = || (0..3u8, 0..40i64);
+        prop_oneof![
+            4 => record().prop_map(|(key, at)| Happening::Left(key, at)),
+            4 => record().prop_map(|(key, at)| Happening::Right(key, at)),
+            2 => (0..45i64).prop_map(Happening::Watermark),
+        ]
+    }
+
+    fn offset(millis: i64) -> TimeOffset {
+        let duration = crate::time::millis(millis.unsigned_abs());
+        if millis < 0 { TimeOffset::before(duration) } else { TimeOffset::after(duration) }
+    }
+
+    /// A record of the model: key, number, time.
+    type Seen = (u8, u32, i64);
+
+    /// The definition, of all that has come: every pair of records of a key whose times are so apart and of which none was
+    /// late; and, of a record alone, itself.
+    fn expected(happenings: &[Happening], lower: i64, upper: i64, kind: JoinKind) -> (Vec<Out>, Vec<u32>) {
+        let (mut left, mut right, mut late) = (Vec::<Seen>::new(), Vec::<Seen>::new(), Vec::new());
+        let mut watermark = i64::MIN;
+        for (number, happening) in (0..).zip(happenings) {
+            match *happening {
+                Happening::Watermark(time) => watermark = watermark.max(time),
+                Happening::Left(_, time) | Happening::Right(_, time) if time <= watermark => {
+                    late.push(number)
+                }
+                Happening::Left(key, time) => left.push((key, number, time)),
+                Happening::Right(key, time) => right.push((key, number, time)),
+            }
+        }
+        let belong = |l: &Seen, r: &Seen| l.0 == r.0 && (l.2 + lower..=l.2 + upper).contains(&r.2);
+        let mut out = Vec::new();
+        for l in &left {
+            let pairs = right.iter().filter(|r| belong(l, r));
+            out.extend(pairs.map(|r| (Some(l.1), Some(r.1), at(l.2.max(r.2)))));
+            if kind.keeps_left() && !right.iter().any(|r| belong(l, r)) {
+                out.push((Some(l.1), None, at(l.2.max(l.2 + upper))));
+            }
+        }
+        for r in right.iter().filter(|r| kind.keeps_right() && !left.iter().any(|l| belong(l, r))) {
+            out.push((None, Some(r.1), at(r.2.max(r.2 - lower))));
+        }
+        out.sort();
+        (out, late)
+    }
+
+    fn join(happenings: &[Happening], lower: i64, upper: i64, kind: JoinKind) -> (Vec<Out>, Vec<u32>, usize) {
+        let join = |joined: Joined<'_, (u8, u32), (u8, u32)>| match joined {
+            Joined::Both(left, right) => (Some(left.1), Some(right.1)),
+            Joined::Left(left) => (Some(left.1), None),
+            Joined::Right(right) => (None, Some(right.1)),
+        };
+        let (lower, upper, late) = (offset(lower), offset(upper), LateRecords::of("join", true));
+        let operator = IntervalJoin { lower, upper, kind, join, late, sides: PhantomData };
+        let key: fn(&Either<(u8, u32), (u8, u32)>) -> u8 = |record| match record {
+            Either::Left((key, _)) | Either::Right((key, _)) => *key,
+        };
+        let mut harness = Harness::<_, Computed<_>>::new(operator, key).unwrap();
+        for (number, happening) in (0..).zip(happenings) {
+            match *happening {
+                Happening::Watermark(time) => harness.advance_watermark(at(time)).unwrap(),
+                Happening::Left(key, time) => harness.push(Either::Left((key, number)), at(time)).unwrap(),
+                Happening::Right(key, time) => harness.push(Either::Right((key, number)), at(time)).unwrap(),
+            }
+            if number % 7 == 3 {
+                harness.restore().unwrap();
+            }
+        }
+        harness.advance_watermark(EventTime::MAX).unwrap();
+        let output = harness.take_timed_output().into_iter();
+        let mut output: Vec<Out> = output.map(|((left, right), at)| (left, right, at)).collect();
+        output.sort();
+        let late = harness.take_side_output().into_iter().map(|record| match record {
+            Either::Left((_, number)) | Either::Right((_, number)) => number,
+        });
+        let late = late.collect();
+        (output, late, harness.rows().unwrap())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(500))]
+
+        #[test]
+        fn it_joins_what_its_definition_says(
+            happenings in prop::collection::vec(happening(), 0..40),
+            (lower, width) in (-12..12i64, 0..15i64),
+            kind in prop::sample::select(vec![
+                JoinKind::Inner, JoinKind::LeftOuter, JoinKind::RightOuter, JoinKind::FullOuter,
+            ]),
+        ) {
+            let upper = lower + width;
+            let (output, late) = expected(&happenings, lower, upper, kind);
+            prop_assert_eq!(join(&happenings, lower, upper, kind), (output, late, 0));
+        }
+    }
+
+    #[test]
+    fn an_interval_that_ends_before_it_begins_is_refused_by_its_name() {
+        let job = crate::job::Job::new("orders");
+        let stream = |name| job.source(name, crate::source::Memory::of(vec![1u64])).key_by(|n| *n);
+        let (lower, upper) = (offset(1), offset(-1));
+        stream("a").interval_join(stream("b"), lower, upper).inner("pairs", |a, b| a + b).discard();
+        let error = job.finish().map(drop).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert_eq!(
+            error.to_string(),
+            "the interval join \"pairs\" ends before it begins: from 1ms after to 1ms before"
+        );
+    }
+}

@@ -1,0 +1,48 @@
+#![allow(unused)]
+
+use tidegate::prelude::*;
+
+#[event]
+#[derive(Clone)]
+struct Order {
+    id: u32,
+}
+
+#[event]
+#[derive(Clone)]
+struct Payment {
+    order: u32,
+}
+
+#[state(key = u32)]
+#[derive(Default)]
+struct Account {
+    open: i64,
+}
+
+struct Settle;
+
+#[state(key = u32)]
+#[derive(Default)]
+struct Paid {
+    paid: i64,
+}
+
+#[operator]
+impl Settle {
+    fn on_left(&self, order: Order, account: &mut Account) -> i64 {
+        account.open
+    }
+
+    fn on_right(&self, payment: Payment, paid: &mut Paid) -> i64 {
+        paid.paid
+    }
+}
+
+fn is_operator(_: impl Operator) {}
+
+fn wired() {
+    is_operator(Settle);
+}
+
+fn main() {}
