@@ -27,6 +27,7 @@ pub mod merge;
 pub mod part;
 pub(crate) mod peek;
 pub mod pool;
+pub(crate) mod remote;
 pub mod restore;
 pub mod rewrite;
 pub mod savepoint;

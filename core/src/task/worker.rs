@@ -8,7 +8,6 @@
 //! when it is aligned. The stage freezes its part; encoding and writing are handed to rayon; what was written is reported.
 //! That a part could not be written is the snapshot's failure and not the task's.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
@@ -23,6 +22,7 @@ use crate::outbox::Outbox;
 use crate::record::{Barrier, BarrierKind, Element, Fill, SnapshotId};
 use crate::snapshot::manifest::StateFile;
 use crate::snapshot::part::{Entry, FrozenState, OperatorSchema, StageSnapshot};
+use crate::snapshot::pool::StatePool;
 use crate::snapshot::write::write_state;
 use crate::task::metrics::{PauseMetrics, WatermarkMetrics};
 use crate::task::panic;
@@ -39,8 +39,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// What the coordinator tells a worker.
 #[derive(Clone, Debug)]
 pub(crate) enum Command {
-    /// The source stages begin a snapshot. Its files go into the directory; without one, state is not kept.
-    Inject(Barrier, Option<PathBuf>),
+    /// The source stages begin a snapshot. Its files go into the pool; without one, state is not kept.
+    Inject(Barrier, Option<StatePool>),
     /// The snapshot is complete: sinks commit.
     Commit(SnapshotId),
     /// Everything is done.
@@ -133,7 +133,7 @@ pub(crate) struct Worker {
     pub pauses: Arc<PauseMetrics>,
     pub describe: PlaceInWords,
     /// Where the files of the snapshot in flight go.
-    pub snapshot_path: Option<PathBuf>,
+    pub pool: Option<StatePool>,
     /// Whether the snapshot's files are written here and now and not by rayon: under virtual time.
     pub writes_inline: bool,
 }
@@ -176,8 +176,8 @@ impl Worker {
         while let Ok(command) = self.commands.try_recv() {
             step = Step::Busy;
             match command {
-                Command::Inject(barrier, path) => {
-                    self.snapshot_path = path;
+                Command::Inject(barrier, pool) => {
+                    self.pool = pool;
                     self.inject(barrier)?;
                 }
                 Command::Commit(snapshot) => self.commit(snapshot)?,
@@ -221,7 +221,7 @@ impl Worker {
     /// Takes a task's part of the snapshot and hands the barrier on.
     fn snapshot(&mut self, index: usize, barrier: Barrier) -> Result<()> {
         let began = self.clock.monotonic();
-        let part = StageSnapshot::new(self.snapshot_path.is_some());
+        let part = StageSnapshot::new(self.pool.is_some());
         let part = self.drive(index, |stage, out| stage.snapshot(barrier, part, out))?;
         let pause = self.clock.monotonic().saturating_sub(began);
         self.pauses.record(pause);
@@ -240,9 +240,9 @@ impl Worker {
 
     /// Has the part of a task written, elsewhere, and reported.
     fn write(&mut self, index: usize, barrier: Barrier, part: StageSnapshot, frozen: Option<FrozenState>) {
-        let (id, reports, path) = (self.tasks[index].id, self.reports.clone(), self.snapshot_path.clone());
+        let (id, reports, pool) = (self.tasks[index].id, self.reports.clone(), self.pool.clone());
         let write = move || {
-            let report = match write_part(part, frozen, barrier.snapshot, id.subtask, path) {
+            let report = match write_part(part, frozen, barrier.snapshot, id.subtask, pool) {
                 Ok(part) => Report::Acknowledged(id, barrier.snapshot, part),
                 Err(error) => Report::SnapshotFailed(id, barrier.snapshot, error),
             };
@@ -364,11 +364,12 @@ fn write_part(
     frozen: Option<FrozenState>,
     snapshot: SnapshotId,
     subtask: SubtaskIndex,
-    path: Option<PathBuf>,
+    pool: Option<StatePool>,
 ) -> Result<SnapshotPart> {
     let mut operators = Vec::new();
-    if let (Some(path), Some(frozen)) = (path, frozen) {
-        let file = write_state(&path, snapshot, subtask, &frozen)?;
+    if let (Some(pool), Some(frozen)) = (pool, frozen) {
+        let file = write_state(pool.path(), snapshot, subtask, &frozen)?;
+        pool.publish(&file)?;
         operators.push((frozen.operator, frozen.schema, file));
     }
     Ok(SnapshotPart { entries: part.entries, operators })
