@@ -3,8 +3,13 @@
 use std::fs;
 use std::path::PathBuf;
 
+use tidegate::testing::crash::{DURING_RESTORE, POINTS, VARIABLE};
+
 use crate::faults::Scene;
 use crate::support::{Outcome, Program, Running};
+
+/// The signal of a process that aborts.
+const SIGABRT: i32 = 6;
 
 /// A place at a URL, beside the words of a [`Scene`].
 struct Store {
@@ -81,6 +86,20 @@ fn a_job_whose_machine_is_gone_goes_on_elsewhere_from_what_lies_at_the_url() {
     store.job("--restore latest").run().success();
     store.scene.assert_exact();
     assert!(store.names_of_files() <= before + 2, "nothing is left that nobody needs");
+}
+
+/// The machine dies at every step of the protocol in turn, and its disk with it.
+#[test]
+fn wherever_in_the_protocol_a_machine_dies_the_url_has_all_that_counts() {
+    for point in POINTS.into_iter().filter(|point| *point != DURING_RESTORE) {
+        let store = Store::new();
+        let job = store.job("--max-rate 8000 --retain 2").env(VARIABLE, &format!("{point}:2"));
+        assert_eq!(job.run().signal(), Some(SIGABRT), "it was to die at {point}");
+        fs::remove_dir_all(store.scene.path("local")).unwrap();
+        store.job("--restore latest").run().success();
+        store.scene.assert_exact();
+        store.tool("verify --all").success();
+    }
 }
 
 #[test]

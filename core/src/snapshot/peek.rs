@@ -21,7 +21,7 @@ pub(crate) enum Place {
     /// In a directory.
     Directory(PathBuf),
     /// In a copy of what lies at a URL, in a directory that goes with it.
-    Url { mirror: Mirror, _temporary: StateDirectory },
+    Url { mirror: Box<Mirror>, _temporary: StateDirectory },
 }
 
 impl Place {
@@ -33,7 +33,8 @@ impl Place {
         let Some(path) = directory else { return Ok(Place::Nowhere) };
         let Some(url) = url_in(path) else { return Ok(Place::Directory(path.to_path_buf())) };
         let temporary = StateDirectory::temporary()?;
-        Ok(Place::Url { mirror: Mirror::open(url, &temporary.snapshots())?, _temporary: temporary })
+        let mirror = Box::new(Mirror::open(url, &temporary.snapshots())?);
+        Ok(Place::Url { mirror, _temporary: temporary })
     }
 
     /// The local directory.

@@ -159,7 +159,7 @@ impl Remote {
     /// [`usage`](Error::usage) if this program can't read such URLs; or if credentials are missing.
     pub(crate) fn open(url: &str) -> Result<Remote> {
         check_scheme(url)?;
-        Ok(Remote::of(url, Objects::open(url)?))
+        Objects::open(url).map(|objects| Remote::of(url, objects))
     }
 
     fn of(url: &str, objects: Objects) -> Remote {
@@ -707,6 +707,8 @@ mod tests {
             let scene = Scene::new();
             let job = scene.open("job");
             fixture::write(&job, vec![base(b"1")]);
+            let in_flight = job.begin(SnapshotId(2)).unwrap();
+            job.pool().publish(&write_part(&in_flight, SnapshotId(2), b"2")).unwrap();
             let before = (scene.objects("manifests"), scene.objects("state"));
             let remote = scene.remote();
             remote.look().unwrap();
@@ -717,7 +719,7 @@ mod tests {
             assert_eq!(shown(&latest(&looked)), b"1");
             looked.retain(1).unwrap();
             assert_eq!((scene.objects("manifests"), scene.objects("state")), before);
-            fixture::write(&job, vec![base(b"2")]);
+            in_flight.complete(&fixture::manifest(SnapshotId(2))).unwrap();
         }
 
         #[test]
