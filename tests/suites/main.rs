@@ -19,4 +19,5 @@ mod state_model;
 mod support;
 mod threads;
 mod torture;
+mod urls;
 mod without_keys;

@@ -6,7 +6,7 @@ use crate::job::fit::Fit;
 use crate::job::plan::PlanFormat;
 use crate::job::{Graph, RunOptions};
 use crate::snapshot::RestoreTarget;
-use crate::snapshot::peek::manifest_of;
+use crate::snapshot::peek::Place;
 
 /// The report, and whether the snapshot's state could be taken over.
 ///
@@ -23,7 +23,7 @@ pub(crate) fn compare(
         return Err(Error::usage("--against shows differences, which are no picture")
             .hint("leave the format of --plan out, or make it json"));
     }
-    let (path, manifest) = manifest_of(&target, options.snapshot_dir.as_deref())?;
+    let (path, manifest) = Place::of(options.snapshot_dir.as_deref())?.manifest_of(&target)?;
     if manifest.job != graph.job {
         return Err(Error::failure(format!(
             "snapshot {} in {} is of job \"{}\", this is job \"{}\"",

@@ -417,7 +417,7 @@ impl<'a> Attempt<'a> {
                 Action::Complete(snapshot) => match self.complete(snapshot) {
                     Ok(()) => self.coordinator.completed(snapshot),
                     // It is there, and may or may not survive a loss of power: the next attempt looks.
-                    Err(error) if self.appeared(snapshot) => return Err(error),
+                    Err(error) if self.appeared(snapshot) || self.is_taken_over() => return Err(error),
                     Err(error) => {
                         self.failure = Some(error);
                         self.sweep();
@@ -459,7 +459,7 @@ impl<'a> Attempt<'a> {
         self.savepoint_of = std::mem::take(&mut self.savepoint_wanted).then_some(barrier.snapshot);
         let begin = |snapshots: &SnapshotDirectory| snapshots.begin(barrier.snapshot);
         let directory = self.setting.snapshots.map(begin).transpose()?;
-        let path = directory.as_ref().map(|directory| directory.state_path().to_path_buf());
+        let pool = self.setting.snapshots.map(|snapshots| snapshots.pool().clone());
         let began = self.setting.clock.monotonic();
         self.gathering =
             Some(Gathering { barrier, directory, parts: Vec::new(), channels: Vec::new(), began });
@@ -469,7 +469,7 @@ impl<'a> Attempt<'a> {
             None => self.overtaking.begin(barrier, began),
         }
         tracing::debug!(snapshot = barrier.snapshot.0, kind = ?barrier.kind, "snapshot begins");
-        self.tell(&Command::Inject(barrier, path));
+        self.tell(&Command::Inject(barrier, pool));
         Ok(())
     }
 
@@ -523,6 +523,11 @@ impl<'a> Attempt<'a> {
     /// Whether a snapshot that could not be completed is there all the same.
     fn appeared(&self, snapshot: SnapshotId) -> bool {
         self.setting.snapshots.is_some_and(|snapshots| snapshots.snapshot_path(snapshot).exists())
+    }
+
+    /// Whether another job writes where the snapshots are.
+    fn is_taken_over(&self) -> bool {
+        self.setting.snapshots.is_some_and(SnapshotDirectory::is_taken_over)
     }
 
     /// Begins the savepoint that is to be made of a snapshot. It is committed everywhere: so a savepoint names no results

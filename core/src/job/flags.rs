@@ -15,6 +15,7 @@ use crate::job::lock::LockAction;
 use crate::job::plan::PlanFormat;
 use crate::job::restart::RestartStrategy;
 use crate::key::{MaxParallelism, Parallelism};
+use crate::snapshot::remote::url_in;
 use crate::snapshot::{DEFAULT_ALIGNMENT_TIMEOUT, RestoreTarget, SnapshotMode};
 use crate::state::backend::StoreKind;
 use crate::time::{minutes, secs};
@@ -54,10 +55,12 @@ pub struct JobFlags {
     #[arg(id = "tidegate-state-dir", long = "state-dir", value_name = "DIR")]
     state_dir: Option<PathBuf>,
 
-    /// Directory of this job's snapshots; without it none are kept
+    /// Directory or URL of this job's snapshots; without it none are kept
     ///
-    /// Use storage that survives the machine. One directory belongs to one job.
-    #[arg(id = "tidegate-snapshot-dir", long = "snapshot-dir", value_name = "DIR")]
+    /// Use storage that survives the machine. One directory belongs to one job. A URL, as in s3://bucket/visits, takes a program
+    /// that was built for it (tidegate's features object-store, s3, gcs, azure) and credentials in the environment; what is
+    /// needed of it has a copy in --state-dir.
+    #[arg(id = "tidegate-snapshot-dir", long = "snapshot-dir", value_name = "DIR|URL")]
     pub(crate) snapshot_dir: Option<PathBuf>,
 
     /// Time from the beginning of one snapshot to the beginning of the next, as in 500ms, 10s, 5m
@@ -125,7 +128,7 @@ pub struct JobFlags {
 
     /// Snapshot to go on from: the latest complete one, the one with a number, or the one at a path
     ///
-    /// `latest` and a number mean snapshots in --snapshot-dir. If there is none yet, `latest` starts from the beginning.
+    /// `latest` and a number mean snapshots in --snapshot-dir; a path can be a URL, too. If there is none yet, `latest` starts from the beginning.
     #[arg(id = "tidegate-restore", long = "restore", value_name = "latest|ID|PATH")]
     restore: Option<String>,
 
@@ -135,7 +138,7 @@ pub struct JobFlags {
     #[arg(id = "tidegate-allow-dropped-state", long = "allow-dropped-state")]
     allow_dropped_state: bool,
 
-    /// Directory for savepoints, which SIGUSR1 asks for [default: savepoints in --snapshot-dir]
+    /// Directory for savepoints, which SIGUSR1 asks for [default: savepoints in --snapshot-dir, if that is no URL]
     ///
     /// A savepoint is a snapshot in a directory that stands on its own, can be moved, and is never removed. The job goes
     /// on, and says where the savepoint is. Many jobs can share the directory.
@@ -231,7 +234,7 @@ pub struct RunOptions {
     pub state_memory_bytes: u64,
     /// Where keyed state has its working copy; a temporary directory if nowhere.
     pub state_dir: Option<PathBuf>,
-    /// Where snapshots are kept; they are not, if nowhere.
+    /// Where snapshots are kept, which may be a URL; they are not, if nowhere.
     pub snapshot_dir: Option<PathBuf>,
     /// From the beginning of one snapshot to the beginning of the next; not zero.
     pub snapshot_interval: Duration,
@@ -299,10 +302,11 @@ impl Default for RunOptions {
 }
 
 impl RunOptions {
-    /// Where savepoints go; nowhere, if no snapshots are kept.
+    /// Where savepoints go; nowhere, if no snapshots are kept, or kept at a URL and nothing is said.
     pub(crate) fn savepoints_in(&self) -> Option<PathBuf> {
         let snapshots = self.snapshot_dir.as_deref()?;
-        Some(self.savepoint_dir.clone().unwrap_or_else(|| snapshots.join("savepoints")))
+        let beside = || url_in(snapshots).is_none().then(|| snapshots.join("savepoints"));
+        self.savepoint_dir.clone().or_else(beside)
     }
 }
 
@@ -411,6 +415,10 @@ impl JobFlags {
                 "{flag}: a savepoint is made of a snapshot, and none are kept"
             ))
             .hint("add --snapshot-dir DIR"));
+        }
+        if let Some(url) = path.as_deref().and_then(url_in) {
+            return Err(Error::usage(format!("{flag} {url}: a savepoint is written to a local directory"))
+                .hint("name a directory, and copy the savepoint when it is there: it can be moved"));
         }
         Ok(path.clone())
     }

@@ -17,6 +17,7 @@ use crate::job::seed::WorkerSeed;
 use crate::job::signals::Signals;
 use crate::job::start::{Directories, FirstStart, Place, Start};
 use crate::record::SnapshotId;
+use crate::snapshot::SnapshotDirectory;
 use crate::snapshot::coordinator::Ending;
 use crate::snapshot::entry_state::EntryState;
 use crate::task::metrics::PauseMetrics;
@@ -34,7 +35,8 @@ pub fn run(graph: Graph, options: &RunOptions, signals: &Signals) -> Result<Summ
     let clock = Clock::system();
     let started = clock.monotonic();
     let directories = Directories::open(&graph, options)?;
-    let first = FirstStart::of(directories.snapshots.as_ref(), &graph, options)?;
+    let first =
+        FirstStart::of(directories.snapshots.as_ref(), &graph, options, &directories.state.fetched())?;
     for difference in &first.differences {
         if difference.is_warning() { tracing::warn!("{difference}") } else { tracing::info!("{difference}") }
     }
@@ -184,6 +186,9 @@ impl Run<'_> {
     /// # Errors
     /// The failure, if the job may not start again.
     fn start_again(&mut self, last: Start, mut error: Error) -> Result<Start> {
+        if self.directories.snapshots.as_ref().is_some_and(SnapshotDirectory::is_taken_over) {
+            return Err(error);
+        }
         loop {
             let place = self.newest_place(&last);
             match self.restarts.on_failure(self.clock.monotonic()) {
@@ -198,7 +203,8 @@ impl Run<'_> {
                     return Err(place.hint(error));
                 }
             }
-            let start = if place == last.place() { Ok(last.clone()) } else { Start::at(&place) };
+            let start =
+                if place == last.place() { Ok(last.clone()) } else { self.directories.start_at(&place) };
             match start {
                 Ok(start) => return Ok(start),
                 // What can't be read now could be soon: another failure, with the same patience.
@@ -211,7 +217,7 @@ impl Run<'_> {
     fn newest_place(&self, last: &Start) -> Place {
         let known = || {
             let (snapshots, newest) = (self.directories.snapshots.as_ref()?, self.snapshots.last?);
-            Some(Place::Snapshot(newest.id, snapshots.snapshot_path(newest.id)))
+            Some(Place::Snapshot(newest.id, snapshots.name(newest.id)))
         };
         let newest = self.directories.newest_since(self.first_snapshot).unwrap_or_else(|_| known());
         newest.unwrap_or_else(|| last.place())
@@ -221,7 +227,11 @@ impl Run<'_> {
         if self.savepoints.is_some() {
             return attempt.request_savepoint();
         }
-        tracing::warn!("a savepoint was asked for, and no snapshots are kept: that needs --snapshot-dir DIR");
+        let (why, flag) = match &self.directories.snapshots {
+            None => ("no snapshots are kept", "--snapshot-dir DIR"),
+            Some(_) => ("snapshots are kept at a URL", "--savepoint-dir DIR"),
+        };
+        tracing::warn!("a savepoint was asked for, and {why}: that needs {flag}");
         Ok(())
     }
 
@@ -250,7 +260,7 @@ impl Run<'_> {
         else {
             return Ok(None);
         };
-        let snapshot = snapshots.snapshot_path(last);
+        let snapshot = snapshots.name(last);
         let ended = match ending {
             Ending::Exhausted => "finished",
             Ending::Stopped => "stopped",

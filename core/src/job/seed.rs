@@ -108,7 +108,7 @@ impl WorkerSeed {
             watermarks: self.watermarks,
             pauses: self.pauses,
             describe: self.describe,
-            snapshot_path: None,
+            pool: None,
             writes_inline: self.writes_inline,
         })
     }

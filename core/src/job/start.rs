@@ -14,6 +14,7 @@ use crate::job::fit::{Difference, Fit};
 use crate::job::graph::Graph;
 use crate::job::savepoints;
 use crate::record::SnapshotId;
+use crate::snapshot::remote::url_in;
 use crate::snapshot::rewrite::rewrite;
 use crate::snapshot::{RestoreTarget, Skipped, Snapshot, SnapshotDirectory};
 use crate::state::backend::{StateBackend, StoreKind};
@@ -33,11 +34,15 @@ impl Directories {
     /// If they can't be used, or the job can't keep the promise that a snapshot directory is.
     pub fn open(graph: &Graph, options: &RunOptions) -> Result<Directories> {
         check_promises(graph, options)?;
-        let snapshots = options.snapshot_dir.as_deref().map(SnapshotDirectory::open).transpose()?;
         let state = Arc::new(match &options.state_dir {
             Some(path) => StateDirectory::open(path)?,
             None => StateDirectory::temporary()?,
         });
+        let open = |path: &Path| match url_in(path) {
+            Some(url) => SnapshotDirectory::open_remote(url, &state.snapshots()),
+            None => SnapshotDirectory::open(path),
+        };
+        let snapshots = options.snapshot_dir.as_deref().map(open).transpose()?;
         Ok(Directories { state, snapshots })
     }
 
@@ -59,7 +64,21 @@ impl Directories {
     pub fn newest_since(&self, first: SnapshotId) -> Result<Option<Place>> {
         let Some(snapshots) = &self.snapshots else { return Ok(None) };
         let newest = snapshots.list()?.pop().filter(|newest| *newest >= first);
-        Ok(newest.map(|id| Place::Snapshot(id, snapshots.snapshot_path(id))))
+        Ok(newest.map(|id| Place::Snapshot(id, snapshots.name(id))))
+    }
+
+    /// A start at a snapshot that this program has taken.
+    ///
+    /// # Errors
+    /// If it can't be read.
+    pub fn start_at(&self, place: &Place) -> Result<Start> {
+        match (place, &self.snapshots) {
+            (Place::Snapshot(id, _), Some(snapshots)) => {
+                let snapshot = snapshots.resolve(&RestoreTarget::Id(*id))?;
+                Ok(snapshot.map_or(Start::Beginning, |snapshot| Start::Snapshot(Arc::new(snapshot.into()))))
+            }
+            _ => Ok(Start::Beginning),
+        }
     }
 
     /// The number of the next snapshot: above all that are in the directory, and above the one that is restored.
@@ -91,7 +110,8 @@ pub(crate) struct FirstStart {
 }
 
 impl FirstStart {
-    /// Where the flags say that the job starts, with directories that are open. Nothing is written.
+    /// Where the flags say that the job starts, with directories that are open. Nothing is written, but to `fetched`: a
+    /// snapshot that lies at a URL.
     ///
     /// # Errors
     /// If there is no such snapshot, or it is broken, or does not fit and can't be made to.
@@ -99,9 +119,13 @@ impl FirstStart {
         snapshots: Option<&SnapshotDirectory>,
         graph: &Graph,
         options: &RunOptions,
+        fetched: &Path,
     ) -> Result<FirstStart> {
         let found = match (&options.restore, snapshots) {
             (None, _) => None,
+            (Some(RestoreTarget::Path(path)), _) if is_elsewhere(path, snapshots) => {
+                Some(Snapshot::open_url(&path.to_string_lossy(), fetched)?)
+            }
             (Some(target), Some(snapshots)) => warn_if_none(snapshots.resolve(target)?),
             (Some(RestoreTarget::Path(path)), None) => Some(Snapshot::open(path)?),
             (Some(RestoreTarget::Latest), None) => warn_if_none(None),
@@ -126,14 +150,25 @@ impl FirstStart {
     pub fn look(graph: &Graph, options: &RunOptions) -> Result<FirstStart> {
         check_promises(graph, options)?;
         let there = |path: &Option<_>| path.as_deref().map(is_there).transpose();
-        let snapshots = match (&options.snapshot_dir, there(&options.snapshot_dir)?) {
-            (Some(path), Some(true)) => Some(SnapshotDirectory::open_as_it_is(path)?),
+        // What lies at a URL is copied to where nothing is left of it.
+        let restored = match &options.restore {
+            Some(RestoreTarget::Path(path)) => url_in(path),
+            _ => None,
+        };
+        let kept = options.snapshot_dir.as_deref().and_then(url_in);
+        let scratch = kept.or(restored).map(|_| StateDirectory::temporary()).transpose()?;
+        let fetched = scratch.as_ref().map_or_else(PathBuf::new, StateDirectory::fetched);
+        let snapshots = match (&options.snapshot_dir, kept, &scratch) {
+            (_, Some(url), Some(scratch)) => {
+                Some(SnapshotDirectory::open_remote_as_it_is(url, &scratch.snapshots())?)
+            }
+            (Some(path), _, _) if is_there(path)? => Some(SnapshotDirectory::open_as_it_is(path)?),
             _ => None,
         };
         if let (Some(path), Some(true)) = (&options.state_dir, there(&options.state_dir)?) {
             StateDirectory::open(path)?;
         }
-        FirstStart::of(snapshots.as_ref(), graph, options)
+        FirstStart::of(snapshots.as_ref(), graph, options, &fetched)
     }
 
     /// Where that is.
@@ -195,6 +230,11 @@ fn is_there(path: &Path) -> Result<bool> {
     }
 }
 
+/// Whether a snapshot lies at a URL, and not among these.
+fn is_elsewhere(path: &Path, snapshots: Option<&SnapshotDirectory>) -> bool {
+    url_in(path).is_some() && snapshots.is_none_or(|snapshots| snapshots.own(path).is_none())
+}
+
 fn warn_if_none(snapshot: Option<Snapshot>) -> Option<Snapshot> {
     if snapshot.is_none() {
         tracing::warn!("there is no snapshot to restore yet: the job starts from the beginning");
@@ -210,17 +250,6 @@ pub(crate) enum Start {
 }
 
 impl Start {
-    /// At a snapshot that this program has taken.
-    ///
-    /// # Errors
-    /// If it can't be read.
-    pub fn at(place: &Place) -> Result<Start> {
-        match place {
-            Place::Beginning => Ok(Start::Beginning),
-            Place::Snapshot(_, path) => Ok(Start::Snapshot(Arc::new(Restored::from(Snapshot::open(path)?)))),
-        }
-    }
-
     /// The snapshot.
     pub fn restored(&self) -> Option<Arc<Restored>> {
         match self {

@@ -13,7 +13,7 @@ use super::chain::{Chains, Compacted, Compaction};
 use super::fault::cannot;
 use super::file::StateFileHeader;
 use super::layers::{Keep, Layers};
-use super::manifest::OperatorState;
+use super::manifest::{OperatorState, StateFile};
 use super::pool::{Hold, StatePool};
 use crate::error::Result;
 use crate::testing::crash;
@@ -31,6 +31,7 @@ impl Compaction {
             let header = StateFileHeader { layer: self.layer, groups, written_by: self.written_by };
             let file = layers.merge_into(pool.path(), name, header, keep)?;
             crash::point(crash::DURING_COMPACTION);
+            pool.publish(&file)?;
             Ok(file.map(|file| (file, hold)))
         });
         let outputs: Vec<_> = outputs.collect::<Result<_>>()?;
@@ -55,6 +56,7 @@ pub struct Adopted {
 /// If a file can't be read or written.
 pub fn adopt(operators: &[OperatorState], from: &Path, pool: &StatePool) -> Result<Adopted> {
     let mut adopted = Adopted { names: BTreeMap::new(), holds: Vec::new() };
+    let mut copies = Vec::new();
     for operator in operators {
         for file in &operator.files {
             let (name, hold) = pool.name(&operator.name, file.groups, file.written_by);
@@ -63,11 +65,13 @@ pub fn adopt(operators: &[OperatorState], from: &Path, pool: &StatePool) -> Resu
             File::open(&copy)
                 .and_then(|copy| copy.sync_all())
                 .map_err(|error| cannot("write", &copy, error))?;
+            copies.push(StateFile { name: name.clone(), ..file.clone() });
             adopted.names.insert(file.name.clone(), name);
             adopted.holds.push(hold);
         }
     }
     pool.sync()?;
+    pool.publish(&copies)?;
     Ok(adopted)
 }
 

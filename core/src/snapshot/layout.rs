@@ -25,6 +25,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::fault::{broken, cannot, sync_directory};
 use super::manifest::Manifest;
 use super::pool::{Hold, POOL_DIRECTORY, StatePool};
+use super::remote::Remote;
 use super::restore::read_manifest;
 use crate::error::{Error, Result};
 use crate::files::DirectoryLock;
@@ -69,8 +70,24 @@ impl SnapshotDirectory {
     /// # Errors
     /// If it can't be created or written to, or if another job is writing its snapshots there.
     pub fn open(path: &Path) -> Result<SnapshotDirectory> {
+        SnapshotDirectory::create(path, None)
+    }
+
+    /// Opens the snapshots at a URL, with a directory `path` that shows what is there. Whoever was opened there before can
+    /// complete no snapshot any more.
+    ///
+    /// # Errors
+    /// If the place at the URL can't be read or written to, or the directory can't.
+    pub(crate) fn open_remote(url: &str, path: &Path) -> Result<SnapshotDirectory> {
+        SnapshotDirectory::create(path, Some(Remote::open(url)?))
+    }
+
+    pub(super) fn create(path: &Path, remote: Option<Remote>) -> Result<SnapshotDirectory> {
         fs::create_dir_all(path).map_err(|error| cannot("create the snapshot directory", path, error))?;
-        let directory = SnapshotDirectory::open_as_it_is(path)?;
+        if let Some(remote) = &remote {
+            remote.take_over()?;
+        }
+        let directory = SnapshotDirectory::lock(path, remote)?;
         for (_, standing, path) in scan(path)? {
             if standing != Standing::Complete {
                 tracing::info!("removing {}: what was left of an unfinished snapshot", path.display());
@@ -79,6 +96,7 @@ impl SnapshotDirectory {
         }
         directory.pool.create()?;
         directory.sweep()?;
+        directory.sweep_remote()?;
         Ok(directory)
     }
 
@@ -87,6 +105,21 @@ impl SnapshotDirectory {
     /// # Errors
     /// If it can't be written to, or if another job is writing its snapshots there.
     pub fn open_as_it_is(path: &Path) -> Result<SnapshotDirectory> {
+        SnapshotDirectory::lock(path, None)
+    }
+
+    /// The same for a URL, with a directory that shows what is there.
+    ///
+    /// # Errors
+    /// If the place at the URL can't be read, or the directory can't be written to.
+    pub(crate) fn open_remote_as_it_is(url: &str, path: &Path) -> Result<SnapshotDirectory> {
+        fs::create_dir_all(path).map_err(|error| cannot("create the snapshot directory", path, error))?;
+        let remote = Remote::open(url)?;
+        remote.look()?;
+        SnapshotDirectory::lock(path, Some(remote))
+    }
+
+    pub(super) fn lock(path: &Path, remote: Option<Remote>) -> Result<SnapshotDirectory> {
         let lock = DirectoryLock::take(&path.join(LOCK_FILE))
             .map_err(|error| cannot("lock the snapshot directory", path, error))?;
         let Some(mut lock) = lock else {
@@ -97,13 +130,18 @@ impl SnapshotDirectory {
             .hint("give every job a --snapshot-dir of its own, or wait until the other one has ended"));
         };
         let noted = lock.note().map_err(|error| cannot("read", &path.join(LOCK_FILE), error))?;
-        let mut last_used = SnapshotId(noted.trim().parse().unwrap_or(0));
+        if let Some(remote) = &remote {
+            remote.mirror(path)?;
+        }
+        let pool = StatePool::at(&path.join(POOL_DIRECTORY), remote)?;
+        let noted = SnapshotId(noted.trim().parse().unwrap_or(0));
+        let mut last_used = noted.max(pool.last_written().unwrap_or(noted));
         for (id, ..) in scan(path)? {
             last_used = last_used.max(id);
         }
         Ok(SnapshotDirectory {
             path: path.to_path_buf(),
-            pool: StatePool::at(&path.join(POOL_DIRECTORY))?,
+            pool,
             numbering: Mutex::new(Numbering { last_used, lock }),
         })
     }
@@ -140,6 +178,16 @@ impl SnapshotDirectory {
         self.path.join(directory_name(id))
     }
 
+    /// What `--restore` takes for a complete snapshot: its directory, or its URL.
+    pub fn name(&self, id: SnapshotId) -> PathBuf {
+        self.pool.remote().map_or_else(|| self.snapshot_path(id), |remote| remote.url_of(id).into())
+    }
+
+    /// Whether another job has taken these snapshots over, so that this one can complete none any more.
+    pub fn is_taken_over(&self) -> bool {
+        self.pool.remote().is_some_and(Remote::is_taken_over)
+    }
+
     /// Begins to write a snapshot. Its number is used from now on, whatever becomes of it.
     ///
     /// # Errors
@@ -165,7 +213,11 @@ impl SnapshotDirectory {
     /// If one can't be deleted; what was not deleted is, the next time.
     pub fn retain(&self, keep: usize) -> Result<()> {
         let ids = self.list()?;
-        for &id in &ids[..ids.len().saturating_sub(keep.max(1))] {
+        let too_many = &ids[..ids.len().saturating_sub(keep.max(1))];
+        if let Some(remote) = self.pool.remote() {
+            remote.remove(too_many)?;
+        }
+        for &id in too_many {
             let complete = self.snapshot_path(id);
             let deleting = self.path.join(format!("{}{DELETING_SUFFIX}", directory_name(id)));
             // The new name must be durable before the first file goes: half a snapshot must never look complete.
@@ -173,7 +225,8 @@ impl SnapshotDirectory {
             sync_directory(&self.path)?;
             fs::remove_dir_all(&deleting).map_err(|error| cannot("delete", &deleting, error))?;
         }
-        self.sweep()
+        self.sweep()?;
+        self.sweep_remote()
     }
 
     /// What is in a complete snapshot. Its state files stay for as long as the hold lives, even if the snapshot goes.
@@ -192,6 +245,17 @@ impl SnapshotDirectory {
     /// # Errors
     /// If one can't be removed; it is, the next time.
     pub fn sweep(&self) -> Result<()> {
+        self.referenced()?.map_or(Ok(()), |referenced| self.pool.sweep(&referenced))
+    }
+
+    /// The same at the URL. Not done of snapshots that were given up: only who has just been opened or has just committed knows
+    /// that nobody else needs the files.
+    fn sweep_remote(&self) -> Result<()> {
+        self.referenced()?.map_or(Ok(()), |referenced| self.pool.sweep_remote(&referenced))
+    }
+
+    /// The state files to which complete snapshots refer, if all of these can say so.
+    fn referenced(&self) -> Result<Option<BTreeSet<String>>> {
         let mut referenced = BTreeSet::new();
         for id in self.list()? {
             let path = self.snapshot_path(id).join(MANIFEST_FILE);
@@ -202,11 +266,11 @@ impl SnapshotDirectory {
                 Ok(manifest) => referenced.extend(manifest.file_names().map(str::to_string)),
                 Err(error) => {
                     tracing::warn!(%error, "no state files are removed as long as a snapshot can't say which are its own");
-                    return Ok(());
+                    return Ok(None);
                 }
             }
         }
-        self.pool.sweep(&referenced)
+        Ok(Some(referenced))
     }
 
     /// A panic under the lock can't leave a number half-written.
@@ -253,6 +317,9 @@ impl PendingSnapshot {
         self.pool.sync()?;
         crash::point(crash::BEFORE_MANIFEST);
         write_manifest(&self.path, manifest)?;
+        if let Some(remote) = self.pool.remote() {
+            remote.commit(manifest, self.pool.path())?;
+        }
         crash::point(crash::AFTER_MANIFEST);
         fs::rename(&self.path, &self.complete).map_err(|error| cannot("complete", &self.complete, error))?;
         if let Some(parent) = self.complete.parent() {
@@ -296,7 +363,7 @@ pub(super) fn parse_directory_name(name: &str) -> Option<(SnapshotId, Standing)>
     (directory_name(id).strip_prefix("snapshot-") == Some(digits)).then_some((id, standing))
 }
 
-fn directory_name(id: SnapshotId) -> String {
+pub(super) fn directory_name(id: SnapshotId) -> String {
     format!("snapshot-{:010}", id.0)
 }
 

@@ -7,13 +7,13 @@
 //! crash leaves behind is recognised and never restored from.
 //!
 //! The [`manifest`] says what is in a snapshot, a [`mod@file`] is one layer of an operator's state. Files lie in a [`pool`]
-//! that snapshots share, the [`layout`] knows every other path. A [`stack`] is the layers of a range of key groups, [`merge`]
-//! makes one layer of several, [`layers`] reads the files of an operator as one. The [`chain`] of an operator is its files
-//! from one snapshot to the next, and says when a [`compaction`] is due. A [`channel_file`] has the records that were in flight
-//! to a subtask, if the barrier was [`overtaking`] them. [`mod@write`] and [`restore`] are the two ways, a [`savepoint`] is a
-//! snapshot to take away. What a program takes over from another is [rewritten](rewrite) first. When a snapshot is taken, and
-//! what else it takes for it to count, is the coordinator's matter. The [`tools`] show what is in a snapshot, and change it,
-//! with no job at work.
+//! that snapshots share, the [`layout`] knows every other path. At a [URL](remote) the same lies in an object store. A
+//! [`stack`] is the layers of a range of key groups, [`merge`] makes one layer of several, [`layers`] reads the files of an
+//! operator as one. The [`chain`] of an operator is its files from one snapshot to the next, and says when a [`compaction`] is
+//! due. A [`channel_file`] has the records that were in flight to a subtask, if the barrier was [`overtaking`] them.
+//! [`mod@write`] and [`restore`] are the two ways, a [`savepoint`] is a snapshot to take away. What a program takes over from
+//! another is [rewritten](rewrite) first. When a snapshot is taken, and what else it takes for it to count, is the
+//! coordinator's matter. The [`tools`] show what is in a snapshot, and change it, with no job at work.
 
 pub mod chain;
 pub(crate) mod channel_file;
@@ -32,6 +32,7 @@ pub(crate) mod overtaking;
 pub mod part;
 pub(crate) mod peek;
 pub mod pool;
+pub(crate) mod remote;
 pub mod restore;
 pub mod rewrite;
 pub mod savepoint;

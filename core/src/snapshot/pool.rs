@@ -19,6 +19,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::fault::{cannot, sync_directory};
+use super::manifest::{ChannelState, StateFile};
+use super::remote::Remote;
 use crate::error::Result;
 use crate::files::portable_name;
 use crate::key::{KeyGroupRange, SubtaskIndex};
@@ -38,6 +40,8 @@ pub struct StatePool(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     path: PathBuf,
+    /// Where the files survive this machine, if that is not here.
+    remote: Option<Remote>,
     held: Mutex<Held>,
 }
 
@@ -53,19 +57,20 @@ struct Held {
 }
 
 impl StatePool {
-    /// The pool at `path`, as it is; it need not be there yet.
+    /// The pool at `path`, as it is; it need not be there yet. If the files lie at a URL, some of them are here.
     ///
     /// # Errors
     /// If it can't be read.
-    pub(super) fn at(path: &Path) -> Result<StatePool> {
+    pub(super) fn at(path: &Path, remote: Option<Remote>) -> Result<StatePool> {
         let mut held = Held::default();
-        let names = if path.exists() { names(path)? } else { Vec::new() };
+        let mut names = if path.exists() { names(path)? } else { Vec::new() };
+        names.extend(remote.iter().flat_map(Remote::file_names));
         for name in names {
             if let Some(PoolName::Merged { number }) = PoolName::parse(&name) {
                 held.last_number = held.last_number.max(number);
             }
         }
-        Ok(StatePool(Arc::new(Inner { path: path.to_path_buf(), held: Mutex::new(held) })))
+        Ok(StatePool(Arc::new(Inner { path: path.to_path_buf(), remote, held: Mutex::new(held) })))
     }
 
     /// Creates its directory, if that is not there.
@@ -82,6 +87,30 @@ impl StatePool {
     /// Its directory.
     pub fn path(&self) -> &Path {
         &self.0.path
+    }
+
+    /// Where its files survive this machine, if that is not here.
+    pub(super) fn remote(&self) -> Option<&Remote> {
+        self.0.remote.as_ref()
+    }
+
+    /// Sees to it that new files, which are durable here, are durable where snapshots are.
+    ///
+    /// # Errors
+    /// If one can't be written there.
+    pub(crate) fn publish<'a>(&self, files: impl IntoIterator<Item = &'a StateFile>) -> Result<()> {
+        self.remote().map_or(Ok(()), |remote| remote.publish(files, self.path()))
+    }
+
+    /// The same of files with records in flight.
+    ///
+    /// # Errors
+    /// If one can't be written there.
+    pub(crate) fn publish_channels<'a>(
+        &self,
+        channels: impl IntoIterator<Item = &'a ChannelState>,
+    ) -> Result<()> {
+        self.remote().map_or(Ok(()), |remote| remote.publish_channels(channels, self.path()))
     }
 
     /// Keeps these files for as long as the hold lives.
@@ -138,6 +167,29 @@ impl StatePool {
             fs::remove_file(&path).map_err(|error| cannot("delete", &path, error))?;
         }
         Ok(())
+    }
+
+    /// The same where they survive this machine.
+    ///
+    /// # Errors
+    /// If a file can't be removed.
+    pub(super) fn sweep_remote(&self, referenced: &BTreeSet<String>) -> Result<()> {
+        let Some(remote) = self.remote() else { return Ok(()) };
+        // Names are not used again: what nobody holds, nobody will.
+        remote.sweep(|name| match PoolName::parse(name) {
+            Some(ours) => referenced.contains(name) || self.held().keep(name, ours),
+            None => true,
+        })
+    }
+
+    /// The last snapshot for which a subtask has written a file that is at the URL.
+    pub(super) fn last_written(&self) -> Option<SnapshotId> {
+        let names = self.remote()?.file_names();
+        let written = names.iter().filter_map(|name| match PoolName::parse(name)? {
+            PoolName::Written { snapshot } => Some(snapshot),
+            PoolName::Merged { .. } => None,
+        });
+        written.max()
     }
 
     /// A panic under the lock leaves at worst a file that stays too long.
@@ -266,7 +318,7 @@ mod tests {
     impl Scene {
         fn new() -> Scene {
             let temporary = tempfile::tempdir().unwrap();
-            let pool = StatePool::at(&temporary.path().join("state")).unwrap();
+            let pool = StatePool::at(&temporary.path().join("state"), None).unwrap();
             pool.create().unwrap();
             Scene { temporary, pool }
         }
@@ -358,7 +410,7 @@ mod tests {
         let (second, _hold) = scene.pool.name("count", groups(0, 127), SnapshotId(5));
         assert_ne!(first, second);
         scene.put(&second);
-        let reopened = StatePool::at(scene.pool.path()).unwrap();
+        let reopened = StatePool::at(scene.pool.path(), None).unwrap();
         let (third, _hold) = reopened.name("count", groups(0, 127), SnapshotId(5));
         assert_eq!(third, "count.0-127.5-3.state");
         assert!(scene.temporary.path().exists());

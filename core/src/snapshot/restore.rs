@@ -21,6 +21,7 @@ use super::layout::{MANIFEST_FILE, SnapshotDirectory, Standing, parse_directory_
 use super::manifest::{Manifest, StateFile, StateFiles, checksum_text};
 use super::merge::Removals;
 use super::pool::POOL_DIRECTORY;
+use super::remote::{Mirror, snapshot_in, url_in};
 use crate::error::{Error, Result};
 use crate::evolution::{OperatorProgram, Report};
 use crate::exchange::backlog::Backlog;
@@ -72,8 +73,11 @@ impl SnapshotDirectory {
         let ids = self.list()?;
         match target {
             RestoreTarget::Latest => self.open_newest(&ids),
-            RestoreTarget::Id(id) if ids.contains(id) => Snapshot::open(&self.snapshot_path(*id)).map(Some),
+            RestoreTarget::Id(id) if ids.contains(id) => self.open_own(*id).map(Some),
             RestoreTarget::Id(id) => Err(self.without(&format!("there is no snapshot {id}"), &ids)),
+            RestoreTarget::Path(path) if self.own(path).is_some_and(|id| ids.contains(&id)) => {
+                self.own(path).map(|id| self.open_own(id)).transpose()
+            }
             RestoreTarget::Path(path) if !path.exists() => {
                 Err(self.without(&format!("there is no snapshot at {}", path.display()), &ids))
             }
@@ -81,11 +85,25 @@ impl SnapshotDirectory {
         }
     }
 
+    /// The number of the snapshot that lies at a URL, if it is one of these.
+    pub(crate) fn own(&self, path: &Path) -> Option<SnapshotId> {
+        let (_, id) = snapshot_in(url_in(path)?)?;
+        (self.name(id) == path).then_some(id)
+    }
+
+    fn open_own(&self, id: SnapshotId) -> Result<Snapshot> {
+        let path = self.snapshot_path(id);
+        if let Some(remote) = self.pool().remote() {
+            remote.fetch(&read_manifest(&path)?, self.pool().path())?;
+        }
+        Ok(Snapshot { path: self.name(id), ..Snapshot::open(&path)? })
+    }
+
     /// The newest that is whole, of those that are there.
     fn open_newest(&self, ids: &[SnapshotId]) -> Result<Option<Snapshot>> {
         let mut skipped: Vec<Skipped> = Vec::new();
         for &id in ids.iter().rev() {
-            match Snapshot::open(&self.snapshot_path(id)) {
+            match self.open_own(id) {
                 Ok(snapshot) => return Ok(Some(Snapshot { skipped, ..snapshot })),
                 Err(error) => {
                     let one = Skipped { id, reason: error.to_string() };
@@ -161,6 +179,24 @@ impl Snapshot {
             ),
         })?;
         Snapshot::of(path, state_path, manifest)
+    }
+
+    /// Opens the snapshot at a URL, by a copy of it below `directory`.
+    ///
+    /// # Errors
+    /// If there is no complete snapshot at the URL, or it is broken.
+    pub(crate) fn open_url(url: &str, directory: &Path) -> Result<Snapshot> {
+        let Some((place, id)) = snapshot_in(url) else {
+            return Err(Error::failure(format!("{url} is not the URL of a snapshot"))
+                .hint("it is that of --snapshot-dir, with the name of the snapshot behind it: URL/snapshot-0000000041"));
+        };
+        let mirror = Mirror::open(place, directory)?;
+        let path = mirror.path_of(id);
+        if !path.exists() {
+            return Err(Error::failure(format!("there is no snapshot at {url}")));
+        }
+        mirror.fetch(&read_manifest(&path)?)?;
+        Ok(Snapshot { path: PathBuf::from(url), ..Snapshot::open(&path)? })
     }
 
     /// Opens the snapshot in the directory `path` to look at some of it: its files are there, and every block of them is

@@ -12,7 +12,6 @@
 //! once, and its gate records what is in flight. Recording comes before everything else in a turn: it makes room in the
 //! channels, so that barriers get on though nobody else does.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
@@ -30,6 +29,7 @@ use crate::snapshot::channel_file::write_channel;
 use crate::snapshot::manifest::{ChannelState, StateFile};
 use crate::snapshot::overtaking::Half;
 use crate::snapshot::part::{Entry, FrozenState, OperatorSchema, StageSnapshot};
+use crate::snapshot::pool::StatePool;
 use crate::snapshot::write::write_state;
 use crate::task::metrics::{PauseMetrics, WatermarkMetrics};
 use crate::task::panic;
@@ -46,8 +46,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// What the coordinator tells a worker.
 #[derive(Clone, Debug)]
 pub(crate) enum Command {
-    /// The source stages begin a snapshot. Its files go into the directory; without one, state is not kept.
-    Inject(Barrier, Option<PathBuf>),
+    /// The source stages begin a snapshot. Its files go into the pool; without one, state is not kept.
+    Inject(Barrier, Option<StatePool>),
     /// The barrier overtakes what is in flight.
     Overtake(Barrier),
     /// The snapshot is complete: sinks commit.
@@ -146,7 +146,7 @@ pub(crate) struct Worker {
     pub pauses: Arc<PauseMetrics>,
     pub describe: PlaceInWords,
     /// Where the files of the snapshot in flight go.
-    pub snapshot_path: Option<PathBuf>,
+    pub pool: Option<StatePool>,
     /// Whether the snapshot's files are written here and now and not by rayon: under virtual time.
     pub writes_inline: bool,
 }
@@ -189,8 +189,8 @@ impl Worker {
         while let Ok(command) = self.commands.try_recv() {
             step = Step::Busy;
             match command {
-                Command::Inject(barrier, path) => {
-                    self.snapshot_path = path;
+                Command::Inject(barrier, pool) => {
+                    self.pool = pool;
                     self.inject(barrier)?;
                 }
                 Command::Overtake(barrier) => self.overtake(barrier)?,
@@ -250,11 +250,14 @@ impl Worker {
         let recorded =
             self.gate(index, |gate, codec| Ok(gate.record(codec)?.map(|all| (all, codec.input()))));
         let Some(Some((Recorded { snapshot, backlog }, input))) = recorded? else { return Ok(()) };
-        let (id, path) = (self.tasks[index].id, self.snapshot_path.clone());
+        let (id, pool) = (self.tasks[index].id, self.pool.clone());
         self.write(move || {
-            let written =
-                path.map(|path| write_channel(&path, snapshot, id.subtask, input, &backlog)).transpose();
-            match written {
+            let written = pool.map(|pool| {
+                let channel = write_channel(pool.path(), snapshot, id.subtask, input, &backlog)?;
+                pool.publish_channels(&channel)?;
+                Ok(channel)
+            });
+            match written.transpose() {
                 Ok(channel) => Report::Recorded(id, snapshot, channel.flatten()),
                 Err(error) => Report::SnapshotFailed(id, snapshot, Half::Channels, error),
             }
@@ -293,7 +296,7 @@ impl Worker {
     /// Takes a task's part of the snapshot and hands the barrier on.
     fn snapshot(&mut self, index: usize, barrier: Barrier) -> Result<()> {
         let began = self.clock.monotonic();
-        let part = StageSnapshot::new(self.snapshot_path.is_some());
+        let part = StageSnapshot::new(self.pool.is_some());
         let part = self.drive(index, |stage, out| stage.snapshot(barrier, part, out))?;
         let pause = self.clock.monotonic().saturating_sub(began);
         self.pauses.record(pause);
@@ -312,8 +315,8 @@ impl Worker {
 
     /// Has the part of a task written, elsewhere, and reported.
     fn write_part(&self, index: usize, barrier: Barrier, part: StageSnapshot, frozen: Option<FrozenState>) {
-        let (id, path) = (self.tasks[index].id, self.snapshot_path.clone());
-        self.write(move || match write_part(part, frozen, barrier.snapshot, id.subtask, path) {
+        let (id, pool) = (self.tasks[index].id, self.pool.clone());
+        self.write(move || match write_part(part, frozen, barrier.snapshot, id.subtask, pool) {
             Ok(part) => Report::Acknowledged(id, barrier.snapshot, part),
             Err(error) => Report::SnapshotFailed(id, barrier.snapshot, Half::State, error),
         });
@@ -451,11 +454,12 @@ fn write_part(
     frozen: Option<FrozenState>,
     snapshot: SnapshotId,
     subtask: SubtaskIndex,
-    path: Option<PathBuf>,
+    pool: Option<StatePool>,
 ) -> Result<SnapshotPart> {
     let mut operators = Vec::new();
-    if let (Some(path), Some(frozen)) = (path, frozen) {
-        let file = write_state(&path, snapshot, subtask, &frozen)?;
+    if let (Some(pool), Some(frozen)) = (pool, frozen) {
+        let file = write_state(pool.path(), snapshot, subtask, &frozen)?;
+        pool.publish(&file)?;
         operators.push((frozen.operator, frozen.schema, file));
     }
     Ok(SnapshotPart { entries: part.entries, operators })

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tidegate::prelude::*;
 
-use super::{Dribble, Random, assert_same, under_seeds};
+use super::{Dribble, Random, assert_same, under_seeds_all_aligned};
 
 #[event]
 #[derive(Clone, Debug)]
@@ -88,7 +88,7 @@ fn split<T>(random: &mut Random, most: u64, record: impl Fn(&mut Random, u64) ->
 
 #[test]
 fn every_subtask_knows_all_that_was_broadcast_once_however_the_job_is_killed_and_rescaled() {
-    under_seeds("every_subtask_knows_all", 24, |random, scenario| {
+    under_seeds_all_aligned("every_subtask_knows_all", 24, |random, scenario| {
         // Either stream may be the longer one, and be read to its end long before the other.
         let orders = split(random, 900, |random, _| Order {
             customer: random.below(50) as u32,

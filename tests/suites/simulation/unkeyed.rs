@@ -2,7 +2,7 @@
 
 use tidegate::prelude::*;
 
-use super::{Dribble, Random, assert_same, under_seeds};
+use super::{Dribble, Random, assert_same, under_seeds, under_seeds_all_aligned};
 
 #[event]
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -119,7 +119,7 @@ impl Remember {
 
 #[test]
 fn every_subtask_is_given_every_element_of_a_union_list_and_so_each_can_find_its_own() {
-    under_seeds("every_subtask_is_given_every_element", 16, |random, scenario| {
+    under_seeds_all_aligned("every_subtask_is_given_every_element", 16, |random, scenario| {
         let splits = readings(random);
         let results = Collect::new();
         let run = scenario.run(|job| {

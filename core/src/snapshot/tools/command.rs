@@ -10,8 +10,8 @@ use crate::snapshot::RestoreTarget;
 /// SNAP is `latest`, the number of a snapshot in --snapshot-dir, or the path of a snapshot or savepoint.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct Tools {
-    /// Directory of the job's snapshots, which can also be given before `snapshots`
-    #[arg(long, value_name = "DIR", global = true)]
+    /// Directory or URL of the job's snapshots, which can also be given before `snapshots`
+    #[arg(long, value_name = "DIR|URL", global = true)]
     pub(super) snapshot_dir: Option<PathBuf>,
     #[command(subcommand)]
     pub(super) tool: Tool,

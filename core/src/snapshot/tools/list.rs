@@ -1,7 +1,6 @@
 //! `list`: what is in a directory of snapshots, from the manifests and the ends of files alone.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use bytesize::ByteSize;
 use serde::Serialize;
@@ -9,12 +8,11 @@ use serde::Serialize;
 use super::output::Output;
 use crate::error::Result;
 use crate::record::SnapshotId;
-use crate::snapshot::channel_file::read_channel;
 use crate::snapshot::entry_state::RecordedState;
-use crate::snapshot::layers::open_file;
 use crate::snapshot::layout::{Standing, scan};
 use crate::snapshot::manifest::{Manifest, SnapshotKind};
-use crate::snapshot::restore::{read_manifest, state_path};
+use crate::snapshot::peek::Place;
+use crate::snapshot::restore::read_manifest;
 use crate::snapshot::stack::stacks;
 
 /// A snapshot as a line.
@@ -42,11 +40,12 @@ struct Content {
     shared_bytes: u64,
 }
 
-/// Lists the snapshots in `directory`.
+/// Lists the snapshots in a place.
 ///
 /// # Errors
 /// If it can't be read. A broken snapshot is listed as such.
-pub(super) fn list(directory: &Path, json: bool, out: &mut Output<'_>) -> Result<()> {
+pub(super) fn list(place: &Place, json: bool, out: &mut Output<'_>) -> Result<()> {
+    let directory = place.directory()?;
     let mut found = scan(directory)?;
     found.sort_by_key(|(id, ..)| *id);
     let manifests: Vec<_> = found
@@ -67,7 +66,7 @@ pub(super) fn list(directory: &Path, json: bool, out: &mut Output<'_>) -> Result
         let (content, problem) = match manifest {
             None => (None, None),
             Some(Err(error)) => (None, Some(error.to_string())),
-            Some(Ok(manifest)) => (Some(content(manifest, &needed)), problem(path, manifest)),
+            Some(Ok(manifest)) => (Some(content(manifest, &needed)), place.problem(path, manifest)),
         };
         let standing = if problem.is_some() { "broken" } else { name };
         Listed { snapshot: *id, standing, content, problem }
@@ -77,7 +76,7 @@ pub(super) fn list(directory: &Path, json: bool, out: &mut Output<'_>) -> Result
         return listed.iter().try_for_each(|listed| out.line(serde_json::to_string(listed)?));
     }
     if listed.is_empty() {
-        return out.line(format_args!("no snapshot in {}", directory.display()));
+        return out.line(format_args!("no snapshot in {place}"));
     }
     table(&listed, out)
 }
@@ -108,17 +107,6 @@ fn stateful(manifest: &Manifest) -> usize {
     let keyed = manifest.operators.iter().map(|operator| operator.name.clone());
     let keyless = RecordedState::all(manifest).into_iter().map(|state| state.operator);
     keyed.chain(keyless).collect::<BTreeSet<_>>().len()
-}
-
-/// What is wrong with the files; their blocks are not read.
-fn problem(path: &Path, manifest: &Manifest) -> Option<String> {
-    let directory = state_path(path, manifest);
-    let mut files = manifest.operators.iter().flat_map(|operator| &operator.files);
-    let state = files.find_map(|file| open_file(&directory, file).err());
-    // Channel files are small, and have no end that could be looked at alone.
-    let mut channels = manifest.channels.iter();
-    let problem = state.or_else(|| channels.find_map(|channel| read_channel(&directory, channel).err()));
-    problem.map(|error| error.to_string())
 }
 
 fn table(listed: &[Listed], out: &mut Output<'_>) -> Result<()> {

@@ -32,8 +32,8 @@ pub(crate) use command::Tools;
 use command::{ExportFormat, Tool};
 use output::Output;
 
-use super::peek::manifest_of;
-use super::restore::{RestoreTarget, Snapshot};
+use super::peek::Place;
+use super::restore::RestoreTarget;
 use super::savepoint::write_savepoint;
 use crate::error::{Error, Result};
 
@@ -49,27 +49,21 @@ pub(crate) fn run(
 ) -> Result<()> {
     let mut out = Output::new(out);
     let directory = tools.snapshot_dir.as_deref().or(directory);
-    let done = answer(&tools.tool, directory, input, &mut out);
+    let done = Place::of(directory).and_then(|place| answer(&tools.tool, &place, input, &mut out));
     out.finish(done)
 }
 
-fn answer(
-    tool: &Tool,
-    directory: Option<&Path>,
-    input: &mut dyn BufRead,
-    out: &mut Output<'_>,
-) -> Result<()> {
-    let find = |target: &RestoreTarget| manifest_of(target, directory);
-    let open = |target: &RestoreTarget| Snapshot::peek(&find(target)?.0);
+fn answer(tool: &Tool, place: &Place, input: &mut dyn BufRead, out: &mut Output<'_>) -> Result<()> {
+    let open = |target: &RestoreTarget| place.open(target);
     match tool {
-        Tool::List { json } => list::list(needed(directory)?, *json, out),
+        Tool::List { json } => list::list(place, *json, out),
         Tool::Show { snapshot, json } => {
-            let (path, manifest) = find(snapshot)?;
+            let (path, manifest) = place.manifest_of(snapshot)?;
             show::show(&path, &manifest, *json, out)
         }
         Tool::Verify { snapshots, all } => match all {
-            true => verify::all(needed(directory)?, out),
-            false => verify::each(snapshots, directory, out),
+            true => verify::all(place, out),
+            false => verify::each(snapshots, place, out),
         },
         Tool::Dump { snapshot, operator, key_group } => {
             dump::dump(&open(snapshot)?, operator.as_deref(), *key_group, out)
@@ -90,11 +84,4 @@ fn answer(
             }
         }
     }
-}
-
-/// The directory of the job's snapshots, where nothing else will do.
-fn needed(directory: Option<&Path>) -> Result<&Path> {
-    directory.ok_or_else(|| {
-        Error::usage("--snapshot-dir is not given").hint("add --snapshot-dir DIR, as for a run of the job")
-    })
 }

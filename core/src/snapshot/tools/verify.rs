@@ -19,35 +19,40 @@ use crate::snapshot::channel_file::read_channel;
 use crate::snapshot::layout::{Standing, scan};
 use crate::snapshot::manifest::{ChannelState, Manifest, OperatorState};
 use crate::snapshot::part::Section;
-use crate::snapshot::peek::manifest_of;
+use crate::snapshot::peek::Place;
 use crate::snapshot::restore::{RestoreTarget, Snapshot, state_path, verify};
 
 /// Of one operator, the rows that are wrong are named up to this many.
 const NAMED_MAX: usize = 20;
 
-/// Verifies every complete snapshot in `directory`.
+/// Verifies every complete snapshot in a place.
 ///
 /// # Errors
 /// If any is broken, or the directory can't be read.
-pub(super) fn all(directory: &Path, out: &mut Output<'_>) -> Result<()> {
+pub(super) fn all(place: &Place, out: &mut Output<'_>) -> Result<()> {
+    let directory = place.directory()?;
     let mut found = scan(directory)?;
     found.retain(|(_, standing, _)| *standing == Standing::Complete);
     found.sort_by_key(|(id, ..)| *id);
     let targets: Vec<_> = found.into_iter().map(|(id, ..)| RestoreTarget::Id(id)).collect();
     if targets.is_empty() {
-        return Err(Error::failure(format!("there is no complete snapshot in {}", directory.display())));
+        return Err(Error::failure(format!("there is no complete snapshot in {place}")));
     }
-    each(&targets, Some(directory), out)
+    each(&targets, place, out)
 }
 
 /// Verifies these snapshots.
 ///
 /// # Errors
 /// If any is broken or not there.
-pub(super) fn each(targets: &[RestoreTarget], directory: Option<&Path>, out: &mut Output<'_>) -> Result<()> {
+pub(super) fn each(targets: &[RestoreTarget], place: &Place, out: &mut Output<'_>) -> Result<()> {
     let mut broken = 0;
     for target in targets {
-        let (id, found) = match manifest_of(target, directory) {
+        let brought = place.manifest_of(target).and_then(|(name, manifest)| {
+            let path = place.bring(&name, &manifest)?;
+            Ok((path, manifest))
+        });
+        let (id, found) = match brought {
             Ok((path, manifest)) => (manifest.snapshot.to_string(), problems(&path, &manifest)?),
             Err(error) if error.exit_code() == 2 => return Err(error),
             Err(error) => {

@@ -6,6 +6,8 @@
 //! | `attempt-<n>/`   | the database of one attempt to run the job; goes with it, or at the next opening |
 //! | `attempt-runs/`  | changes that have left memory and wait for their snapshot                        |
 //! | `attempt-restored/` | the snapshot that the job starts from, rewritten for its program; goes at the next opening |
+//! | `snapshots/`     | what is here of the snapshots that lie at a URL                                  |
+//! | `attempt-fetched/` | the snapshot that the job starts from, if it lies at another URL; goes at the next opening |
 //!
 //! Nothing is deleted in a directory without the mark.
 
@@ -23,6 +25,8 @@ const MARKER_FILE: &str = "tidegate.state";
 const ATTEMPT_PREFIX: &str = "attempt-";
 const RUNS: &str = "attempt-runs";
 const REWRITTEN_DIRECTORY: &str = "attempt-restored";
+const SNAPSHOTS_DIRECTORY: &str = "snapshots";
+const FETCHED_DIRECTORY: &str = "attempt-fetched";
 const TEMPORARY_PREFIX: &str = "tidegate-state-";
 /// No process has this many at a time.
 const TEMPORARY_NAMES_MAX: u32 = 100_000;
@@ -144,6 +148,16 @@ impl StateDirectory {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(cannot("clear", &path, error)),
             _ => Ok(path),
         }
+    }
+
+    /// The directory that shows the snapshots at a URL. What is in it saves a later process fetching it.
+    pub fn snapshots(&self) -> PathBuf {
+        self.path().join(SNAPSHOTS_DIRECTORY)
+    }
+
+    /// The directory for a snapshot to restore that lies at another URL.
+    pub fn fetched(&self) -> PathBuf {
+        self.path().join(FETCHED_DIRECTORY)
     }
 
     /// Begins an empty working copy. Those of earlier attempts go when their last user, a snapshot that is still being
