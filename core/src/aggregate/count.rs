@@ -19,9 +19,10 @@ use crate::aggregate::Aggregate;
 /// assert_eq!(count.result(&acc), 2);
 /// ```
 // An enum, because its variant `Count` is a value of whatever type `T` is asked for; a unit struct can't be generic.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub enum Count<T> {
     /// The aggregate.
+    #[default]
     Count,
     #[doc(hidden)]
     __Of(Infallible, PhantomData<fn(T)>),
@@ -35,12 +36,6 @@ pub mod value {
 // A glob gives way to the enum above where a type is meant.
 #[doc(hidden)]
 pub use value::*;
-
-impl<T> Default for Count<T> {
-    fn default() -> Count<T> {
-        Count::Count
-    }
-}
 
 impl<T: 'static> Aggregate for Count<T> {
     type In = T;

@@ -54,7 +54,7 @@ where
         let mut windows = self.assigner.assign(&record, at).into_iter();
         let mut last = windows.next();
         // The last window is given the record itself, those before it copies.
-        while let Some(next) = windows.next() {
+        for next in windows.by_ref() {
             let Some(window) = last.replace(next) else { break };
             if let Some(place) = self.open(window, state, cx, &mut wanted) {
                 is_kept = true;

@@ -59,9 +59,17 @@ where
     C: Contents<K, T, W::Window>,
     L: LateRecords<T>,
 {
-    pub(super) fn new(assigner: W, trigger: Tr, contents: C, late: L, allowed_lateness: Duration) -> Self {
+    /// An operator by the trigger of the assigner, or by one's own.
+    pub(super) fn new(
+        assigner: W,
+        (trigger, is_own): (Tr, bool),
+        contents: C,
+        late: L,
+        allowed_lateness: Duration,
+    ) -> Self {
         let (domain, merges, slicing) = (assigner.domain(), assigner.merges(), assigner.slicing());
-        let is_sliced = slicing.is_some() && trigger.fires_at_end_only() && !contents.evicts();
+        let fires_at_end = trigger.fires_at_end_only() || (domain == Domain::Count && !is_own);
+        let is_sliced = slicing.is_some() && fires_at_end && !contents.evicts();
         WindowOperator {
             name: String::new(),
             assigner,

@@ -10,10 +10,8 @@ use crate::job::builder::{LocalStream, Processed};
 use crate::key::Key;
 use crate::operator::{Never, Operator};
 use crate::state::{Data, KeyedBy};
-use crate::window::contents::{AsWindowed, Elements, Then};
 use crate::window::late::{Counted, LateRecords, ToSide};
-use crate::window::operator::WindowOperator;
-use crate::window::windowing::{Evicting, Keeps};
+use crate::window::windowing::{Aggregated, AggregatedThen, Evicting, Keeps, ProcessedAll};
 use crate::window::{Evictor, Firing, Trigger, WindowAssigner, Windowing};
 
 impl<'j, K: Key, T: Data, A: KeyAccess<T, Key = K>, H: Head<Out = T>> KeyedStream<'j, K, T, A, H> {
@@ -62,6 +60,8 @@ pub struct WindowedStream<'j, K, T, A, H, Win> {
     windowing: Win,
 }
 
+// The types say what was asked for; nobody writes them out.
+#[allow(clippy::type_complexity)]
 impl<'j, K, T, A, H, W, Tr, Ev, L> WindowedStream<'j, K, T, A, H, Windowing<T, W, Tr, Ev, L>>
 where
     K: Key,
@@ -139,7 +139,7 @@ where
         self,
         name: &str,
         aggregate: G,
-    ) -> L::Streams<'j, WindowOperator<K, T, W, Tr, Ev::Folded<K, G, AsWindowed>, L>, K, A>
+    ) -> L::Streams<'j, Aggregated<K, T, W, Tr, Ev, L, G>, K, A>
     where
         G: Aggregate<In = T> + Send + Sync,
     {
@@ -174,7 +174,7 @@ where
         name: &str,
         aggregate: G,
         then: F,
-    ) -> L::Streams<'j, WindowOperator<K, T, W, Tr, Ev::Folded<K, G, Then<F, I>>, L>, K, A>
+    ) -> L::Streams<'j, AggregatedThen<K, T, W, Tr, Ev, L, G, F, I>, K, A>
     where
         G: Aggregate<In = T> + Send + Sync,
         F: Fn(&Firing<'_, K, W::Window>, G::Out) -> I + Send + Sync + 'static,
@@ -211,7 +211,7 @@ where
         self,
         name: &str,
         reduce: F,
-    ) -> L::Streams<'j, WindowOperator<K, T, W, Tr, Ev::Folded<K, Reducer<T, F>, AsWindowed>, L>, K, A>
+    ) -> L::Streams<'j, Aggregated<K, T, W, Tr, Ev, L, Reducer<T, F>>, K, A>
     where
         F: Fn(&mut T, T) + Send + Sync + 'static,
     {
@@ -249,7 +249,7 @@ where
         self,
         name: &str,
         process: F,
-    ) -> L::Streams<'j, WindowOperator<K, T, W, Tr, Elements<Ev::Evictor, Then<F, I>>, L>, K, A>
+    ) -> L::Streams<'j, ProcessedAll<K, T, W, Tr, Ev, L, F, I>, K, A>
     where
         F: Fn(&Firing<'_, K, W::Window>, Vec<&T>) -> I + Send + Sync + 'static,
         I: IntoIterator<Item: 'static> + 'static,

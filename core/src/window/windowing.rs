@@ -38,6 +38,7 @@ pub struct Windowing<T, W, Tr, Ev = KeepAll, L = Counted> {
     keeps: Ev,
     late: L,
     allowed_lateness: Duration,
+    is_own_trigger: bool,
     of: PhantomData<fn(T)>,
 }
 
@@ -46,7 +47,15 @@ impl<T, W: WindowAssigner<T>> Windowing<T, W, W::Trigger> {
     pub fn of(assigner: W) -> Self {
         let trigger = assigner.default_trigger();
         let (late, allowed_lateness) = (Counted::default(), Duration::ZERO);
-        Windowing { assigner, trigger, keeps: KeepAll, late, allowed_lateness, of: PhantomData }
+        Windowing {
+            assigner,
+            trigger,
+            keeps: KeepAll,
+            late,
+            allowed_lateness,
+            is_own_trigger: false,
+            of: PhantomData,
+        }
     }
 }
 
@@ -66,30 +75,37 @@ where
     /// Makes the windows fire by another trigger than that of their assigner.
     pub fn trigger<U: Trigger<T, W::Window>>(self, trigger: U) -> Windowing<T, W, U, Ev, L> {
         let Windowing { assigner, keeps, late, allowed_lateness, of, .. } = self;
-        Windowing { assigner, trigger, keeps, late, allowed_lateness, of }
+        Windowing { assigner, trigger, keeps, late, allowed_lateness, is_own_trigger: true, of }
     }
 
     /// Has records dropped from windows that fire. All records are kept until then, also for an aggregate.
     pub fn evictor<E: Evictor<T, W::Window>>(self, evictor: E) -> Windowing<T, W, Tr, Evicting<E>, L> {
-        let Windowing { assigner, trigger, late, allowed_lateness, of, .. } = self;
-        Windowing { assigner, trigger, keeps: Evicting(evictor), late, allowed_lateness, of }
+        let Windowing { assigner, trigger, late, allowed_lateness, is_own_trigger, of, .. } = self;
+        Windowing { assigner, trigger, keeps: Evicting(evictor), late, allowed_lateness, is_own_trigger, of }
     }
 
     /// Emits late records on the side. Otherwise they are counted, and the log says so.
     pub fn side_output_late(self) -> Windowing<T, W, Tr, Ev, ToSide> {
-        let Windowing { assigner, trigger, keeps, allowed_lateness, of, .. } = self;
-        Windowing { assigner, trigger, keeps, late: ToSide, allowed_lateness, of }
+        let Windowing { assigner, trigger, keeps, allowed_lateness, is_own_trigger, of, .. } = self;
+        Windowing { assigner, trigger, keeps, late: ToSide, allowed_lateness, is_own_trigger, of }
+    }
+
+    fn with<K, C>(self, contents: impl FnOnce(Ev) -> C) -> WindowOperator<K, T, W, Tr, C, L>
+    where
+        K: Key,
+        C: Contents<K, T, W::Window>,
+    {
+        let Windowing { assigner, trigger, keeps, late, allowed_lateness, is_own_trigger, .. } = self;
+        WindowOperator::new(assigner, (trigger, is_own_trigger), contents(keeps), late, allowed_lateness)
     }
 
     /// Folds the records of each window as they come: what is emitted is the result with its key and window.
-    pub fn aggregate<K, A>(self, aggregate: A) -> WindowOperator<K, T, W, Tr, Ev::Folded<K, A, AsWindowed>, L>
+    pub fn aggregate<K, A>(self, aggregate: A) -> Aggregated<K, T, W, Tr, Ev, L, A>
     where
         K: Key,
         A: Aggregate<In = T> + Send + Sync,
     {
-        let Windowing { assigner, trigger, keeps, late, allowed_lateness, .. } = self;
-        let contents = keeps.folded(aggregate, AsWindowed);
-        WindowOperator::new(assigner, trigger, contents, late, allowed_lateness)
+        self.with(|keeps| keeps.folded(aggregate, AsWindowed))
     }
 
     /// Folds the records of each window as they come, and makes of the result any number of records.
@@ -97,23 +113,18 @@ where
         self,
         aggregate: A,
         then: F,
-    ) -> WindowOperator<K, T, W, Tr, Ev::Folded<K, A, Then<F, I>>, L>
+    ) -> AggregatedThen<K, T, W, Tr, Ev, L, A, F, I>
     where
         K: Key,
         A: Aggregate<In = T> + Send + Sync,
         F: Fn(&Firing<'_, K, W::Window>, A::Out) -> I + Send + Sync + 'static,
         I: IntoIterator<Item: 'static> + 'static,
     {
-        let Windowing { assigner, trigger, keeps, late, allowed_lateness, .. } = self;
-        let contents = keeps.folded(aggregate, Then::new(then));
-        WindowOperator::new(assigner, trigger, contents, late, allowed_lateness)
+        self.with(|keeps| keeps.folded(aggregate, Then::new(then)))
     }
 
     /// Folds the records of each window into one of their own type.
-    pub fn reduce<K, F>(
-        self,
-        reduce: F,
-    ) -> WindowOperator<K, T, W, Tr, Ev::Folded<K, Reducer<T, F>, AsWindowed>, L>
+    pub fn reduce<K, F>(self, reduce: F) -> Aggregated<K, T, W, Tr, Ev, L, Reducer<T, F>>
     where
         K: Key,
         F: Fn(&mut T, T) + Send + Sync + 'static,
@@ -122,20 +133,30 @@ where
     }
 
     /// Keeps all records of each window, and makes of them any number of others. They are in the order in which they came.
-    pub fn process<K, F, I>(
-        self,
-        process: F,
-    ) -> WindowOperator<K, T, W, Tr, Elements<Ev::Evictor, Then<F, I>>, L>
+    pub fn process<K, F, I>(self, process: F) -> ProcessedAll<K, T, W, Tr, Ev, L, F, I>
     where
         K: Key,
         F: Fn(&Firing<'_, K, W::Window>, Vec<&T>) -> I + Send + Sync + 'static,
         I: IntoIterator<Item: 'static> + 'static,
     {
-        let Windowing { assigner, trigger, keeps, late, allowed_lateness, .. } = self;
-        let contents = Elements { evictor: keeps.evictor(), evicts: Ev::EVICTS, look: Then::new(process) };
-        WindowOperator::new(assigner, trigger, contents, late, allowed_lateness)
+        self.with(|keeps| Elements { evictor: keeps.evictor(), evicts: Ev::EVICTS, look: Then::new(process) })
     }
 }
+
+/// The windows of an assigner.
+type WindowOf<T, W> = <W as WindowAssigner<T>>::Window;
+
+/// The operator of [`Windowing::aggregate`].
+pub type Aggregated<K, T, W, Tr, Ev, L, A> =
+    WindowOperator<K, T, W, Tr, <Ev as Keeps<T, WindowOf<T, W>>>::Folded<K, A, AsWindowed>, L>;
+
+/// The operator of [`Windowing::aggregate_then`].
+pub type AggregatedThen<K, T, W, Tr, Ev, L, A, F, I> =
+    WindowOperator<K, T, W, Tr, <Ev as Keeps<T, WindowOf<T, W>>>::Folded<K, A, Then<F, I>>, L>;
+
+/// The operator of [`Windowing::process`].
+pub type ProcessedAll<K, T, W, Tr, Ev, L, F, I> =
+    WindowOperator<K, T, W, Tr, Elements<<Ev as Keeps<T, WindowOf<T, W>>>::Evictor, Then<F, I>>, L>;
 
 /// Which records windows keep: all, or what an evictor leaves.
 pub trait Keeps<T, W: Window>: Send + Sync + Sized + 'static {

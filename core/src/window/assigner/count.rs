@@ -46,6 +46,8 @@ impl TumblingCount {
 /// [`Sliding::count`](crate::window::Sliding::count).
 ///
 /// The first windows have fewer records, as in Flink. A result carries the event time of the record that completes its window.
+/// With a trigger of one's own no record is ever dropped: use [`Global`](crate::window::Global) with
+/// [`KeepLast`](crate::window::KeepLast).
 ///
 /// ```
 /// use tidegate::prelude::*;
