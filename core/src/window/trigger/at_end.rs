@@ -71,10 +71,8 @@ impl AtEnd {
         AtEnd { late_every: Some(delay), ..self }
     }
 
-    fn fire(since: &mut SinceFired, cx: &mut TriggerContext<'_>) -> TriggerResult {
-        if let Some(fires) = since.fires {
-            cx.cancel_processing_timer(fires);
-        }
+    /// A timer that is set stays: at the same time another one may be due.
+    fn fire(since: &mut SinceFired) -> TriggerResult {
         *since = SinceFired::default();
         TriggerResult::Fire
     }
@@ -112,7 +110,7 @@ impl<T, W: Window> Trigger<T, W> for AtEnd {
         let is_over = cx.domain() == Domain::EventTime && window.max_timestamp() <= cx.watermark();
         if is_over {
             return match self.late_every {
-                None => Self::fire(since, cx),
+                None => Self::fire(since),
                 Some(delay) => {
                     since.records += 1;
                     Self::fire_after(delay, since, cx);
@@ -126,7 +124,7 @@ impl<T, W: Window> Trigger<T, W> for AtEnd {
         }
         since.records += 1;
         if self.early_count.is_some_and(|records| since.records >= records) {
-            return Self::fire(since, cx);
+            return Self::fire(since);
         }
         if let Some(delay) = self.early_every {
             Self::fire_after(delay, since, cx);
@@ -139,9 +137,9 @@ impl<T, W: Window> Trigger<T, W> for AtEnd {
         at: EventTime,
         window: &W,
         since: &mut SinceFired,
-        cx: &mut TriggerContext<'_>,
+        _: &mut TriggerContext<'_>,
     ) -> TriggerResult {
-        if at == window.max_timestamp() { Self::fire(since, cx) } else { TriggerResult::Continue }
+        if at == window.max_timestamp() { Self::fire(since) } else { TriggerResult::Continue }
     }
 
     fn on_processing_time(
@@ -152,7 +150,7 @@ impl<T, W: Window> Trigger<T, W> for AtEnd {
         cx: &mut TriggerContext<'_>,
     ) -> TriggerResult {
         let ends = cx.domain() == Domain::ProcessingTime && at > window.max_timestamp();
-        if ends || since.fires == Some(at) { Self::fire(since, cx) } else { TriggerResult::Continue }
+        if ends || since.fires == Some(at) { Self::fire(since) } else { TriggerResult::Continue }
     }
 
     fn on_close(&self, _: &W, since: &mut SinceFired) -> TriggerResult {

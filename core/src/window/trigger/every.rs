@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::time::{EventTime, millis};
 use crate::window::edges::{length, within_reach};
-use crate::window::{Trigger, TriggerContext, TriggerResult, Window};
+use crate::window::{Domain, Trigger, TriggerContext, TriggerResult, Window};
 
 /// Fires a window whenever so many records have come: Flink's `CountTrigger`. Not at its end.
 ///
@@ -62,10 +62,10 @@ impl<T, W: Window> Trigger<T, W> for EveryCount {
     }
 }
 
-/// Where the next firing is, of those that are so far apart: not after the end of the window.
-fn next_after(at: EventTime, every: Duration, window: &impl Window) -> EventTime {
-    let (at, every) = (within_reach(at), length(every));
-    EventTime::from_millis(at - at.rem_euclid(every) + every).min(window.max_timestamp())
+/// The first multiple of `interval` after `at`.
+fn next_multiple(at: EventTime, interval: Duration) -> EventTime {
+    let (at, interval) = (within_reach(at), length(interval));
+    EventTime::from_millis(at - at.rem_euclid(interval) + interval)
 }
 
 /// Fires a window again and again as event time passes, at multiples of the interval, and at its end: Flink's
@@ -116,7 +116,7 @@ impl<T, W: Window> Trigger<T, W> for EveryEventTime {
         }
         cx.set_timer(window.max_timestamp());
         if next.is_none() {
-            let first = next_after(at, self.interval, window);
+            let first = next_multiple(at, self.interval).min(window.max_timestamp());
             *next = Some(first);
             cx.set_timer(first);
         }
@@ -136,7 +136,7 @@ impl<T, W: Window> Trigger<T, W> for EveryEventTime {
         if *next != Some(at) {
             return TriggerResult::Continue;
         }
-        let then = next_after(at, self.interval, window);
+        let then = next_multiple(at, self.interval).min(window.max_timestamp());
         *next = Some(then);
         cx.set_timer(then);
         TriggerResult::Fire
@@ -187,15 +187,12 @@ impl EveryProcessingTime {
         EveryProcessingTime { interval }
     }
 
-    fn next<W: Window>(&self, window: &W, cx: &TriggerContext<'_>) -> EventTime {
-        let now = cx.processing_time();
-        let next = EventTime::from_millis({
-            let (now, every) = (within_reach(now), length(self.interval));
-            now - now.rem_euclid(every) + every
-        });
+    /// The next firing after `at`. A window that is over in processing time fires for the last time then.
+    fn next(&self, at: EventTime, window: &impl Window, cx: &TriggerContext<'_>) -> EventTime {
+        let next = next_multiple(at, self.interval);
         match cx.domain() {
-            crate::window::Domain::ProcessingTime => next.min(window.max_timestamp() + millis(1)),
-            _ => next,
+            Domain::ProcessingTime => next.min(window.max_timestamp() + millis(1)),
+            Domain::EventTime | Domain::Count => next,
         }
     }
 }
@@ -213,7 +210,7 @@ impl<T, W: Window> Trigger<T, W> for EveryProcessingTime {
         cx: &mut TriggerContext<'_>,
     ) -> TriggerResult {
         if next.is_none() {
-            let first = self.next(window, cx);
+            let first = self.next(cx.processing_time(), window, cx);
             *next = Some(first);
             cx.set_processing_timer(first);
         }
@@ -230,7 +227,7 @@ impl<T, W: Window> Trigger<T, W> for EveryProcessingTime {
         if *next != Some(at) {
             return TriggerResult::Continue;
         }
-        let then = self.next(window, cx);
+        let then = self.next(at, window, cx);
         *next = Some(then);
         cx.set_processing_timer(then);
         TriggerResult::Fire
