@@ -10,8 +10,6 @@ mod model;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
 use tidegate::operator::Operator;
 use tidegate::prelude::*;
 use tidegate::testing::Harness;
@@ -23,6 +21,7 @@ use tidegate::window::{
 
 use self::case::{Case, Step, Time};
 use self::model::{Model, Pane};
+use super::state_model::under_seeds;
 
 /// A record: its key and its number. The time comes beside it.
 type Record = (u8, u32);
@@ -405,13 +404,11 @@ fn outcome(case: &Case) -> Outcome {
 
 #[test]
 fn whatever_happens_to_whatever_windows_is_what_the_definitions_say() {
-    let cases = 10_000;
-    let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
-    let result = runner.run(&case::case(), |case| {
-        prop_assert_eq!(outcome(&case), expected(&case));
-        Ok(())
+    under_seeds("whatever_windows", 10_000, &case::case(), |case| {
+        let (seen, expected) = (outcome(case), expected(case));
+        if seen == expected {
+            return Ok(());
+        }
+        Err(Error::failure(format!("there came out {seen:?}, and by definition it is {expected:?}")))
     });
-    if let Err(error) = result {
-        panic!("{error}");
-    }
 }

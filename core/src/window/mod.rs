@@ -26,6 +26,9 @@ pub mod time_window;
 pub mod trigger;
 pub mod windowing;
 
+#[cfg(test)]
+mod tests;
+
 pub use assigner::{
     Cumulating, Domain, Global, Session, SessionBy, Sliding, SlidingCount, Tumbling, TumblingCount,
     WindowAssigner,

@@ -66,23 +66,26 @@ impl<'a> Model<'a> {
 
     /// All windows that have the time, those that end later first.
     fn assign(&self, time: i64, value: u32) -> Vec<(i64, i64)> {
+        let has = |window: &(i64, i64)| window.0 <= time && time < window.1;
+        // Wherever a window of this length can begin that has the time, and then some.
         let around = |length: i64, every: i64, offset: i64| {
-            let from = (time - length).div_euclid(every) - 100;
-            (from..from + 200 + 2 * length).map(move |n| n * every + offset)
+            let from = (time - length - offset).div_euclid(every) - 2;
+            let to = (time - offset).div_euclid(every) + 2;
+            (from..=to).map(move |n| n * every + offset)
         };
         let mut windows: Vec<(i64, i64)> = match self.case.assigner {
             Assigner::Sliding { size, slide, offset } => {
-                around(size, slide, offset).map(|start| (start, start + size)).collect()
+                around(size, slide, offset).map(|start| (start, start + size)).filter(has).collect()
             }
             Assigner::Cumulating { max, step, offset } => around(max, max, offset)
                 .flat_map(|start| (1..=max).map(move |n| (start, start + (n * step).min(max))))
+                .filter(has)
                 .collect(),
             Assigner::Session { gap } => vec![(time, time + gap)],
             Assigner::SessionBy => vec![(time, time + 1 + i64::from(value % 7))],
         };
         windows.sort_by_key(|(start, end)| (-end, -start));
         windows.dedup();
-        windows.retain(|(start, end)| *start <= time && time < *end);
         windows
     }
 
