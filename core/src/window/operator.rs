@@ -150,6 +150,7 @@ impl<T, E: Emit<T>> Emit<T> for Stamped<'_, E> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<K, T, W, Tr, C, L> Operator for WindowOperator<K, T, W, Tr, C, L>
 where
     K: Key,

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::event;
 use crate::key::Key;
 use crate::operator::{Context, Operator, TimerId};
-use crate::state::{Data, Describe, Field, KeyedBy, State, StateSchema};
+use crate::state::{Data, Describe, Field, State, StateSchema, state_of_any_key};
 use crate::time::EventTime;
 use crate::window::slices::Slices;
 use crate::window::trigger::{Wanted, WindowTimer};
@@ -106,6 +106,7 @@ impl Wake {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<K: Key, W: Data, Acc: Data, S: Data> State for WindowState<K, W, Acc, S> {
     type Key = K;
 
@@ -136,10 +137,4 @@ impl<K: Key, W: Data, Acc: Data, S: Data> State for WindowState<K, W, Acc, S> {
     }
 }
 
-impl<K, W, Acc, S> KeyedBy<K> for WindowState<K, W, Acc, S> {
-    type Through<H> = H;
-
-    fn through<H>(head: H) -> H {
-        head
-    }
-}
+state_of_any_key!(WindowState<K, W, Acc, S>);

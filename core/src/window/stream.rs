@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use crate::aggregate::{Aggregate, Reducer};
-use crate::chain::Head;
 use crate::exchange::partition::KeyAccess;
 use crate::job::KeyedStream;
-use crate::job::builder::{LocalStream, Processed};
+use crate::job::builder::LocalStream;
+use crate::job::keyed_stream::{Inputs, Processed};
 use crate::key::Key;
 use crate::operator::{Never, Operator};
 use crate::state::{Data, KeyedBy};
@@ -14,7 +14,7 @@ use crate::window::late::{Counted, LateRecords, ToSide};
 use crate::window::windowing::{Aggregated, AggregatedThen, Evicting, Keeps, ProcessedAll};
 use crate::window::{Evictor, Firing, Trigger, WindowAssigner, Windowing};
 
-impl<'j, K: Key, T: Data, A: KeyAccess<T, Key = K>, H: Head<Out = T>> KeyedStream<'j, K, T, A, H> {
+impl<'j, K: Key, T: Data, A: KeyAccess<T, Key = K>, I: Inputs<T>> KeyedStream<'j, K, T, A, I> {
     /// Puts the records of each key into windows.
     ///
     /// ```
@@ -44,7 +44,7 @@ impl<'j, K: Key, T: Data, A: KeyAccess<T, Key = K>, H: Head<Out = T>> KeyedStrea
     /// # Ok(())
     /// # }
     /// ```
-    pub fn window<W>(self, assigner: W) -> WindowedStream<'j, K, T, A, H, Windowing<T, W, W::Trigger>>
+    pub fn window<W>(self, assigner: W) -> WindowedStream<'j, K, T, A, I, Windowing<T, W, W::Trigger>>
     where
         T: Clone,
         W: WindowAssigner<T>,
@@ -55,19 +55,19 @@ impl<'j, K: Key, T: Data, A: KeyAccess<T, Key = K>, H: Head<Out = T>> KeyedStrea
 
 /// Records in windows, by key.
 #[must_use = "windows go nowhere until something is made of their records: `.aggregate(\"name\", ..)`, `.process(\"name\", ..)`"]
-pub struct WindowedStream<'j, K, T, A, H, Win> {
-    keyed: KeyedStream<'j, K, T, A, H>,
+pub struct WindowedStream<'j, K, T, A, I, Win> {
+    keyed: KeyedStream<'j, K, T, A, I>,
     windowing: Win,
 }
 
 // The types say what was asked for; nobody writes them out.
 #[allow(clippy::type_complexity)]
-impl<'j, K, T, A, H, W, Tr, Ev, L> WindowedStream<'j, K, T, A, H, Windowing<T, W, Tr, Ev, L>>
+impl<'j, K, T, A, I, W, Tr, Ev, L> WindowedStream<'j, K, T, A, I, Windowing<T, W, Tr, Ev, L>>
 where
     K: Key,
     T: Data + Clone,
     A: KeyAccess<T, Key = K>,
-    H: Head<Out = T>,
+    I: Inputs<T>,
     W: WindowAssigner<T>,
     Tr: Trigger<T, W::Window>,
     Ev: Keeps<T, W::Window>,
@@ -76,7 +76,7 @@ where
     fn with<Win>(
         self,
         with: impl FnOnce(Windowing<T, W, Tr, Ev, L>) -> Win,
-    ) -> WindowedStream<'j, K, T, A, H, Win> {
+    ) -> WindowedStream<'j, K, T, A, I, Win> {
         WindowedStream { keyed: self.keyed, windowing: with(self.windowing) }
     }
 
@@ -87,7 +87,7 @@ where
     }
 
     /// Makes the windows fire by another trigger than that of their assigner.
-    pub fn trigger<U>(self, trigger: U) -> WindowedStream<'j, K, T, A, H, Windowing<T, W, U, Ev, L>>
+    pub fn trigger<U>(self, trigger: U) -> WindowedStream<'j, K, T, A, I, Windowing<T, W, U, Ev, L>>
     where
         U: Trigger<T, W::Window>,
     {
@@ -95,7 +95,7 @@ where
     }
 
     /// Has records dropped from windows that fire. All records are kept until then, also for an aggregate.
-    pub fn evictor<E>(self, evictor: E) -> WindowedStream<'j, K, T, A, H, Windowing<T, W, Tr, Evicting<E>, L>>
+    pub fn evictor<E>(self, evictor: E) -> WindowedStream<'j, K, T, A, I, Windowing<T, W, Tr, Evicting<E>, L>>
     where
         E: Evictor<T, W::Window>,
     {
@@ -129,7 +129,7 @@ where
     /// # Ok(())
     /// # }
     /// ```
-    pub fn side_output_late(self) -> WindowedStream<'j, K, T, A, H, Windowing<T, W, Tr, Ev, ToSide>> {
+    pub fn side_output_late(self) -> WindowedStream<'j, K, T, A, I, Windowing<T, W, Tr, Ev, ToSide>> {
         self.with(|windowing| windowing.side_output_late())
     }
 
@@ -169,16 +169,16 @@ where
     /// # Ok(())
     /// # }
     /// ```
-    pub fn aggregate_then<G, F, I>(
+    pub fn aggregate_then<G, F, It>(
         self,
         name: &str,
         aggregate: G,
         then: F,
-    ) -> L::Streams<'j, AggregatedThen<K, T, W, Tr, Ev, L, G, F, I>, K, A>
+    ) -> L::Streams<'j, AggregatedThen<K, T, W, Tr, Ev, L, G, F, It>, K, A>
     where
         G: Aggregate<In = T> + Send + Sync,
-        F: Fn(&Firing<'_, K, W::Window>, G::Out) -> I + Send + Sync + 'static,
-        I: IntoIterator<Item: 'static> + 'static,
+        F: Fn(&Firing<'_, K, W::Window>, G::Out) -> It + Send + Sync + 'static,
+        It: IntoIterator<Item: 'static> + 'static,
     {
         let operator = self.windowing.aggregate_then(aggregate, then).named(name);
         L::streams(self.keyed, name, operator)
@@ -245,14 +245,14 @@ where
     /// # Ok(())
     /// # }
     /// ```
-    pub fn process<F, I>(
+    pub fn process<F, It>(
         self,
         name: &str,
         process: F,
-    ) -> L::Streams<'j, ProcessedAll<K, T, W, Tr, Ev, L, F, I>, K, A>
+    ) -> L::Streams<'j, ProcessedAll<K, T, W, Tr, Ev, L, F, It>, K, A>
     where
-        F: Fn(&Firing<'_, K, W::Window>, Vec<&T>) -> I + Send + Sync + 'static,
-        I: IntoIterator<Item: 'static> + 'static,
+        F: Fn(&Firing<'_, K, W::Window>, Vec<&T>) -> It + Send + Sync + 'static,
+        It: IntoIterator<Item: 'static> + 'static,
     {
         let operator = self.windowing.process(process).named(name);
         L::streams(self.keyed, name, operator)
@@ -269,8 +269,8 @@ pub trait LateOutput<T>: LateRecords<T> {
         A: 'j;
 
     /// Has the operator work on a stream.
-    fn streams<'j, O, K, A, H>(
-        keyed: KeyedStream<'j, K, T, A, H>,
+    fn streams<'j, O, K, A, I>(
+        keyed: KeyedStream<'j, K, T, A, I>,
         name: &str,
         operator: O,
     ) -> Self::Streams<'j, O, K, A>
@@ -279,7 +279,7 @@ pub trait LateOutput<T>: LateRecords<T> {
         O::State: KeyedBy<K>,
         T: Data,
         A: KeyAccess<T, Key = K>,
-        H: Head<Out = T>;
+        I: Inputs<T>;
 }
 
 impl<T> LateOutput<T> for Counted {
@@ -290,8 +290,8 @@ impl<T> LateOutput<T> for Counted {
         T: 'j,
         A: 'j;
 
-    fn streams<'j, O, K, A, H>(
-        keyed: KeyedStream<'j, K, T, A, H>,
+    fn streams<'j, O, K, A, I>(
+        keyed: KeyedStream<'j, K, T, A, I>,
         name: &str,
         operator: O,
     ) -> Processed<'j, O, K, A>
@@ -300,7 +300,7 @@ impl<T> LateOutput<T> for Counted {
         O::State: KeyedBy<K>,
         T: Data,
         A: KeyAccess<T, Key = K>,
-        H: Head<Out = T>,
+        I: Inputs<T>,
     {
         keyed.process(name, operator)
     }
@@ -314,8 +314,8 @@ impl<T: Send + 'static> LateOutput<T> for ToSide {
         T: 'j,
         A: 'j;
 
-    fn streams<'j, O, K, A, H>(
-        keyed: KeyedStream<'j, K, T, A, H>,
+    fn streams<'j, O, K, A, I>(
+        keyed: KeyedStream<'j, K, T, A, I>,
         name: &str,
         operator: O,
     ) -> (Processed<'j, O, K, A>, LocalStream<'j, T>)
@@ -324,7 +324,7 @@ impl<T: Send + 'static> LateOutput<T> for ToSide {
         O::State: KeyedBy<K>,
         T: Data,
         A: KeyAccess<T, Key = K>,
-        H: Head<Out = T>,
+        I: Inputs<T>,
     {
         keyed.process_with_side(name, operator)
     }
