@@ -34,6 +34,7 @@ pub mod state;
 pub mod task;
 pub mod testing;
 pub mod time;
+pub mod window;
 
 pub use error::{Error, Result};
 pub use tidegate_macros::{event, job, key, operator, state};

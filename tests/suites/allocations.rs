@@ -67,6 +67,24 @@ fn a_job_over_numbers_allocates_per_batch_and_not_per_record() {
     assert!(allocations < 0.02, "{allocations:.4} allocations per record");
 }
 
+#[test]
+fn windows_allocate_per_slice_and_key_and_not_per_record() {
+    const RECORDS: u64 = 1_000_000;
+    let results = Collect::new();
+    let allocations = per_record(RECORDS, |job| {
+        job.source("numbers", Generate::new(RECORDS, |n| n))
+            .event_time(|n| EventTime::from_millis(*n as i64), Watermarks::bounded(secs(1)))
+            .key_by(|n| n % 10)
+            .window(Sliding::of(secs(60)).every(secs(10)))
+            .aggregate("counts", (Count, Max::of(|n: &u64| *n)))
+            .sink("counts", results.clone());
+        Ok(())
+    });
+    let counted: u64 = results.take().iter().map(|counted| counted.value.0).sum();
+    assert_eq!(counted, 6 * RECORDS);
+    assert!(allocations < 0.02, "{allocations:.4} allocations per record");
+}
+
 #[event(time = at)]
 struct Visit {
     user: String,

@@ -20,4 +20,5 @@ mod support;
 mod threads;
 mod torture;
 mod urls;
+mod windows;
 mod without_keys;

@@ -10,8 +10,8 @@ pub trait Emit<T> {
     /// Hands `value` on. It carries the event time of the record or the timer that is being processed.
     fn emit(&mut self, value: T);
 
-    /// Hands `value` on with an event time of its own. It should not be older than the record's: what is older than the
-    /// watermark is late behind this operator.
+    /// Hands `value` on with an event time of its own: the end of its window. One that is not after the watermark is late for
+    /// what follows. A `Vec` has no place for times.
     fn emit_at(&mut self, value: T, at: EventTime) {
         let _ = at;
         self.emit(value);

@@ -1,14 +1,43 @@
 //! Folding many values into one: [`Aggregate`] into an accumulator of its own type, [`Reduce`] into a value of the same type.
 //!
-//! Pure: what is folded, where the accumulator is kept and for how long is the business of whoever uses it, such as the
-//! [`Aggregating`](crate::state::Aggregating) and [`Reducing`](crate::state::Reducing) fields of a state.
+//! Pure: what is folded, where the accumulator is kept and for how long is the business of whoever uses it, such as a
+//! [window](crate::window), or the [`Aggregating`](crate::state::Aggregating) and [`Reducing`](crate::state::Reducing) fields of
+//! a state.
+//!
+//! The usual ones are here. What of a record goes in is said by a closure: `Sum::of(|bid: &Bid| bid.price)`. A tuple of
+//! aggregates is one, too: `(Count, Max::of(|bid: &Bid| bid.price))`.
+
+mod avg;
+mod count;
+mod count_distinct;
+mod extremes;
+mod first_last;
+mod number;
+mod percentiles;
+mod reducing;
+mod sum;
+mod top_n;
+mod tuple;
+
+pub use avg::Avg;
+pub use count::Count;
+pub use count_distinct::CountDistinct;
+pub use extremes::{Max, Min};
+pub use first_last::{First, Last};
+pub use number::Number;
+pub use percentiles::Percentiles;
+pub use reducing::Reducer;
+pub use sum::Sum;
+pub use top_n::TopN;
 
 use crate::state::Data;
 
 /// Folds values into an accumulator, and makes a result of it: Flink's `AggregateFunction`.
 ///
 /// The function itself is configuration; what it has seen is in the accumulator, which rests in state and in snapshots.
-/// Accumulators of parts of the input can be merged: the result is that of the whole.
+/// Accumulators of parts of the input can be merged: the result is that of the whole. Windows rely on it: those that overlap
+/// share the accumulators of the parts they have in common, and sessions that grow together become one. Values of a part are
+/// added in the order in which they came, and parts are merged in the order of time.
 ///
 /// ```
 /// use tidegate::prelude::*;
@@ -54,7 +83,7 @@ pub trait Aggregate: 'static {
     /// What is folded in.
     type In;
     /// What has been seen so far.
-    type Acc: Data;
+    type Acc: Data + Clone;
     /// What comes out.
     type Out;
 
@@ -64,10 +93,18 @@ pub trait Aggregate: 'static {
     /// Folds `value` into `acc`.
     fn add(&self, acc: &mut Self::Acc, value: Self::In);
 
-    /// Folds what `other` has seen into `acc`.
+    /// Folds in a value that others need, too. Worth writing if it can be done without a copy of the whole value.
+    fn add_ref(&self, acc: &mut Self::Acc, value: &Self::In)
+    where
+        Self::In: Clone,
+    {
+        self.add(acc, value.clone());
+    }
+
+    /// Folds what `other` has seen, which is of a later time, into `acc`.
     fn merge(&self, acc: &mut Self::Acc, other: Self::Acc);
 
-    /// The result for what `acc` has seen.
+    /// The result for what `acc` has seen, which is one value at least.
     fn result(&self, acc: &Self::Acc) -> Self::Out;
 }
 

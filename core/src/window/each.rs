@@ -1,0 +1,270 @@
+//! Windows that are kept each for itself: those that merge, fire early, or are of an assigner of one's own.
+//!
+//! What happens, and in which order, is as in Flink's `WindowOperator`, with one liberty: a window from which all records were
+//! purged and whose trigger waits for nothing is forgotten before its time, unless it might be merged.
+
+use crate::key::Key;
+use crate::operator::{Context, Emit};
+use crate::state::Data;
+use crate::time::{EventTime, millis};
+use crate::window::contents::Contents;
+use crate::window::late::LateRecords;
+use crate::window::operator::{Row, Stamped, WindowOperator, firing};
+use crate::window::state::{OpenWindow, Wake};
+use crate::window::trigger::{TriggerContext, Wanted, WindowTimer};
+use crate::window::{Domain, Element, Trigger, TriggerResult, Window, WindowAssigner};
+
+/// A window of the operator.
+type Open<K, T, W, Tr, C> = OpenWindow<
+    <W as WindowAssigner<T>>::Window,
+    <C as Contents<K, T, <W as WindowAssigner<T>>::Window>>::Acc,
+    <Tr as Trigger<T, <W as WindowAssigner<T>>::Window>>::State,
+>;
+
+impl<W, Acc, S: Default> OpenWindow<W, Acc, S> {
+    fn new(window: W) -> OpenWindow<W, Acc, S> {
+        OpenWindow { window, contents: None, trigger: S::default(), timers: Vec::new() }
+    }
+}
+
+impl<K, T, W, Tr, C, L> WindowOperator<K, T, W, Tr, C, L>
+where
+    K: Key,
+    T: Data + Clone,
+    W: WindowAssigner<T>,
+    Tr: Trigger<T, W::Window>,
+    C: Contents<K, T, W::Window>,
+    L: LateRecords<T>,
+{
+    pub(super) fn add_to_windows(
+        &self,
+        record: T,
+        state: &mut Row<K, T, W, Tr, C>,
+        cx: &mut Context<'_, Self>,
+        out: &mut impl Emit<C::Out>,
+        side: &mut impl Emit<L::Side>,
+    ) {
+        let at = match self.domain {
+            Domain::ProcessingTime => cx.processing_time(),
+            Domain::EventTime | Domain::Count => cx.event_time(),
+        };
+        let (mut wanted, mut is_kept) = (Wanted::NOTHING, false);
+        let arrival = state.arrivals;
+        state.arrivals += 1;
+        let mut windows = self.assigner.assign(&record, at).into_iter();
+        let mut last = windows.next();
+        // The last window is given the record itself, those before it copies.
+        for next in windows.by_ref() {
+            let Some(window) = last.replace(next) else { break };
+            if let Some(place) = self.open(window, state, cx, &mut wanted) {
+                is_kept = true;
+                let element = Element { value: record.clone(), at: cx.event_time(), arrival };
+                self.add(element, at, place, state, cx, out, &mut wanted);
+            }
+        }
+        drop(windows);
+        match last.and_then(|window| self.open(window, state, cx, &mut wanted)) {
+            Some(place) => {
+                let element = Element { value: record, at: cx.event_time(), arrival };
+                self.add(element, at, place, state, cx, out, &mut wanted);
+            }
+            None if !is_kept && self.is_late(at, cx) => self.take_late(record, cx, side),
+            None => {}
+        }
+        state.wake_by(&wanted, cx);
+    }
+
+    /// Whether the watermark has passed a time by more than the allowed lateness.
+    fn is_late(&self, at: EventTime, cx: &Context<'_, Self>) -> bool {
+        self.domain == Domain::EventTime && at + self.allowed_lateness <= cx.watermark()
+    }
+
+    fn context<'a>(
+        &self,
+        cx: &Context<'a, Self>,
+        timers: &'a mut Vec<WindowTimer>,
+        wanted: &'a mut Wanted,
+    ) -> TriggerContext<'a> {
+        TriggerContext { domain: self.domain, watermark: cx.watermark, clock: cx.clock, timers, wanted }
+    }
+
+    /// When the window is dropped; nothing if that is never.
+    fn closes(&self, window: &W::Window) -> Option<WindowTimer> {
+        let last = window.max_timestamp();
+        match self.domain {
+            _ if last == EventTime::MAX => None,
+            Domain::EventTime => Some(WindowTimer::EventTime(last + self.allowed_lateness)),
+            Domain::ProcessingTime => Some(WindowTimer::ProcessingTime(last + millis(1))),
+            Domain::Count => None,
+        }
+    }
+
+    /// Where the window is, with others that it is merged with, opened if it was not; nothing if it is over for good.
+    fn open(
+        &self,
+        window: W::Window,
+        state: &mut Row<K, T, W, Tr, C>,
+        cx: &Context<'_, Self>,
+        wanted: &mut Wanted,
+    ) -> Option<usize> {
+        let windows = &mut state.windows;
+        if windows.last().is_some_and(|newest| newest.window == window) {
+            return Some(windows.len() - 1);
+        }
+        let place = if self.merges {
+            let touches = |open: &Open<K, T, W, Tr, C>| open.window.merged(&window).is_some();
+            let first = windows.partition_point(|open| open.window < window && !touches(open));
+            let count = windows[first..].iter().take_while(|open| touches(open)).count();
+            if count > 0 {
+                self.merge(window, first, count, windows, cx, wanted);
+                return Some(first);
+            }
+            first
+        } else {
+            match windows.binary_search_by(|open| open.window.cmp(&window)) {
+                Ok(place) => return Some(place),
+                Err(place) => place,
+            }
+        };
+        if self.is_late(window.max_timestamp(), cx) {
+            return None;
+        }
+        if let Some(closes) = self.closes(&window) {
+            wanted.timer(closes);
+        }
+        windows.insert(place, OpenWindow::new(window));
+        Some(place)
+    }
+
+    /// Makes one window of a new one and the `count` from `first` on.
+    fn merge(
+        &self,
+        window: W::Window,
+        first: usize,
+        count: usize,
+        windows: &mut Vec<Open<K, T, W, Tr, C>>,
+        cx: &Context<'_, Self>,
+        wanted: &mut Wanted,
+    ) {
+        let cover = windows[first..first + count].iter().fold(window, |cover, open| {
+            let merged = open.window.merged(&cover);
+            merged.unwrap_or(cover)
+        });
+        if count == 1 && windows[first].window == cover {
+            return;
+        }
+        let mut others = windows.drain(first..first + count);
+        let Some(mut merged) = others.next() else { return };
+        for other in others.by_ref() {
+            self.trigger.merge(&mut merged.trigger, other.trigger);
+            match (&mut merged.contents, other.contents) {
+                (Some(contents), Some(later)) => self.contents.merge(contents, later),
+                (None, later) => merged.contents = later,
+                (Some(_), None) => {}
+            }
+        }
+        drop(others);
+        merged.window = cover;
+        merged.timers.clear();
+        if let Some(closes) = self.closes(&merged.window) {
+            wanted.timer(closes);
+        }
+        let mut context = self.context(cx, &mut merged.timers, wanted);
+        self.trigger.on_merge(&merged.window, &mut merged.trigger, &mut context);
+        windows.insert(first, merged);
+    }
+
+    /// Puts a record into an open window.
+    #[allow(clippy::too_many_arguments)]
+    fn add(
+        &self,
+        element: Element<T>,
+        at: EventTime,
+        place: usize,
+        state: &mut Row<K, T, W, Tr, C>,
+        cx: &Context<'_, Self>,
+        out: &mut impl Emit<C::Out>,
+        wanted: &mut Wanted,
+    ) {
+        let open = &mut state.windows[place];
+        let mut context = self.context(cx, &mut open.timers, wanted);
+        let result =
+            self.trigger.on_element(&element.value, at, &open.window, &mut open.trigger, &mut context);
+        self.contents.add(open.contents.get_or_insert_with(|| self.contents.create()), element);
+        self.act(result, open, cx, out);
+        if self.is_idle(open) {
+            state.windows.remove(place);
+        }
+    }
+
+    fn act(
+        &self,
+        result: TriggerResult,
+        open: &mut Open<K, T, W, Tr, C>,
+        cx: &Context<'_, Self>,
+        out: &mut impl Emit<C::Out>,
+    ) {
+        if result.fires()
+            && let Some(contents) = &mut open.contents
+        {
+            let mut out = Stamped::new(out, &open.window, cx);
+            if !self.contents.fire(contents, &firing(&open.window, cx), &mut out) {
+                open.contents = None;
+            }
+        }
+        if result.purges() {
+            open.contents = None;
+        }
+    }
+
+    /// Whether a window without records need not be remembered.
+    fn is_idle(&self, open: &Open<K, T, W, Tr, C>) -> bool {
+        open.contents.is_none()
+            && open.timers.is_empty()
+            && !self.merges
+            && open.trigger == Tr::State::default()
+    }
+
+    /// A time has come at which something is due for some window.
+    pub(super) fn fire_due_windows(
+        &self,
+        wake: Wake,
+        state: &mut Row<K, T, W, Tr, C>,
+        cx: &Context<'_, Self>,
+        out: &mut impl Emit<C::Out>,
+        wanted: &mut Wanted,
+    ) {
+        let now = cx.event_time();
+        let is_due = |timer: WindowTimer| wake.time_of(timer).is_some_and(|at| at <= now);
+        state.windows.retain_mut(|open| {
+            // Those that the trigger sets meanwhile come with the next timer.
+            let due: Vec<_> = open.timers.extract_if(.., |timer| is_due(*timer)).collect();
+            for at in due.into_iter().filter_map(|timer| wake.time_of(timer)) {
+                let mut context = self.context(cx, &mut open.timers, wanted);
+                let (window, trigger) = (&open.window, &mut open.trigger);
+                let result = match wake {
+                    Wake::EventTime => self.trigger.on_event_time(at, window, trigger, &mut context),
+                    Wake::ProcessingTime => {
+                        self.trigger.on_processing_time(at, window, trigger, &mut context)
+                    }
+                };
+                self.act(result, open, cx, out);
+            }
+            let ends_with_time =
+                wake == Wake::EventTime && self.domain == Domain::EventTime && now == EventTime::MAX;
+            if ends_with_time || self.closes(&open.window).is_some_and(is_due) {
+                let result = self.trigger.on_close(&open.window, &mut open.trigger);
+                self.act(result, open, cx, out);
+                return false;
+            }
+            !self.is_idle(open)
+        });
+        for open in &state.windows {
+            open.timers
+                .iter()
+                .copied()
+                .chain(self.closes(&open.window))
+                .for_each(|timer| wanted.timer(timer));
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! [`WindowOperator`]: puts the records of each key into windows and makes a result of every window that fires.
+//!
+//! What enters: records, watermarks, processing time. What leaves: results, each with the last time of its window as event time
+//! (a window without an end: with that of the record or timer that made it fire); and late records, on the side. Always: what
+//! Flink's `WindowOperator` does. A record is late for a window if the watermark has reached the window's last time plus the
+//! allowed lateness; late for all of its windows, it is a [late record](crate::window::late). A record without event time
+//! ([`EventTime::MIN`]) is in no window of event time, and is one, too.
+//!
+//! Windows that only fire at their end are made of slices, [`sliced`](super::sliced); all others are kept
+//! [`each`](super::each) for itself. A row that changes from one to the other, because the program has, fires what it has.
+
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use crate::key::Key;
+use crate::operator::{Context, Emit, Never, Operator, UnkeyedContext};
+use crate::state::Data;
+use crate::time::EventTime;
+use crate::window::assigner::Slicing;
+use crate::window::contents::Contents;
+use crate::window::edges::lateness;
+use crate::window::late::LateRecords;
+use crate::window::state::{Wake, WindowState};
+use crate::window::trigger::Wanted;
+use crate::window::{Domain, Firing, Trigger, Window, WindowAssigner};
+
+/// An operator that works on windows of records of type `T`, keyed by `K`. Made by [`Windowing`](crate::window::Windowing).
+pub struct WindowOperator<K, T, W: WindowAssigner<T>, Tr, C, L> {
+    pub(super) name: String,
+    pub(super) assigner: W,
+    pub(super) trigger: Tr,
+    pub(super) contents: C,
+    late: L,
+    pub(super) domain: Domain,
+    pub(super) merges: bool,
+    /// How windows are cut, if that can be: also if they are kept each for itself.
+    pub(super) slicing: Option<Slicing<W::Window>>,
+    is_sliced: bool,
+    pub(super) allowed_lateness: Duration,
+    /// The same in milliseconds.
+    pub(super) lateness: i64,
+    of: PhantomData<fn() -> (K, T)>,
+}
+
+/// The state of a window operator.
+pub(super) type Row<K, T, W, Tr, C> = WindowState<
+    K,
+    <W as WindowAssigner<T>>::Window,
+    <C as Contents<K, T, <W as WindowAssigner<T>>::Window>>::Acc,
+    <Tr as Trigger<T, <W as WindowAssigner<T>>::Window>>::State,
+>;
+
+impl<K, T, W, Tr, C, L> WindowOperator<K, T, W, Tr, C, L>
+where
+    K: Key,
+    T: Data + Clone,
+    W: WindowAssigner<T>,
+    Tr: Trigger<T, W::Window>,
+    C: Contents<K, T, W::Window>,
+    L: LateRecords<T>,
+{
+    /// An operator by the trigger of the assigner, or by one's own.
+    pub(super) fn new(
+        assigner: W,
+        (trigger, is_own): (Tr, bool),
+        contents: C,
+        late: L,
+        allowed_lateness: Duration,
+    ) -> Self {
+        let (domain, merges, slicing) = (assigner.domain(), assigner.merges(), assigner.slicing());
+        let fires_at_end = trigger.fires_at_end_only() || (domain == Domain::Count && !is_own);
+        let is_sliced = slicing.is_some() && fires_at_end && !contents.evicts();
+        WindowOperator {
+            name: String::new(),
+            assigner,
+            trigger,
+            contents,
+            late,
+            domain,
+            merges,
+            slicing,
+            is_sliced,
+            allowed_lateness,
+            lateness: if domain == Domain::EventTime { lateness(allowed_lateness) } else { 0 },
+            of: PhantomData,
+        }
+    }
+
+    /// The same, called `name` in the log.
+    pub(super) fn named(self, name: &str) -> Self {
+        WindowOperator { name: name.to_string(), ..self }
+    }
+
+    /// A record that is in no window any more.
+    #[cold]
+    pub(super) fn take_late(&self, record: T, cx: &Context<'_, Self>, side: &mut impl Emit<L::Side>) {
+        self.late.take(&self.name, record, cx.event_time(), cx.watermark(), side);
+    }
+
+    /// Whether there is nothing to remember.
+    fn is_empty(&self, state: &Row<K, T, W, Tr, C>) -> bool {
+        let counts = || self.domain == Domain::Count;
+        let is_counting = || {
+            counts() && self.slicing.is_some_and(|slicing| !slicing.edges.repeat_at(state.arrivals as i64))
+        };
+        state.slices.is_empty() && state.windows.is_empty() && !is_counting()
+    }
+
+    fn clear_if_empty(&self, state: &mut Row<K, T, W, Tr, C>, cx: &mut Context<'_, Self>) {
+        if self.is_empty(state) {
+            state.sleep(cx);
+            cx.clear_state();
+        }
+    }
+}
+
+/// What a window that fires has to know.
+pub(super) fn firing<'a, O: Operator, W>(
+    window: &'a W,
+    cx: &Context<'a, O>,
+) -> Firing<'a, crate::operator::KeyOf<O>, W> {
+    Firing { key: cx.key, window, watermark: cx.watermark, clock: cx.clock }
+}
+
+/// Emits with the event time of a window.
+pub(super) struct Stamped<'a, E> {
+    out: &'a mut E,
+    at: EventTime,
+}
+
+impl<'a, E> Stamped<'a, E> {
+    /// With the last time of the window; if it has no end, with that of the record or timer.
+    pub fn new<O: Operator>(out: &'a mut E, window: &impl Window, cx: &Context<'_, O>) -> Stamped<'a, E> {
+        let at = match window.max_timestamp() {
+            EventTime::MAX => cx.event_time(),
+            last => last,
+        };
+        Stamped { out, at }
+    }
+}
+
+impl<T, E: Emit<T>> Emit<T> for Stamped<'_, E> {
+    #[inline]
+    fn emit(&mut self, value: T) {
+        self.out.emit_at(value, self.at);
+    }
+
+    fn emit_at(&mut self, value: T, at: EventTime) {
+        self.out.emit_at(value, at);
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<K, T, W, Tr, C, L> Operator for WindowOperator<K, T, W, Tr, C, L>
+where
+    K: Key,
+    T: Data + Clone,
+    W: WindowAssigner<T>,
+    Tr: Trigger<T, W::Window>,
+    C: Contents<K, T, W::Window>,
+    L: LateRecords<T>,
+{
+    type In = T;
+    type State = Row<K, T, W, Tr, C>;
+    type Out = C::Out;
+    type Side = L::Side;
+    type Timer = Wake;
+    type Shared = ();
+    type Broadcast = Never;
+
+    #[inline]
+    fn on_event(
+        &self,
+        record: T,
+        state: &mut Self::State,
+        (): &(),
+        cx: &mut Context<'_, Self>,
+        out: &mut impl Emit<C::Out>,
+        side: &mut impl Emit<L::Side>,
+    ) {
+        if self.domain == Domain::EventTime && cx.event_time() == EventTime::MIN {
+            self.take_late(record, cx, side);
+        } else if let (true, Some(slicing)) = (self.is_sliced, self.slicing) {
+            self.add_to_slice(slicing, record, state, cx, out, side);
+        } else {
+            self.add_to_windows(record, state, cx, out, side);
+        }
+        self.clear_if_empty(state, cx);
+    }
+
+    fn on_timer(
+        &self,
+        wake: Wake,
+        state: &mut Self::State,
+        (): &(),
+        cx: &mut Context<'_, Self>,
+        out: &mut impl Emit<C::Out>,
+        _: &mut impl Emit<L::Side>,
+    ) {
+        state.woken(wake);
+        let mut wanted = Wanted::NOTHING;
+        if let Some(slicing) = self.slicing
+            && !state.slices.is_empty()
+        {
+            self.fire_due_slices(slicing, state, cx, out, &mut wanted);
+        }
+        if !state.windows.is_empty() {
+            self.fire_due_windows(wake, state, cx, out, &mut wanted);
+        }
+        state.wake_by(&wanted, cx);
+        self.clear_if_empty(state, cx);
+    }
+
+    fn on_broadcast(
+        &self,
+        record: Never,
+        (): &mut (),
+        _: &UnkeyedContext,
+        _: &mut impl Emit<C::Out>,
+        _: &mut impl Emit<L::Side>,
+    ) {
+        match record {}
+    }
+}

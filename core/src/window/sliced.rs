@@ -1,0 +1,157 @@
+//! Windows that are made of slices: those that recur, and fire when they are over.
+//!
+//! A record is added to one slice. A window fires by merging its slices when its end has come, and again for each late record
+//! that is added to one of them.
+
+use crate::key::Key;
+use crate::operator::{Context, Emit};
+use crate::state::Data;
+use crate::time::EventTime;
+use crate::window::assigner::Slicing;
+use crate::window::contents::Contents;
+use crate::window::edges::{watermark_within_reach, within_reach};
+use crate::window::late::LateRecords;
+use crate::window::operator::{Row, Stamped, WindowOperator, firing};
+use crate::window::trigger::{Wanted, WindowTimer};
+use crate::window::{Domain, Element, TimeWindow, Trigger, WindowAssigner};
+
+impl<K, T, W, Tr, C, L> WindowOperator<K, T, W, Tr, C, L>
+where
+    K: Key,
+    T: Data + Clone,
+    W: WindowAssigner<T>,
+    Tr: Trigger<T, W::Window>,
+    C: Contents<K, T, W::Window>,
+    L: LateRecords<T>,
+{
+    #[inline]
+    pub(super) fn add_to_slice(
+        &self,
+        slicing: Slicing<W::Window>,
+        record: T,
+        state: &mut Row<K, T, W, Tr, C>,
+        cx: &mut Context<'_, Self>,
+        out: &mut impl Emit<C::Out>,
+        side: &mut impl Emit<L::Side>,
+    ) {
+        let (at, over) = match self.domain {
+            Domain::EventTime => (within_reach(cx.event_time()), watermark_within_reach(cx.watermark())),
+            Domain::ProcessingTime => {
+                let now = within_reach(cx.processing_time());
+                (now, now - 1)
+            }
+            Domain::Count => (state.arrivals as i64, state.arrivals as i64 - 1),
+        };
+        let arrival = state.arrivals;
+        state.arrivals += 1;
+        let is_late = at <= over;
+        let slice = match slicing.edges.slice_at(at) {
+            Some(slice) if is_late && self.is_done(slicing, slice, over) => {
+                return self.take_late(record, cx, side);
+            }
+            None if is_late && at + self.lateness <= over => return self.take_late(record, cx, side),
+            // Between two windows.
+            None => return,
+            Some(slice) => slice,
+        };
+        let (acc, is_new) = state.slices.slice(slice, || self.contents.create());
+        self.contents.add(acc, Element { value: record, at: cx.event_time(), arrival });
+        if is_late {
+            self.fire_late(slicing, slice, over, state, cx, out);
+        }
+        if is_new {
+            let next = slicing.edges.next_end(slice, over).map(|end| end - 1);
+            self.wake(next.unwrap_or_else(|| self.done_at(slicing, slice)), state, cx);
+        }
+        if self.domain == Domain::Count
+            && let Some(span) = slicing.edges.window_to(at + 1)
+        {
+            self.fire(slicing, span, state, cx, out);
+            state.slices.drop_done(|slice| self.is_done(slicing, slice, at));
+        }
+    }
+
+    /// When no window needs the slice any more.
+    fn done_at(&self, slicing: Slicing<W::Window>, slice: i64) -> i64 {
+        slicing.edges.last_end(slice) - 1 + self.lateness
+    }
+
+    fn is_done(&self, slicing: Slicing<W::Window>, slice: i64, over: i64) -> bool {
+        self.done_at(slicing, slice) <= over
+    }
+
+    /// Has the key looked at when this time is over.
+    fn wake(&self, over: i64, state: &mut Row<K, T, W, Tr, C>, cx: &mut Context<'_, Self>) {
+        if let Some(timer) = self.when_over(over) {
+            let mut wanted = Wanted::NOTHING;
+            wanted.timer(timer);
+            state.wake_by(&wanted, cx);
+        }
+    }
+
+    fn when_over(&self, over: i64) -> Option<WindowTimer> {
+        match self.domain {
+            Domain::EventTime => Some(WindowTimer::EventTime(EventTime::from_millis(over))),
+            Domain::ProcessingTime => Some(WindowTimer::ProcessingTime(EventTime::from_millis(over + 1))),
+            Domain::Count => None,
+        }
+    }
+
+    fn fire(
+        &self,
+        slicing: Slicing<W::Window>,
+        span: TimeWindow,
+        state: &mut Row<K, T, W, Tr, C>,
+        cx: &Context<'_, Self>,
+        out: &mut impl Emit<C::Out>,
+    ) {
+        let window = (slicing.window)(span);
+        let mut out = Stamped::new(out, &window, cx);
+        self.contents.fire_slices(&mut state.slices, &span, &firing(&window, cx), &mut out);
+    }
+
+    /// Fires the windows again that are over and have the slice, those that end later before, as Flink does.
+    #[cold]
+    fn fire_late(
+        &self,
+        slicing: Slicing<W::Window>,
+        slice: i64,
+        over: i64,
+        state: &mut Row<K, T, W, Tr, C>,
+        cx: &Context<'_, Self>,
+        out: &mut impl Emit<C::Out>,
+    ) {
+        let next = |after: i64| slicing.edges.next_end(slice, after).filter(|end| end - 1 <= over);
+        let ends: Vec<_> = std::iter::successors(next(over - self.lateness), |end| next(end - 1)).collect();
+        for span in ends.into_iter().rev().filter_map(|end| slicing.edges.window_to(end)) {
+            self.fire(slicing, span, state, cx, out);
+        }
+    }
+
+    /// A time has come at which a window may be over.
+    pub(super) fn fire_due_slices(
+        &self,
+        slicing: Slicing<W::Window>,
+        state: &mut Row<K, T, W, Tr, C>,
+        cx: &Context<'_, Self>,
+        out: &mut impl Emit<C::Out>,
+        wanted: &mut Wanted,
+    ) {
+        let over = match self.domain {
+            Domain::ProcessingTime => within_reach(cx.event_time()) - 1,
+            Domain::EventTime | Domain::Count => watermark_within_reach(cx.event_time()),
+        };
+        if let Some(span) = slicing.edges.window_to(over + 1) {
+            self.fire(slicing, span, state, cx, out);
+        }
+        state.slices.drop_done(|slice| self.is_done(slicing, slice, over));
+        let next_end = |slice| slicing.edges.next_end(slice, over);
+        let waiting =
+            state.slices.first(|slice| next_end(slice).is_none()).and_then(next_end).map(|end| end - 1);
+        // If no window waits for its end, there may be some that wait for late records.
+        let newest = || state.slices.newest().map(|slice| self.done_at(slicing, slice));
+        if let Some(timer) = waiting.or_else(newest).and_then(|over| self.when_over(over)) {
+            wanted.timer(timer);
+        }
+    }
+}
