@@ -168,7 +168,7 @@ impl<'j, K, T: Data, A: KeyAccess<T, Key = K>, I: Inputs<T>> KeyedStream<'j, K, 
     pub fn connect<R, B, J>(
         self,
         right: KeyedStream<'j, K, R, B, J>,
-    ) -> KeyedStream<'j, K, Either<T, R>, Sides<A, B>, Connected<I, J>>
+    ) -> ConnectedStreams<'j, K, T, R, A, B, I, J>
     where
         R: Data,
         B: KeyAccess<R, Key = K>,
@@ -201,6 +201,10 @@ impl<'j, K, T: Data, A: KeyAccess<T, Key = K>, I: Inputs<T>> KeyedStream<'j, K, 
         (job, stage, KeyedHead { name: name.to_string(), operator: Arc::new(operator), access, side: None })
     }
 }
+
+/// Two keyed streams that are [connected](KeyedStream::connect).
+pub type ConnectedStreams<'j, K, L, R, A, B, I, J> =
+    KeyedStream<'j, K, Either<L, R>, Sides<A, B>, Connected<I, J>>;
 
 /// The stream of what an operator emits.
 pub type Processed<'j, O, K, A> =

@@ -13,11 +13,10 @@ use serde::{Deserialize, Serialize};
 use crate::chain::Head;
 use crate::error::Error;
 use crate::exchange::partition::KeyAccess;
-use crate::exchange::sides::Sides;
 use crate::job::Stream;
 use crate::job::builder::LocalStream;
-use crate::job::keyed_stream::{Connected, Inputs, KeyedStream};
-use crate::join::{JoinKind, Joined};
+use crate::job::keyed_stream::{ConnectedStreams, Inputs, KeyedStream};
+use crate::join::{For, JoinKind, Joined};
 use crate::key::Key;
 use crate::operator::late::LateRecords;
 use crate::operator::{Context, Emit, Never, Operator, UnkeyedContext};
@@ -33,7 +32,7 @@ pub struct IntervalJoin<K, L, R, Out, F> {
     kind: JoinKind,
     join: F,
     late: LateRecords,
-    sides: PhantomData<fn() -> (K, L, R, Out)>,
+    sides: For<(K, L, R, Out)>,
 }
 
 /// The records of a key that something can still belong to.
@@ -284,7 +283,7 @@ where
 /// Two streams whose records are to be joined where they happened near each other.
 #[must_use = "a join goes nowhere until its kind is said: `.inner(\"name\", |left, right| ..)`"]
 pub struct IntervalJoined<'j, K, L, R, A, B, I, J> {
-    sides: Sided<'j, K, L, R, A, B, I, J>,
+    sides: ConnectedStreams<'j, K, L, R, A, B, I, J>,
     lower: TimeOffset,
     upper: TimeOffset,
 }
@@ -342,8 +341,8 @@ where
     where
         F: Fn(Joined<'_, L, R>) -> Out + Send + Sync + 'static,
     {
-        let (sides, operator) = self.operator(kind, LateRecords::of(name, true), join);
-        sides.process_with_side(name, operator)
+        let operator = self.operator(kind, LateRecords::of(name, true), join);
+        self.sides.process_with_side(name, operator)
     }
 
     fn without_late<Out: 'static, F>(
@@ -355,16 +354,16 @@ where
     where
         F: Fn(Joined<'_, L, R>) -> Out + Send + Sync + 'static,
     {
-        let (sides, operator) = self.operator(kind, LateRecords::of(name, false), join);
-        sides.process_without_side(name, operator)
+        let operator = self.operator(kind, LateRecords::of(name, false), join);
+        self.sides.process_without_side(name, operator)
     }
 
     fn operator<Out: 'static, F>(
-        self,
+        &self,
         kind: JoinKind,
         late: LateRecords,
         join: F,
-    ) -> (Sided<'j, K, L, R, A, B, I, J>, IntervalJoin<K, L, R, Out, F>)
+    ) -> IntervalJoin<K, L, R, Out, F>
     where
         F: Fn(Joined<'_, L, R>) -> Out + Send + Sync + 'static,
     {
@@ -375,18 +374,15 @@ where
                 late.operator()
             )).hint("give the earlier end first: `.interval_join(right, TimeOffset::before(..), TimeOffset::after(..))`"));
         }
-        (sides, IntervalJoin { lower, upper, kind, join, late, sides: PhantomData })
+        IntervalJoin { lower: *lower, upper: *upper, kind, join, late, sides: PhantomData }
     }
 }
-
-type Sided<'j, K, L, R, A, B, I, J> = KeyedStream<'j, K, Either<L, R>, Sides<A, B>, Connected<I, J>>;
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::exchange::partition::Computed;
     use crate::testing::Harness;
 
     type Out = (Option<u32>, Option<u32>, EventTime);
@@ -459,10 +455,10 @@ mod tests {
         };
         let (lower, upper, late) = (offset(lower), offset(upper), LateRecords::of("join", true));
         let operator = IntervalJoin { lower, upper, kind, join, late, sides: PhantomData };
-        let key: fn(&Either<(u8, u32), (u8, u32)>) -> u8 = |record| match record {
+        let key = |record: &Either<(u8, u32), (u8, u32)>| match record {
             Either::Left((key, _)) | Either::Right((key, _)) => *key,
         };
-        let mut harness = Harness::<_, Computed<_>>::new(operator, key).unwrap();
+        let mut harness = Harness::new(operator, key).unwrap();
         for (number, happening) in (0..).zip(happenings) {
             match *happening {
                 Happening::Watermark(time) => harness.advance_watermark(at(time)).unwrap(),

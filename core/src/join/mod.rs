@@ -2,15 +2,21 @@
 //!
 //! What enters: the records of both sides, each as an [`Either`](crate::record::Either). What leaves: what a function makes of
 //! those that belong together. What belongs together is a matter of time: an [`interval`] around each record, or the version of the other side that was valid
-//! when it happened, in a [`temporal`] join; or of none: all that there ever was, in an [`updating`] join.
+//! when it happened, in a [`temporal`] join; or of none: all that there ever was, in an [`updating`] join. Records of the same [`window`] belong together, too.
 
 pub mod interval;
 pub mod temporal;
 pub mod updating;
+pub mod window;
+
+use std::marker::PhantomData;
 
 pub use interval::IntervalJoin;
 pub use temporal::TemporalJoin;
 pub use updating::UpdatingJoin;
+
+/// The types that something is for: it has no value of them.
+type For<T> = PhantomData<fn() -> T>;
 
 /// What a join hands to its function: two records that belong together, or one to which none belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

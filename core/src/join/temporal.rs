@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::chain::Head;
 use crate::exchange::partition::KeyAccess;
-use crate::exchange::sides::Sides;
 use crate::job::Stream;
 use crate::job::builder::LocalStream;
-use crate::job::keyed_stream::{Connected, Inputs, KeyedStream};
+use crate::job::keyed_stream::{ConnectedStreams, Inputs, KeyedStream};
+use crate::join::For;
 use crate::key::Key;
 use crate::operator::late::LateRecords;
 use crate::operator::{Context, Emit, Never, Operator, UnkeyedContext};
@@ -27,7 +27,7 @@ use crate::time::EventTime;
 pub struct TemporalJoin<K, L, R, Out, F> {
     join: F,
     late: LateRecords,
-    sides: PhantomData<fn() -> (K, L, R, Out)>,
+    sides: For<(K, L, R, Out)>,
 }
 
 /// What is known of a key: its versions, and the records that may still get another one.
@@ -221,9 +221,7 @@ where
 
 /// A stream whose records are to be joined with versions.
 #[must_use = "a join goes nowhere until its kind is said: `.inner(\"name\", |record, version| ..)`"]
-pub struct TemporalJoined<'j, K, L, R, A, B, I, J>(
-    KeyedStream<'j, K, Either<L, R>, Sides<A, B>, Connected<I, J>>,
-);
+pub struct TemporalJoined<'j, K, L, R, A, B, I, J>(ConnectedStreams<'j, K, L, R, A, B, I, J>);
 
 impl<'j, K, L, R, A, B, I, J> TemporalJoined<'j, K, L, R, A, B, I, J>
 where

@@ -12,10 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::chain::Head;
 use crate::changelog::Change;
 use crate::exchange::partition::KeyAccess;
-use crate::exchange::sides::Sides;
 use crate::job::Stream;
-use crate::job::keyed_stream::{Connected, Inputs, KeyedStream};
-use crate::join::{JoinKind, Joined};
+use crate::job::keyed_stream::{ConnectedStreams, Inputs, KeyedStream};
+use crate::join::{For, JoinKind, Joined};
 use crate::key::Key;
 use crate::operator::{Context, Emit, Never, Operator, UnkeyedContext};
 use crate::record::Either;
@@ -58,8 +57,7 @@ pub struct UpdatingJoin<K, L, R, E, Out, F> {
     kind: JoinKind,
     ttl: Option<Duration>,
     join: F,
-    #[expect(clippy::type_complexity, reason = "it is only remembered")]
-    sides: PhantomData<fn() -> (K, L, R, E, Out)>,
+    sides: For<(K, L, R, E, Out)>,
 }
 
 /// The rows of a key on both sides.
@@ -332,7 +330,7 @@ where
 /// Two streams of which all records of a key are to be joined.
 #[must_use = "a join goes nowhere until its kind is said: `.inner(\"name\", |left, right| ..)`"]
 pub struct UpdatingJoined<'j, K, L, R, A, B, I, J, E> {
-    sides: KeyedStream<'j, K, Either<L, R>, Sides<A, B>, Connected<I, J>>,
+    sides: ConnectedStreams<'j, K, L, R, A, B, I, J>,
     ttl: Option<Duration>,
     feed: PhantomData<fn() -> E>,
 }

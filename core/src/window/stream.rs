@@ -10,8 +10,9 @@ use crate::job::keyed_stream::{Inputs, Processed};
 use crate::key::Key;
 use crate::operator::{Never, Operator};
 use crate::state::{Data, KeyedBy};
+use crate::window::contents::{Look, Then};
 use crate::window::late::{Counted, LateRecords, ToSide};
-use crate::window::windowing::{Aggregated, AggregatedThen, Evicting, Keeps, ProcessedAll};
+use crate::window::windowing::{Aggregated, AggregatedThen, Evicting, Keeps, Looking, ProcessedAll};
 use crate::window::{Evictor, Firing, Trigger, WindowAssigner, Windowing};
 
 impl<'j, K: Key, T: Data, A: KeyAccess<T, Key = K>, I: Inputs<T>> KeyedStream<'j, K, T, A, I> {
@@ -254,7 +255,15 @@ where
         F: Fn(&Firing<'_, K, W::Window>, Vec<&T>) -> It + Send + Sync + 'static,
         It: IntoIterator<Item: 'static> + 'static,
     {
-        let operator = self.windowing.process(process).named(name);
+        self.look(name, Then::new(process))
+    }
+
+    /// Keeps all records of each window, and has `look` make something of them.
+    pub(crate) fn look<P>(self, name: &str, look: P) -> L::Streams<'j, Looking<K, T, W, Tr, Ev, L, P>, K, A>
+    where
+        P: Look<K, T, W::Window>,
+    {
+        let operator = self.windowing.look(look).named(name);
         L::streams(self.keyed, name, operator)
     }
 }

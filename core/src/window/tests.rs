@@ -207,7 +207,7 @@ fn nothing_is_left_of_a_key_when_its_last_window_is_gone() {
         ($windows:expr, $while_open:expr) => {
             let operator = $windows.allowed_lateness(millis(50)).aggregate(Sum::of(|n: &u8| u64::from(*n)));
             let mut subtasks = Subtasks::new(operator, key as fn(&u8) -> u8, 2, &store).unwrap();
-            let mut rows = |subtasks: &mut Subtasks<_, _>| {
+            let rows = |subtasks: &mut Subtasks<_, _>| {
                 subtasks.begin_snapshot().unwrap();
                 while !subtasks.encode_slice().unwrap() {}
                 subtasks.complete_snapshot().unwrap();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::aggregate::{Aggregate, Reducer};
 use crate::key::Key;
 use crate::state::Data;
-use crate::window::contents::{AsWindowed, Contents, Elements, Finish, Folding, Then};
+use crate::window::contents::{AsWindowed, Contents, Elements, Finish, Folding, Look, Then};
 use crate::window::late::{Counted, LateRecords, ToSide};
 use crate::window::operator::WindowOperator;
 use crate::window::{Evictor, Firing, KeepAll, Trigger, Window, WindowAssigner};
@@ -132,6 +132,15 @@ where
         self.aggregate(Reducer::of(reduce))
     }
 
+    /// Keeps all records of each window, and has `look` make something of them.
+    pub(crate) fn look<K, P>(self, look: P) -> Looking<K, T, W, Tr, Ev, L, P>
+    where
+        K: Key,
+        P: Look<K, T, WindowOf<T, W>>,
+    {
+        self.with(|keeps| Elements { evictor: keeps.evictor(), evicts: Ev::EVICTS, look })
+    }
+
     /// Keeps all records of each window, and makes of them any number of others. They are in the order in which they came.
     pub fn process<K, F, I>(self, process: F) -> ProcessedAll<K, T, W, Tr, Ev, L, F, I>
     where
@@ -139,7 +148,7 @@ where
         F: Fn(&Firing<'_, K, W::Window>, Vec<&T>) -> I + Send + Sync + 'static,
         I: IntoIterator<Item: 'static> + 'static,
     {
-        self.with(|keeps| Elements { evictor: keeps.evictor(), evicts: Ev::EVICTS, look: Then::new(process) })
+        self.look(Then::new(process))
     }
 }
 
@@ -155,8 +164,11 @@ pub type AggregatedThen<K, T, W, Tr, Ev, L, A, F, I> =
     WindowOperator<K, T, W, Tr, <Ev as Keeps<T, WindowOf<T, W>>>::Folded<K, A, Then<F, I>>, L>;
 
 /// The operator of [`Windowing::process`].
-pub type ProcessedAll<K, T, W, Tr, Ev, L, F, I> =
-    WindowOperator<K, T, W, Tr, Elements<<Ev as Keeps<T, WindowOf<T, W>>>::Evictor, Then<F, I>>, L>;
+pub type ProcessedAll<K, T, W, Tr, Ev, L, F, I> = Looking<K, T, W, Tr, Ev, L, Then<F, I>>;
+
+/// The operator of windows that keep all their records.
+pub type Looking<K, T, W, Tr, Ev, L, P> =
+    WindowOperator<K, T, W, Tr, Elements<<Ev as Keeps<T, WindowOf<T, W>>>::Evictor, P>, L>;
 
 /// Which records windows keep: all, or what an evictor leaves.
 pub trait Keeps<T, W: Window>: Send + Sync + Sized + 'static {

@@ -49,6 +49,9 @@ pub struct Model<'a> {
 
 /// What is due for a window: one after the other, if at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// When something is due, of which window, and what: the order in which things happen.
+type Turn = (i64, (i64, i64), Due);
+
 enum Due {
     Pane,
     Close,
@@ -217,7 +220,7 @@ impl<'a> Model<'a> {
         };
         let mut done = (i64::MIN, (i64::MIN, i64::MIN), Due::Pane);
         loop {
-            let mut waiting: Vec<((i64, (i64, i64), Due), Group)> = Vec::new();
+            let mut waiting: Vec<(Turn, Group)> = Vec::new();
             for group in self.groups() {
                 for (at, due) in self.due_in_event_time(&group, since) {
                     let due = (at, group.window, due);
