@@ -12,6 +12,7 @@ mod failing;
 mod keyed;
 mod rekeyed;
 mod unkeyed;
+mod watermarks;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 

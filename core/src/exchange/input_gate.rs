@@ -2,8 +2,8 @@
 
 use crate::exchange::align::{Aligner, Alignment};
 use crate::exchange::channel::Receiver;
-use crate::exchange::merge_watermarks::WatermarkMerger;
-use crate::record::{Barrier, Batch, Element};
+use crate::exchange::merge_watermarks::{StatusChange, WatermarkMerger};
+use crate::record::{Barrier, Batch, Element, WatermarkStatus};
 use crate::time::EventTime;
 
 /// The receiving ends of every channel into a stage, in one subtask.
@@ -11,6 +11,8 @@ pub(crate) struct InputGate {
     channels: Vec<Receiver>,
     aligner: Aligner,
     merger: WatermarkMerger,
+    /// What comes behind a watermark that came with it.
+    status: Option<WatermarkStatus>,
     next: usize,
 }
 
@@ -18,6 +20,7 @@ pub(crate) struct InputGate {
 pub(crate) enum Input {
     Batch(Batch),
     Watermark(EventTime),
+    Status(WatermarkStatus),
     Barrier(Barrier),
 }
 
@@ -26,6 +29,7 @@ impl InputGate {
         InputGate {
             aligner: Aligner::new(channels.len()),
             merger: WatermarkMerger::new(channels.len()),
+            status: None,
             next: 0,
             channels,
         }
@@ -33,6 +37,9 @@ impl InputGate {
 
     /// The next input, from whichever channel has one; each channel gets its turn.
     pub fn poll(&mut self) -> Option<Input> {
+        if let Some(status) = self.status.take() {
+            return Some(Input::Status(status));
+        }
         let mut silent = 0;
         while silent < self.channels.len() {
             let channel = self.next;
@@ -48,6 +55,16 @@ impl InputGate {
                 Element::Watermark(watermark) => {
                     if let Some(merged) = self.merger.on_watermark(channel, watermark) {
                         return Some(Input::Watermark(merged));
+                    }
+                }
+                Element::Status(status) => {
+                    let StatusChange { watermark, status } = self.merger.on_status(channel, status);
+                    if let Some(watermark) = watermark {
+                        self.status = status;
+                        return Some(Input::Watermark(watermark));
+                    }
+                    if let Some(status) = status {
+                        return Some(Input::Status(status));
                     }
                 }
                 Element::Barrier(barrier) => {
@@ -86,10 +103,34 @@ mod tests {
             order.push(match input {
                 Input::Batch(batch) => batch.len,
                 Input::Barrier(_) => 0,
-                Input::Watermark(_) => unreachable!(),
+                Input::Watermark(_) | Input::Status(_) => unreachable!(),
             });
         }
         assert_eq!(order[..2], [2, 0], "the snapshot holds what came before the barriers, and nothing else");
         assert_eq!(order.len(), 4);
+    }
+
+    #[test]
+    fn a_watermark_that_comes_with_a_status_comes_before_it() {
+        let (mut first, first_end) = local();
+        let (mut second, second_end) = local();
+        let mut gate = InputGate::new(vec![first_end, second_end]);
+        let watermark = |millis| Element::Watermark(EventTime::from_millis(millis));
+        let idle = || Element::Status(WatermarkStatus::Idle);
+        assert!(first.send(watermark(9)).is_ok() && first.send(idle()).is_ok());
+        assert!(second.send(watermark(5)).is_ok());
+        let mut next = || {
+            gate.poll().map(|input| match input {
+                Input::Watermark(watermark) => watermark.to_string(),
+                Input::Status(status) => format!("{status:?}"),
+                Input::Batch(_) | Input::Barrier(_) => unreachable!(),
+            })
+        };
+        assert_eq!(next().as_deref(), Some("1970-01-01T00:00:00.005Z"));
+        assert_eq!(next(), None);
+        assert!(second.send(idle()).is_ok());
+        assert_eq!(next().as_deref(), Some("1970-01-01T00:00:00.009Z"));
+        assert_eq!(next().as_deref(), Some("Idle"));
+        assert_eq!(next(), None);
     }
 }

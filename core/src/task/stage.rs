@@ -9,10 +9,11 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::key::{KeyGroup, KeyGroupRange, MaxParallelism, Parallelism, SubtaskIndex};
 use crate::outbox::Outbox;
-use crate::record::{Barrier, Batch, Fill, Origin, SnapshotId};
+use crate::record::{Barrier, Batch, Fill, Origin, SnapshotId, WatermarkStatus};
 use crate::snapshot::part::{FrozenState, RestoredState, StageSnapshot};
 use crate::source::{AssignedSplit, Throttle};
 use crate::state::backend::StateBackend;
+use crate::task::event_time::EventTimeBoard;
 use crate::task::metrics::SourceMetrics;
 use crate::time::{Clock, EventTime};
 
@@ -42,6 +43,8 @@ pub struct StageContext {
     pub throttle: Arc<Throttle>,
     /// What a source says of its progress.
     pub source_metrics: Arc<SourceMetrics>,
+    /// Where steps that make watermarks say how far they are.
+    pub event_time: Arc<EventTimeBoard>,
     /// Tells processing time to whoever is asked for it between two calls of the driver.
     pub clock: Clock,
 }
@@ -101,6 +104,12 @@ pub trait Stage {
     /// # Errors
     /// If a step of the chain failed.
     fn advance_watermark(&mut self, watermark: EventTime, out: &mut Outbox) -> Result<()>;
+
+    /// Whether watermarks are to be expected of the stage's inputs has changed: passes it on.
+    ///
+    /// # Errors
+    /// If a step of the chain failed.
+    fn change_status(&mut self, status: WatermarkStatus, out: &mut Outbox) -> Result<()>;
 
     /// Processing time is `now`: fires the processing-time timers that are due.
     ///
