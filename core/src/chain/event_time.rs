@@ -117,6 +117,8 @@ impl<T: Send + 'static> ForUncounted<T> for RejectUncounted {
 
 impl<T: 'static, F, S: WatermarkStrategy<T>, U: Uncounted<T>, N: Step<T>> AssignEventTime<T, F, S, U, N> {
     fn open(&mut self, cx: &StageContext) {
+        // Which times count is asked of the clock before the first record.
+        self.watermarks.settle(cx.clock.monotonic(), cx.clock.now());
         let gauge = cx.event_time.join(self.declared.alignment.map(|alignment| alignment.group));
         if cx.splits.iter().any(|split| matches!(split.from, SplitPosition::At(_))) {
             // It reads soon: the others wait for its first word.

@@ -12,7 +12,7 @@ use super::silence::Silence;
 use super::watermarks::Watermarks;
 use super::{SplitId, WatermarkGenerator, WatermarkOutput, WatermarkStrategy};
 use crate::record::WatermarkStatus;
-use crate::time::{EventTime, secs};
+use crate::time::{EventTime, millis, secs};
 
 /// A split that holds event time back and gives nothing for longer than this is worth a word.
 const HINT_AFTER: Duration = secs(30);
@@ -118,7 +118,13 @@ impl<G> Watched<G> {
         G: WatermarkGenerator<T>,
     {
         match kept {
-            Kept::Generator(Some(kept)) => self.generator.resume(kept),
+            Kept::Generator(Some(kept)) => {
+                self.generator.resume(kept);
+                // It is known at once how far the split is: it may be too far ahead to be read.
+                let mut out = WatermarkOutput::default();
+                self.generator.on_periodic(&mut out);
+                self.take(&out, EventTime::MAX);
+            }
             Kept::Generator(None) => {}
             Kept::Watermark { watermark } => self.watermark = watermark.max(self.watermark),
         }
@@ -146,7 +152,7 @@ impl<T, S: WatermarkStrategy<T>> SplitWatermarks<T, S> {
     pub fn new(watermarks: Watermarks<S>) -> SplitWatermarks<T, S> {
         let generator = watermarks.strategy.generator();
         SplitWatermarks {
-            latest: watermarks.latest(EventTime::MIN),
+            latest: watermarks.latest(EventTime::MAX),
             watermarks,
             now: Duration::ZERO,
             current: 0,
@@ -321,7 +327,7 @@ impl<T, S: WatermarkStrategy<T>> SplitWatermarks<T, S> {
             let heard = std::mem::take(&mut split.heard);
             // Several looks must agree before a short silence is long enough.
             let idle_after = self.watermarks.idle_after.unwrap_or(HINT_AFTER);
-            split.silence.look(heard, self.now, (idle_after / 4).min(secs(1)));
+            split.silence.look(heard, self.now, (idle_after / 4).clamp(millis(1), secs(1)));
         }
         self.looking = false;
     }
@@ -353,7 +359,6 @@ impl<T, S: WatermarkStrategy<T>> SplitWatermarks<T, S> {
 mod tests {
     use super::*;
     use crate::source::Bounded;
-    use crate::time::millis;
     use WatermarkStatus::{Active, Idle};
 
     type Watch = SplitWatermarks<(), Bounded>;
@@ -374,7 +379,9 @@ mod tests {
     fn read<S: WatermarkStrategy<()>>(watch: &mut SplitWatermarks<(), S>, split: &str, times: &[i64]) {
         watch.ask(&id(split));
         watch.begin(&id(split));
-        times.iter().for_each(|time| drop(watch.observe(&(), at(*time))));
+        for time in times {
+            watch.observe(&(), at(*time));
+        }
     }
 
     /// The watermark, after a batch at a time of no interest.
@@ -627,7 +634,9 @@ mod tests {
                 match *what {
                     What::Begin(split) => watermarks.begin(&id(names[split])),
                     What::End(split) => watermarks.end(&id(names[split])),
-                    What::Record(time) => drop(watermarks.observe(&(), at(time))),
+                    What::Record(time) => {
+                        watermarks.observe(&(), at(time));
+                    }
                     What::Silence(split) => {
                         let current = watermarks.splits.get(watermarks.current).map(|split| split.id.clone());
                         now += 10_000;
@@ -715,6 +724,7 @@ mod tests {
         for time in [5, 3, 8] {
             after.restore(&Watch::implicit(), greatest(time));
         }
+        assert_eq!(after.ask(&Watch::implicit()), at(2), "it is known before the first batch");
         assert_eq!(settled(&mut after), at(2));
     }
 

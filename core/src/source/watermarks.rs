@@ -8,8 +8,8 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use super::WatermarkStrategy;
 use super::generator::{Bounded, Custom, NoWatermarks, Punctuated};
-use super::{WatermarkGenerator, WatermarkStrategy};
 use crate::time::EventTime;
 
 /// How a stream's watermark follows from its records.
@@ -88,7 +88,7 @@ impl<F> Watermarks<Punctuated<F>> {
 }
 
 impl<F: Fn() -> G, G> Watermarks<Custom<F, G>> {
-    /// Watermarks by a [`WatermarkGenerator`] of your own: `make` makes one for every split.
+    /// Watermarks by a [`WatermarkGenerator`](super::WatermarkGenerator) of your own: `make` makes one for every split.
     pub const fn custom(make: F) -> Watermarks<Custom<F, G>> {
         Watermarks::by(Custom { make, makes: PhantomData })
     }
@@ -183,7 +183,7 @@ impl<S> Watermarks<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::WatermarkOutput;
+    use crate::source::{WatermarkGenerator, WatermarkOutput};
     use crate::time::{minutes, secs};
 
     #[test]

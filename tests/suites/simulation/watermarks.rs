@@ -78,24 +78,33 @@ impl CountClicks {
 fn a_split_that_falls_silent_holds_no_window_open_until_the_end() {
     let (on_time, in_the_end) = (Cell::new(0), Cell::new(0));
     let count_windows = |idle_after: Option<u64>, random: &mut Random, scenario: &Scenario| {
-        // The first split gives one record and then nothing, for longer than the other takes. They are in one subtask or in
-        // two: then a whole subtask is idle.
+        // One split gives one record and then nothing, for longer than the other takes. They are in one subtask, or in two:
+        // then a whole subtask is idle; or they are of two sources, which are merged without an exchange.
         let silent = vec![click(99, 0)];
         let steady: Vec<Click> =
-            (0..1_500 + random.below(1_000)).map(|place| click(random.below(20), 3 * place)).collect();
+            (0..500 + random.below(400)).map(|place| click(random.below(20), 3 * place)).collect();
         let results = Collect::new();
         let watermarks = Watermarks::monotonous();
         let watermarks =
             idle_after.map_or(watermarks, |idle_after| watermarks.idle_after(millis(idle_after)));
         let run = scenario.run(|job| {
-            job.source(
-                "clicks",
-                Dribble::of(vec![silent.clone(), steady.clone()], scenario.seed).idle_at_end(900),
-            )
-            .watermarks(watermarks)
-            .key_by(|click| click.user)
-            .process("count-clicks", CountClicks)
-            .sink("counts", results.clone());
+            let dribble = |splits| Dribble::of(splits, scenario.seed).idle_at_end(500).only_split(0);
+            if scenario.seed % 2 == 0 {
+                job.source("clicks", dribble(vec![silent.clone(), steady.clone()]))
+                    .watermarks(watermarks)
+                    .key_by(|click| click.user)
+                    .process("count-clicks", CountClicks)
+                    .sink("counts", results.clone());
+            } else {
+                let silent = job.source("silent", dribble(vec![silent.clone()])).watermarks(watermarks);
+                let steady = Dribble::of(vec![steady.clone()], scenario.seed);
+                job.source("steady", steady)
+                    .watermarks(watermarks)
+                    .union(silent)
+                    .key_by(|click| click.user)
+                    .process("count-clicks", CountClicks)
+                    .sink("counts", results.clone());
+            }
             Ok(())
         });
         let results = results.take();
@@ -108,7 +117,7 @@ fn a_split_that_falls_silent_holds_no_window_open_until_the_end() {
         );
         run
     };
-    under_seeds("a_split_that_falls_silent", 24, |random, scenario| {
+    under_seeds("a_split_that_falls_silent", 16, |random, scenario| {
         count_windows(Some(25), random, scenario)
     });
     let (closed, waited) = (on_time.take(), in_the_end.take());
@@ -146,7 +155,7 @@ fn race(aligned: bool, random: &mut Random, scenario: &Scenario) -> (u64, tidega
             });
         let (slow_is_at, last) = (Arc::clone(&slow_has_come_to), slow.len() as i64 - 1);
         let slow = job
-            .source("slow", Dribble::of(slow_splits.clone(), scenario.seed + 1).idle_at_end(300))
+            .source("slow", Dribble::of(slow_splits.clone(), scenario.seed + 1).idle_at_end(150))
             .watermarks(watermarks)
             .map(move |click| {
                 let at = click.at.as_millis();
@@ -163,13 +172,13 @@ fn race(aligned: bool, random: &mut Random, scenario: &Scenario) -> (u64, tidega
 
 #[test]
 fn a_fast_source_waits_for_a_slow_one_and_does_not_wait_for_a_silent_one() {
-    under_seeds("a_fast_source_waits", 40, |random, scenario| {
+    under_seeds("a_fast_source_waits", 24, |random, scenario| {
         let (too_far, run) = race(true, random, scenario);
         assert_eq!(too_far, 0, "records came too far ahead of the slow source");
         run
     });
     let unaligned = Cell::new(0);
-    under_seeds("a_fast_source_waits", 8, |random, scenario| {
+    under_seeds("a_fast_source_waits", 4, |random, scenario| {
         let (too_far, run) = race(false, random, scenario);
         unaligned.set(unaligned.get() + too_far);
         run
@@ -214,15 +223,24 @@ struct Nothing {
     _nothing: (),
 }
 
+struct TellLate;
+
 #[operator]
-fn tell_late(tick: Tick, _nothing: &mut Nothing, cx: &mut Context<Self>) -> (Tick, bool) {
-    let late = cx.is_late();
-    (tick, late)
+impl TellLate {
+    fn on_event(&self, tick: Tick, _nothing: &mut Nothing, cx: &mut Context<Self>) -> (Tick, bool) {
+        let late = cx.is_late();
+        (tick, late)
+    }
 }
 
 #[test]
 fn what_is_behind_the_watermark_that_the_record_before_it_carries_is_late() {
     under_seeds("what_is_behind_the_watermark", 32, |random, scenario| {
+        // What is late is certain where the records have a single channel to go through: with others beside it, it is seen to
+        // be late only when these have spoken, too.
+        let alone = scenario.seed % 2 == 0;
+        let workers = if alone { vec![1] } else { scenario.workers.clone() };
+        let scenario = Scenario { workers, ..scenario.clone() };
         let mut watermark = i64::MIN;
         let mut expected = Vec::new();
         let ticks: Vec<Tick> = (0..600 + random.below(600))
@@ -251,7 +269,19 @@ fn what_is_behind_the_watermark_that_the_record_before_it_carries_is_late() {
                 .sink("ticks", results.clone());
             Ok(())
         });
-        assert_same(results.take(), expected);
+        let mut results: Vec<(Tick, bool)> = results.take();
+        if !alone {
+            let on_time = |results: &[(Tick, bool)]| {
+                results.iter().filter(|(_, late)| !late).map(|(tick, _)| tick.clone()).collect::<Vec<_>>()
+            };
+            let mut seen_on_time = on_time(&results);
+            for tick in on_time(&expected) {
+                let place = seen_on_time.iter().position(|seen| *seen == tick);
+                seen_on_time.swap_remove(place.expect("what is on time is never called late"));
+            }
+            results.iter_mut().chain(&mut expected).for_each(|(_, late)| *late = false);
+        }
+        assert_same(results, expected);
         run
     });
 }
