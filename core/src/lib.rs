@@ -48,3 +48,7 @@ struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/state-without-keys.md")]
 struct StateWithoutKeys;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/event-time.md")]
+struct EventTimeGuide;

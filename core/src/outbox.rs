@@ -13,7 +13,7 @@ pub struct EdgeIndex(pub u32);
 pub enum Target {
     /// To one subtask of the stage at the end of the edge.
     Subtask(SubtaskIndex),
-    /// To all of them: watermarks and barriers.
+    /// To all of them: watermarks, statuses and barriers.
     Everywhere,
 }
 
@@ -31,6 +31,11 @@ impl Outbox {
     /// Adds an element behind those that are there.
     pub fn put(&mut self, edge: EdgeIndex, target: Target, element: Element) {
         self.elements.push((edge, target, element));
+    }
+
+    /// Adds what another holds, in order. The other one is empty then.
+    pub(crate) fn append(&mut self, other: &mut Outbox) {
+        self.elements.append(&mut other.elements);
     }
 
     /// Takes everything, in order.

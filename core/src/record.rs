@@ -1,7 +1,7 @@
 //! The grammar of a stream: what travels between stages, and in which order.
 //!
-//! A channel carries [`Element`]s: batches of records, watermarks, and barriers; the last barrier ends it. Their order is
-//! the promise that everything else rests on: *a barrier never overtakes a record, and no record overtakes a watermark.*
+//! A channel carries [`Element`]s: batches of records, watermarks and statuses, and barriers; the last barrier ends it. Their
+//! order is the promise that everything else rests on: *a barrier never overtakes a record, and no record overtakes a watermark.*
 
 use std::any::Any;
 
@@ -16,8 +16,21 @@ pub enum Element {
     Batch(Batch),
     /// No record that follows is older than this; late records excepted. [`EventTime::MAX`]: no record follows.
     Watermark(EventTime),
+    /// Whether watermarks are to be expected. One that is idle says that it is active again before its next watermark.
+    Status(WatermarkStatus),
     /// Everything before belongs to this snapshot, everything after does not.
     Barrier(Barrier),
+}
+
+/// Whether a stream has watermarks to give: Flink's `WatermarkStatus`. A stage does not wait for the watermarks of an idle
+/// input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum WatermarkStatus {
+    /// It has.
+    #[default]
+    Active,
+    /// Nothing is to be expected of it just now: none of its splits gives anything. Records may come all the same.
+    Idle,
 }
 
 /// Records of one type; the type is known to the two stages at the ends of the channel, and to nobody between.

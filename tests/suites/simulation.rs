@@ -14,6 +14,7 @@ mod joins;
 mod keyed;
 mod rekeyed;
 mod unkeyed;
+mod watermarks;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 

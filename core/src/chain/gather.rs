@@ -18,9 +18,11 @@ pub(crate) trait Gather {
         let element = match signal {
             Signal::Flush(fill) => return self.hand_on(*fill, out),
             Signal::Watermark(watermark) => Element::Watermark(*watermark),
+            Signal::Status(status) => Element::Status(*status),
             Signal::Barrier(barrier, _) => Element::Barrier(*barrier),
             Signal::Open(_)
             | Signal::Restore(_)
+            | Signal::Ask(..)
             | Signal::Split(_)
             | Signal::SplitEnd(_)
             | Signal::Commit(_) => return,

@@ -11,7 +11,7 @@ use super::{Gather, Head, Signal, Step};
 use crate::error::Result;
 use crate::outbox::{EdgeIndex, Outbox, Target};
 use crate::record::Fill;
-use crate::record::{BATCH_SIZE, Barrier, Batch, Element, Origin, SnapshotId, Timed};
+use crate::record::{BATCH_SIZE, Barrier, Batch, Element, Origin, SnapshotId, Timed, WatermarkStatus};
 use crate::snapshot::part::{RestoredState, StageSnapshot};
 use crate::task::stage::{Stage, StageContext, Whereabouts};
 use crate::time::EventTime;
@@ -109,6 +109,10 @@ impl<T: Send + 'static, N: Step<T>> Stage for LocalStage<T, N> {
 
     fn advance_watermark(&mut self, watermark: EventTime, out: &mut Outbox) -> Result<()> {
         self.next.signal(&mut Signal::Watermark(watermark), out)
+    }
+
+    fn change_status(&mut self, status: WatermarkStatus, out: &mut Outbox) -> Result<()> {
+        self.next.signal(&mut Signal::Status(status), out)
     }
 
     fn flush(&mut self, fill: Fill, out: &mut Outbox) -> Result<()> {

@@ -17,7 +17,7 @@ mod tee;
 mod try_map;
 
 pub(crate) use discard::Discard;
-pub(crate) use event_time::EventTimeHead;
+pub(crate) use event_time::{EventTimeHead, KeepUncounted, RejectUncounted};
 pub(crate) use filter::FilterHead;
 pub(crate) use flat_map::FlatMapHead;
 pub(crate) use gather::Gather;
@@ -28,7 +28,7 @@ pub(crate) use try_map::TryMapHead;
 
 use crate::error::Result;
 use crate::outbox::Outbox;
-use crate::record::{Barrier, Fill, SnapshotId};
+use crate::record::{Barrier, Fill, SnapshotId, WatermarkStatus};
 use crate::snapshot::part::{RestoredState, StageSnapshot};
 use crate::source::SplitId;
 use crate::task::stage::{Stage, StageContext};
@@ -52,12 +52,16 @@ pub enum Signal<'a> {
     Open(&'a StageContext),
     /// Take back what was kept in a snapshot. Follows `Open`, before any record.
     Restore(&'a dyn RestoredState),
+    /// It is this split's turn to be read: whoever wants it to wait sets the flag. Only between a source and the first exchange.
+    Ask(&'a SplitId, &'a mut bool),
     /// The records that follow come from this split. Only between a source and the first exchange.
     Split(&'a SplitId),
     /// The split has ended: nothing waits for its event time any more.
     SplitEnd(&'a SplitId),
     /// No record that follows is older than this, late ones excepted.
     Watermark(EventTime),
+    /// Whether watermarks are to be expected has changed.
+    Status(WatermarkStatus),
     /// A batch has ended. Hand on what was gathered: all of it, or what fills a batch.
     Flush(Fill),
     /// Put down what the snapshot must hold, and hand the barrier on behind all records.

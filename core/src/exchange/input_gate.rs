@@ -11,8 +11,8 @@ use crate::exchange::align::{Access, Aligner, Alignment};
 use crate::exchange::backlog::{Backlog, Queued};
 use crate::exchange::channel::Receiver;
 use crate::exchange::codec::{BatchCodec, Payload};
-use crate::exchange::merge_watermarks::WatermarkMerger;
-use crate::record::{Barrier, Batch, Element, SnapshotId};
+use crate::exchange::merge_watermarks::{StatusChange, WatermarkMerger};
+use crate::record::{Barrier, Batch, Element, SnapshotId, WatermarkStatus};
 use crate::time::EventTime;
 
 /// The receiving ends of every channel into a stage, in one subtask.
@@ -20,6 +20,8 @@ pub(crate) struct InputGate {
     inlets: Vec<Inlet>,
     aligner: Aligner,
     merger: WatermarkMerger,
+    /// What comes behind a watermark that came with it.
+    status: Option<WatermarkStatus>,
     next: usize,
     /// What comes before anything from a channel.
     backlog: VecDeque<Queued<Batch>>,
@@ -37,6 +39,7 @@ struct Inlet {
 pub(crate) enum Input {
     Batch(Batch),
     Watermark(EventTime),
+    Status(WatermarkStatus),
     Barrier(Barrier),
 }
 
@@ -45,6 +48,7 @@ impl InputGate {
         InputGate {
             aligner: Aligner::new(channels.len()),
             merger: WatermarkMerger::new(channels.len()),
+            status: None,
             next: 0,
             inlets: channels.into_iter().map(|receiver| Inlet { ahead: VecDeque::new(), receiver }).collect(),
             backlog: VecDeque::new(),
@@ -67,6 +71,9 @@ impl InputGate {
 
     /// The next input, from whichever channel has one; each channel gets its turn.
     pub fn poll(&mut self) -> Option<Input> {
+        if let Some(status) = self.status.take() {
+            return Some(Input::Status(status));
+        }
         if let Some(queued) = self.backlog.pop_front() {
             return Some(match queued {
                 Queued::Batch(batch) => Input::Batch(batch),
@@ -96,6 +103,16 @@ impl InputGate {
                 Element::Watermark(watermark) => {
                     if let Some(merged) = self.merger.on_watermark(channel, watermark) {
                         return Some(Input::Watermark(merged));
+                    }
+                }
+                Element::Status(status) => {
+                    let StatusChange { watermark, status } = self.merger.on_status(channel, status);
+                    if let Some(watermark) = watermark {
+                        self.status = status;
+                        return Some(Input::Watermark(watermark));
+                    }
+                    if let Some(status) = status {
+                        return Some(Input::Status(status));
                     }
                 }
                 Element::Barrier(barrier) => {
@@ -191,6 +208,11 @@ impl Recording {
                 let merged = self.merger.on_watermark(channel, *watermark);
                 self.backlog.elements.extend(merged.map(Queued::Watermark));
             }
+            // Who is idle is found out anew after a restore; how far event time came by it is not.
+            Element::Status(status) => {
+                let merged = self.merger.on_status(channel, *status).watermark;
+                self.backlog.elements.extend(merged.map(Queued::Watermark));
+            }
             Element::Barrier(_) => unreachable!("a barrier is no part of what it overtakes"),
         }
         Ok(())
@@ -252,6 +274,8 @@ mod tests {
         match input {
             Input::Batch(batch) => batch.len.to_string(),
             Input::Watermark(watermark) => format!("w{}", watermark.as_millis()),
+            Input::Status(WatermarkStatus::Idle) => "idle".to_string(),
+            Input::Status(WatermarkStatus::Active) => "active".to_string(),
             Input::Barrier(_) => "|".to_string(),
         }
     }
@@ -274,6 +298,7 @@ mod tests {
             let element = match (word, word.strip_prefix('w')) {
                 ("|", _) => Element::Barrier(BARRIER),
                 ("||", _) => Element::Barrier(NEXT),
+                ("idle", _) => Element::Status(WatermarkStatus::Idle),
                 (_, Some(watermark)) => {
                     Element::Watermark(EventTime::from_millis(watermark.parse().unwrap()))
                 }
@@ -382,5 +407,26 @@ mod tests {
             "the channels' 6 is nothing new behind the backlog's 7"
         );
         assert_eq!(read(&mut gate), "w7 2 3 4 w8");
+    }
+
+    #[test]
+    fn a_watermark_that_comes_with_a_status_comes_before_it() {
+        let (mut first, mut second, mut gate) = two();
+        send(&mut first, "w9 idle");
+        send(&mut second, "w5");
+        assert_eq!(read(&mut gate), "w5");
+        send(&mut second, "idle");
+        assert_eq!(read(&mut gate), "w9 idle");
+    }
+
+    #[test]
+    fn what_a_status_makes_of_event_time_is_recorded_though_the_status_is_not() {
+        let (mut first, mut second, mut gate) = two();
+        send(&mut first, "w9 | 1");
+        send(&mut second, "w5 idle |");
+        assert!(gate.overtake(BARRIER, &Numbers).unwrap());
+        let Recorded { backlog, .. } = gate.record(&Numbers).unwrap().unwrap();
+        assert_eq!(recorded(&backlog), "the beginning of time: w5 w9");
+        assert_eq!(read(&mut gate), "w5 w9 1");
     }
 }

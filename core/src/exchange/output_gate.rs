@@ -40,6 +40,9 @@ impl OutputGate {
                 (Target::Everywhere, Element::Watermark(watermark)) => {
                     lanes.iter_mut().for_each(|lane| lane.send(Element::Watermark(watermark)));
                 }
+                (Target::Everywhere, Element::Status(status)) => {
+                    lanes.iter_mut().for_each(|lane| lane.send(Element::Status(status)));
+                }
                 (Target::Everywhere, Element::Barrier(barrier)) => {
                     lanes.iter_mut().for_each(|lane| lane.send(Element::Barrier(barrier)));
                 }

@@ -31,7 +31,8 @@ use crate::snapshot::pool::Hold;
 use crate::snapshot::{PendingSnapshot, Snapshot, SnapshotDirectory};
 use crate::source::Throttle;
 use crate::state::backend::StateBackend;
-use crate::task::metrics::{PauseMetrics, SourceMetrics, WatermarkMetrics};
+use crate::task::event_time::EventTimeBoard;
+use crate::task::metrics::{PauseMetrics, SourceMetrics};
 use crate::task::worker::{Command, Report, SnapshotPart, TaskId};
 use crate::time::Clock;
 
@@ -94,7 +95,7 @@ pub(crate) struct Attempt<'a> {
     /// Keeps the files that the job was restored from: workers load from them when they need to.
     _restored: Option<Hold>,
     pub metrics: Arc<SourceMetrics>,
-    pub watermarks: Arc<WatermarkMetrics>,
+    pub event_time: Arc<EventTimeBoard>,
     /// The bytes of all splits, if all are known.
     pub bytes_total: Option<u64>,
     /// What the snapshots of this attempt came to.
@@ -137,7 +138,7 @@ impl<'a> Attempt<'a> {
         let (reports, report_end) = channel();
         let cancelled = Arc::new(AtomicBool::new(false));
         let metrics = Arc::new(SourceMetrics::default());
-        let watermarks = Arc::new(WatermarkMetrics::new(workers));
+        let event_time = Arc::new(EventTimeBoard::default());
         let throttle = Arc::new(match setting.options.max_rate {
             Some(rate) => Throttle::per_second(rate.get() as f64, setting.clock.clone()),
             None => Throttle::unlimited(),
@@ -172,7 +173,7 @@ impl<'a> Attempt<'a> {
                 commands: command_end,
                 reports: reports.clone(),
                 cancelled: Arc::clone(&cancelled),
-                watermarks: Arc::clone(&watermarks),
+                event_time: Arc::clone(&event_time),
                 pauses: Arc::clone(&setting.pauses),
                 describe: Arc::clone(&describe),
                 writes_inline,
@@ -218,7 +219,7 @@ impl<'a> Attempt<'a> {
             savepoint_of: None,
             cancelled,
             metrics,
-            watermarks,
+            event_time,
             bytes_total: input.bytes,
             figures: SnapshotFigures::default(),
             completed_at: Duration::ZERO,

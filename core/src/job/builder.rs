@@ -8,7 +8,8 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use crate::chain::{
-    Discard, EventTimeHead, FilterHead, FlatMapHead, Head, LocalEdge, LocalHead, MapHead, TeeHead, TryMapHead,
+    Discard, EventTimeHead, FilterHead, FlatMapHead, Head, KeepUncounted, LocalEdge, LocalHead, MapHead,
+    RejectUncounted, TeeHead, TryMapHead,
 };
 use crate::error::{Error, Result};
 use crate::exchange::partition::{Borrowed, Computed, KeyAccess};
@@ -24,7 +25,7 @@ use crate::sink::Sink;
 use crate::sink::step::SinkStep;
 use crate::snapshot::entry_state::EntryState;
 use crate::source::stage::SourceHead;
-use crate::source::{Source, Watermarks};
+use crate::source::{Source, WatermarkStrategy, Watermarks};
 use crate::state::Data;
 use crate::time::EventTime;
 
@@ -173,25 +174,76 @@ impl<'j, T: 'static, H: Head<Out = T>> Stream<'j, T, H> {
     }
 
     /// Says when each record happened, and by `watermarks` how far event time has come with it.
-    pub fn event_time<F>(self, time_of: F, watermarks: Watermarks) -> Stream<'j, T, EventTimeHead<H, F>>
+    pub fn event_time<F, S>(self, time_of: F, watermarks: Watermarks<S>) -> WithEventTime<'j, T, H, F, S>
     where
         F: Fn(&T) -> EventTime + Clone + Send + Sync + 'static,
+        S: WatermarkStrategy<T>,
     {
+        let owner = self.event_time_owner(&watermarks);
+        self.then(|head| EventTimeHead::new(head, time_of, watermarks, owner, KeepUncounted))
+    }
+
+    /// [`event_time`](Stream::event_time) whose second stream has the records with a [time that does not
+    /// count](Watermarks): none, one from the year 9999 or later, one too far ahead of the clock.
+    ///
+    /// ```
+    /// use tidegate::prelude::*;
+    /// use tidegate::testing::TestJob;
+    ///
+    /// #[event(time = at)]
+    /// #[derive(Clone, Debug, PartialEq)]
+    /// struct Reading { at: EventTime, celsius: i32 }
+    ///
+    /// let (good, bad) = (Collect::new(), Collect::new());
+    /// TestJob::new("readings", |job| {
+    ///     let readings = [1_000, 253_402_300_799_000, 2_000];   // the second happened on 9999-12-31
+    ///     let readings = readings.map(|at| Reading { at: EventTime::from_millis(at), celsius: 20 });
+    ///     let (readings, rejects) = job
+    ///         .source("readings", Memory::of(readings.to_vec()))
+    ///         .event_time_with_rejects(|reading| reading.at, Watermarks::bounded(secs(5)));
+    ///     readings.map(|reading| reading.at.as_millis()).sink("good", good.clone());
+    ///     rejects.map(|reading| reading.at.to_string()).sink("bad", bad.clone());
+    ///     Ok(())
+    /// })?
+    /// .run()?;
+    /// assert_eq!(good.take(), [1_000, 2_000]);
+    /// assert_eq!(bad.take(), ["9999-12-31T23:59:59.000Z"]);
+    /// # Ok::<(), tidegate::Error>(())
+    /// ```
+    pub fn event_time_with_rejects<F, S>(
+        self,
+        time_of: F,
+        watermarks: Watermarks<S>,
+    ) -> (WithRejects<'j, T, H, F, S>, LocalStream<'j, T>)
+    where
+        T: Send,
+        F: Fn(&T) -> EventTime + Clone + Send + Sync + 'static,
+        S: WatermarkStrategy<T>,
+    {
+        let owner = self.event_time_owner(&watermarks);
+        let (edge, rejects) = self.job.local_stage(self.stage, "rejects");
+        let with = RejectUncounted(edge);
+        (self.then(|head| EventTimeHead::new(head, time_of, watermarks, owner, with)), rejects)
+    }
+
+    /// Adds the step to the plan. Whose its entries are in a snapshot.
+    fn event_time_owner<S: WatermarkStrategy<T>>(&self, watermarks: &Watermarks<S>) -> String {
         let owner = {
             let stage = &self.job.graph.borrow().stages[self.stage];
             let earlier = stage.steps.iter().filter(|step| step.kind == "event_time").count();
             let number = if earlier == 0 { String::new() } else { format!(" {}", earlier + 1) };
             format!("watermarks {}{number}", stage.name)
         };
-        self.job.step(self.stage, "event_time", watermarks.to_string());
-        self.then(|head| EventTimeHead::new(head, time_of, watermarks, owner))
+        self.job.step(self.stage, "event_time", watermarks.describe());
+        owner
     }
 
     /// [`event_time`](Stream::event_time) for records that say themselves when they happened: `#[event(time = field)]`.
     /// The field is read through a function pointer; what `.event_time(|record| record.at, ..)` is given is inlined.
-    pub fn watermarks(self, watermarks: Watermarks) -> Stream<'j, T, EventTimeHead<H, TimeOf<T>>>
+    pub fn watermarks<S>(self, watermarks: Watermarks<S>) -> WithEventTime<'j, T, H, TimeOf<T>, S>
     where
         T: Event,
+        S: WatermarkStrategy<T>,
     {
         self.event_time(T::event_time as TimeOf<T>, watermarks)
     }
@@ -271,6 +323,12 @@ impl<'j, T: 'static, H: Head<Out = T>> Stream<'j, T, H> {
         self.job.graph.borrow_mut().stages[self.stage].build = Some(build);
     }
 }
+
+/// What [`Stream::event_time`] gives.
+pub type WithEventTime<'j, T, H, F, S> = Stream<'j, T, EventTimeHead<H, F, S, KeepUncounted>>;
+
+/// What [`Stream::event_time_with_rejects`] lets pass.
+pub type WithRejects<'j, T, H, F, S> = Stream<'j, T, EventTimeHead<H, F, S, RejectUncounted>>;
 
 /// What [`Stream::try_map`] lets pass.
 pub type TryMapped<'j, H, F, U, E> = Stream<'j, U, TryMapHead<H, F, U, E>>;

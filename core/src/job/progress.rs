@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use indicatif::{HumanBytes, HumanCount, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::job::figures::{CompleteSnapshot, SnapshotFigures};
-use crate::time::{EventTime, millis};
+use crate::job::figures::{CompleteSnapshot, EventTimeFigures, SnapshotFigures};
+use crate::record::WatermarkStatus;
+use crate::time::{millis, minutes};
 
 /// How a job stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,8 +25,8 @@ pub struct ProgressReport {
     pub bytes_read: u64,
     /// Bytes that there are, if every split is bounded.
     pub bytes_total: Option<u64>,
-    /// The lowest watermark of all sources.
-    pub watermark: EventTime,
+    /// How far event time has come.
+    pub event_time: EventTimeFigures,
     /// The last snapshot that was completed, and how long ago.
     pub last_snapshot: Option<(CompleteSnapshot, Duration)>,
     /// How many snapshots have failed since.
@@ -127,12 +128,8 @@ fn style(bounded: bool) -> ProgressStyle {
 /// The line that is shown of a report.
 fn status(report: &ProgressReport, rate: f64) -> String {
     let mut line = format!("{} records · {}/s", HumanCount(report.records), rounded(rate));
-    if report.watermark != EventTime::MIN {
-        let watermark = report.watermark.to_string();
-        // To the second: the milliseconds would only flicker, and a narrow terminal has better use for the room.
-        let watermark =
-            watermark.split_once('.').map_or(watermark.clone(), |(seconds, _)| format!("{seconds}Z"));
-        line += &format!(" · watermark {watermark}");
+    if let Some(event_time) = event_time(&report.event_time) {
+        line += &format!(" · watermark {event_time}");
     }
     let failed = report.failed_snapshots;
     match report.last_snapshot {
@@ -151,6 +148,26 @@ fn status(report: &ProgressReport, rate: f64) -> String {
     }
     line
 }
+
+/// The watermark, and how far it is behind the clock if the stream is of these days.
+fn event_time(EventTimeFigures { watermark, lag, status, .. }: &EventTimeFigures) -> Option<String> {
+    let watermark = (*watermark)?.to_string();
+    // To the second: the milliseconds would only flicker, and a narrow terminal has better use for the room.
+    let mut text = watermark.split_once('.').map_or(watermark.clone(), |(seconds, _)| format!("{seconds}Z"));
+    if let Some(lag) = lag.filter(|lag| *lag < LAG_MAX) {
+        text += &match lag.as_secs() {
+            seconds @ 0..60 => format!(", {seconds} s behind"),
+            _ => format!(", {} behind", Seconds(lag)),
+        };
+    }
+    if *status == WatermarkStatus::Idle {
+        text += ", idle";
+    }
+    Some(text)
+}
+
+/// What is further behind is history that is read again, and not late.
+const LAG_MAX: Duration = minutes(24 * 60);
 
 /// Records per second, just now: smoothed over the last few seconds.
 #[derive(Default)]
@@ -194,6 +211,8 @@ pub struct Summary {
     pub elapsed: Duration,
     /// What the snapshots of this run came to.
     pub snapshots: SnapshotFigures,
+    /// How far event time has come.
+    pub event_time: EventTimeFigures,
     /// The savepoint that was left when the job ended, if one was asked for.
     pub savepoint: Option<PathBuf>,
     /// How often the job was started again.
@@ -233,6 +252,15 @@ impl fmt::Display for Summary {
                 write!(f, " and {} that failed", HumanCount(*failed))?;
             }
             write!(f, ", the last is {id} ({} in {})", HumanBytes(*bytes), Seconds(*duration))?;
+        }
+        if self.outcome == Outcome::Stopped
+            && let Some(watermark) = event_time(&self.event_time)
+        {
+            write!(f, ", watermark {watermark}")?;
+        }
+        if self.event_time.uncounted > 0 {
+            let records = counted(self.event_time.uncounted, "record");
+            write!(f, ", {records} with an event time that does not count")?;
         }
         if self.restarts > 0 {
             write!(f, ", {}", counted(self.restarts.into(), "restart"))?;
@@ -287,7 +315,7 @@ impl fmt::Display for Seconds {
 mod tests {
     use super::*;
     use crate::record::SnapshotId;
-    use crate::time::secs;
+    use crate::time::{EventTime, secs};
 
     const LAST: CompleteSnapshot =
         CompleteSnapshot { id: SnapshotId(3), bytes: 1_234_567, duration: millis(214) };
@@ -303,6 +331,7 @@ mod tests {
             records: 10_000,
             elapsed: millis(420),
             snapshots: figures(3),
+            event_time: EventTimeFigures::default(),
             savepoint: None,
             restarts: 0,
         }
@@ -348,7 +377,7 @@ mod tests {
             records: 1_234_567,
             bytes_read: 0,
             bytes_total: None,
-            watermark: EventTime::MIN,
+            event_time: EventTimeFigures::default(),
             last_snapshot: None,
             failed_snapshots: 0,
             savepoint: None,
@@ -356,7 +385,11 @@ mod tests {
         };
         assert_eq!(status(&report, 123_456.0), "1,234,567 records · 123,000/s");
         let later = ProgressReport {
-            watermark: EventTime::from_millis(1_431_857_103_000),
+            event_time: EventTimeFigures {
+                watermark: Some(EventTime::from_millis(1_431_857_103_000)),
+                lag: Some(minutes(60 * 24 * 365)),
+                ..EventTimeFigures::default()
+            },
             last_snapshot: Some((LAST, millis(4_900))),
             ..report.clone()
         };
@@ -368,6 +401,29 @@ mod tests {
         assert!(status(&failing, 0.0).ends_with("in 0.21 s, 2 failed since"));
         let report = ProgressReport { failed_snapshots: 1, savepoint: Some("sp/1".into()), ..report };
         assert_eq!(status(&report, 0.0), "1,234,567 records · 0/s · 1 snapshot failed · writing sp/1");
+    }
+
+    #[test]
+    fn the_watermark_is_said_with_its_lag_if_the_stream_is_of_these_days() {
+        let figures = |lag, status| EventTimeFigures {
+            watermark: Some(EventTime::from_millis(1_431_857_103_999)),
+            lag: Some(lag),
+            status,
+            uncounted: 0,
+        };
+        let text = |lag, status| event_time(&figures(lag, status)).unwrap();
+        let active = WatermarkStatus::Active;
+        assert_eq!(text(millis(4_900), active), "2015-05-17T10:05:03Z, 4 s behind");
+        assert_eq!(text(minutes(90), WatermarkStatus::Idle), "2015-05-17T10:05:03Z, 1 h 30 min behind, idle");
+        assert_eq!(text(minutes(1440), active), "2015-05-17T10:05:03Z");
+        assert_eq!(event_time(&EventTimeFigures::default()), None);
+        let stopped = Summary {
+            outcome: Outcome::Stopped,
+            event_time: EventTimeFigures { uncounted: 2, ..figures(secs(61), active) },
+            ..summary()
+        };
+        let says = ", watermark 2015-05-17T10:05:03Z, 1 min 1 s behind, 2 records with an event time that does not count\n";
+        assert!(stopped.to_string().contains(says), "{stopped}");
     }
 
     #[test]
@@ -393,7 +449,7 @@ mod tests {
             records: 1,
             bytes_read: 200,
             bytes_total: Some(100),
-            watermark: EventTime::MAX,
+            event_time: EventTimeFigures::default(),
             last_snapshot: None,
             failed_snapshots: 0,
             savepoint: None,

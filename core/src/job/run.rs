@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 use crate::job::RunOptions;
 use crate::job::attempt::{Attempt, Setting};
-use crate::job::figures::SnapshotFigures;
+use crate::job::figures::{EventTimeFigures, SnapshotFigures};
 use crate::job::graph::Graph;
 use crate::job::progress::{Outcome, Progress, ProgressReport, Summary, say};
 use crate::job::restart::{Decision, Restarts};
@@ -54,6 +54,7 @@ pub fn run(graph: Graph, options: &RunOptions, signals: &Signals) -> Result<Summ
         quiet: options.quiet,
         records: 0,
         snapshots: SnapshotFigures::default(),
+        event_time: EventTimeFigures::default(),
         last_snapshot: start.place().id(),
         restarts: Restarts::new(options.restart),
     };
@@ -126,6 +127,7 @@ struct Run<'a> {
     quiet: bool,
     records: u64,
     snapshots: SnapshotFigures,
+    event_time: EventTimeFigures,
     last_snapshot: Option<SnapshotId>,
     restarts: Restarts,
 }
@@ -138,6 +140,9 @@ impl Run<'_> {
         progress.finish();
         self.records += attempt.metrics.records.load(Ordering::Relaxed);
         self.snapshots.add(&attempt.figures);
+        let event_time = attempt.event_time.read(self.clock.now());
+        let uncounted = self.event_time.uncounted + event_time.uncounted;
+        self.event_time = EventTimeFigures { uncounted, ..event_time };
         self.last_snapshot = attempt.figures.last.map(|last| last.id).or(self.last_snapshot);
         match &result {
             Ok(_) => attempt.serve_late_request(),
@@ -170,7 +175,7 @@ impl Run<'_> {
                     records: attempt.metrics.records.load(Ordering::Relaxed),
                     bytes_read: attempt.metrics.bytes.load(Ordering::Relaxed),
                     bytes_total: attempt.bytes_total,
-                    watermark: attempt.watermarks.current(),
+                    event_time: attempt.event_time.read(self.clock.now()),
                     last_snapshot: attempt.last_snapshot(now),
                     failed_snapshots: attempt.failed_snapshots(),
                     savepoint: self.savepoints.and_then(Savepoints::path_of_first),
@@ -282,6 +287,7 @@ impl Run<'_> {
             records: self.records,
             elapsed,
             snapshots: self.snapshots,
+            event_time: self.event_time,
             savepoint,
             restarts: self.restarts.count(),
         }

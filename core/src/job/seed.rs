@@ -23,7 +23,8 @@ use crate::outbox::{EdgeIndex, Outbox};
 use crate::record::{Batch, Element};
 use crate::source::{AssignedSplit, Throttle};
 use crate::state::backend::StateBackend;
-use crate::task::metrics::{PauseMetrics, SourceMetrics, WatermarkMetrics};
+use crate::task::event_time::EventTimeBoard;
+use crate::task::metrics::{PauseMetrics, SourceMetrics};
 use crate::task::stage::{Stage, StageContext};
 use crate::task::worker::{Command, PlaceInWords, Report, Task, TaskId, TaskState, Worker};
 use crate::time::Clock;
@@ -47,7 +48,7 @@ pub(crate) struct WorkerSeed {
     pub commands: Receiver<Command>,
     pub reports: Sender<Report>,
     pub cancelled: Arc<AtomicBool>,
-    pub watermarks: Arc<WatermarkMetrics>,
+    pub event_time: Arc<EventTimeBoard>,
     pub pauses: Arc<PauseMetrics>,
     pub describe: PlaceInWords,
     pub writes_inline: bool,
@@ -105,7 +106,6 @@ impl WorkerSeed {
             cancelled: self.cancelled,
             clock: self.clock,
             doorbell: self.doorbells[self.subtask.index()].clone(),
-            watermarks: self.watermarks,
             pauses: self.pauses,
             describe: self.describe,
             pool: None,
@@ -128,6 +128,7 @@ impl WorkerSeed {
             splits: self.splits.remove(&stage).unwrap_or_default(),
             throttle: Arc::clone(&self.throttle),
             source_metrics: Arc::clone(&self.metrics),
+            event_time: Arc::clone(&self.event_time),
             clock: self.clock.clone(),
         }
     }

@@ -43,14 +43,15 @@ impl<O: Operator> Context<'_, O> {
     }
 
     /// Sets a timer of this key in event time: it fires when the watermark reaches `at`; if it has already, then with
-    /// the next watermark. When a bounded input ends event time is at its end, and every timer is due: an operator that
+    /// the next watermark. If one of the same time and payload waits already, it is that one, and fires once. When a bounded input ends event time is at its end, and every timer is due: an operator that
     /// sets another one whenever one fires must stop at [`watermark`](Context::watermark) `== EventTime::MAX`, or the
     /// job never ends (as in Flink).
     pub fn set_timer(&mut self, at: EventTime, payload: O::Timer) -> TimerId {
         self.set(TimeDomain::Event, at, payload)
     }
 
-    /// Sets a timer of this key in processing time: it fires when the clock on the wall reaches `at`. Those that are not
+    /// Sets a timer of this key in processing time: it fires when the clock on the wall reaches `at`, once however often it
+    /// was set with the same payload. Those that are not
     /// due when a bounded input ends do not fire (as in Flink).
     pub fn set_processing_timer(&mut self, at: EventTime, payload: O::Timer) -> TimerId {
         self.set(TimeDomain::Processing, at, payload)

@@ -19,7 +19,7 @@ use crate::operator::emit::{Emitter, SideOutput};
 use crate::operator::timers::{TimeDomain, Timer, Timers};
 use crate::operator::{KeyOf, Operator, UnkeyedContext};
 use crate::outbox::{EdgeIndex, Outbox};
-use crate::record::{Barrier, Batch, Fill, Origin, Routed, SnapshotId};
+use crate::record::{Barrier, Batch, Fill, Origin, Routed, SnapshotId, WatermarkStatus};
 use crate::snapshot::part::{FrozenState, OperatorSchema, RestoredState, Section, StageSnapshot};
 use crate::state::delta::Delta;
 use crate::state::fields::Fields;
@@ -309,6 +309,11 @@ where
         working.fire(&self.operator, TimeDomain::Event, watermark, &mut self.next, &mut self.side)?;
         self.side.signal(&mut Signal::Watermark(watermark), out)?;
         self.next.signal(&mut Signal::Watermark(watermark), out)
+    }
+
+    fn change_status(&mut self, status: WatermarkStatus, out: &mut Outbox) -> Result<()> {
+        self.side.signal(&mut Signal::Status(status), out)?;
+        self.next.signal(&mut Signal::Status(status), out)
     }
 
     fn advance_processing_time(&mut self, now: EventTime, _out: &mut Outbox) -> Result<()> {

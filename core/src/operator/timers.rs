@@ -1,6 +1,8 @@
 //! Keyed timers of one operator in one subtask: in event time and in processing time.
 //!
-//! Timers fire in the order of their time; those of one time in the order in which they were set. They are kept in memory.
+//! Timers fire in the order of their time; those of one time key by key, in an order of the keys that is always the same, and
+//! those of one key in the order in which they were set. A timer that is set twice, for the same key and time and with the
+//! same payload, is one timer. They are kept in memory.
 //!
 //! A snapshot gets those that were set or have gone since the one before, and as with [rows](crate::state::table) nothing
 //! is encoded at the barrier: the timers that were set in the closed epoch are encoded in slices afterwards, or when one of
@@ -63,9 +65,9 @@ pub(crate) struct Timer<K, P> {
     pub payload: P,
 }
 
-/// When a timer is due, its number, and the hash of its key: the order of firing.
+/// When a timer is due, the hash of its key, and its number: the order of firing.
 ///
-/// The number alone does not tell timers apart: two subtasks count each for itself, and a restore at another parallelism
+/// That it does not depend on the order in which records of different keys come makes a run repeatable. The number alone does not tell timers apart: two subtasks count each for itself, and a restore at another parallelism
 /// brings their timers together. Keys of one hash are of one key group and so always in one subtask: with the hash no two
 /// timers are the same.
 type Due = (EventTime, u64, u64);
@@ -150,10 +152,15 @@ impl Changes {
 }
 
 /// The key of a timer's row: `time i64 BE | number u64 BE | key`.
-fn encode_key<K: Key>((at, number, _): Due, key: &K, bytes: &mut Vec<u8>) {
+fn encode_key<K: Key>((at, _, number): Due, key: &K, bytes: &mut Vec<u8>) {
     at.encode(bytes);
     number.encode(bytes);
     key.encode(bytes);
+}
+
+/// Whether two payloads are one and the same to a snapshot.
+fn is_same<P: Data>(one: &P, other: &P) -> bool {
+    matches!((postcard::to_stdvec(one), postcard::to_stdvec(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 impl<K: Key, P: Data> Timers<K, P> {
@@ -182,10 +189,20 @@ impl<K: Key, P: Data> Timers<K, P> {
         }
     }
 
+    /// Sets a timer. If the same one waits already, it is that one: as in Flink, where a timer is its key, namespace and time.
     pub fn set(&mut self, domain: TimeDomain, at: EventTime, timer: Timer<K, P>) -> TimerId {
+        let hash = timer.hash.bits();
+        let same =
+            self.domain(domain).0.range((at, hash, 0)..=(at, hash, u64::MAX)).find_map(|(due, waiting)| {
+                (waiting.timer.key == timer.key && is_same(&waiting.timer.payload, &timer.payload))
+                    .then_some(due.2)
+            });
+        if let Some(number) = same {
+            return TimerId { domain, at, number };
+        }
         let number = self.next_number;
         self.next_number += 1;
-        let due = (at, number, timer.hash.bits());
+        let due = (at, hash, number);
         let set_in = self.changes.epoch;
         self.domain(domain).0.insert(due, Waiting { timer, set_in });
         if self.changes.tracked {
@@ -210,7 +227,7 @@ impl<K: Key, P: Data> Timers<K, P> {
     /// Whether the timer was still waiting. One of another key is none of `key`'s business, and stays.
     pub fn cancel(&mut self, id: TimerId, hash: KeyHash, key: &K) -> bool {
         let (timers, changes) = self.domain(id.domain);
-        let due = (id.at, id.number, hash.bits());
+        let due = (id.at, hash.bits(), id.number);
         let Entry::Occupied(mut entry) = timers.entry(due) else { return false };
         if entry.get().timer.key != *key {
             return false;
@@ -320,7 +337,7 @@ impl<K: Key, P: Data> Timers<K, P> {
         };
         let hash = key.hash();
         let timer = Timer { hash, key, payload };
-        self.domain(domain).0.insert((at, number, hash.bits()), Waiting { timer, set_in: 0 });
+        self.domain(domain).0.insert((at, hash.bits(), number), Waiting { timer, set_in: 0 });
         self.skip_numbers(number + 1);
         Ok(())
     }
@@ -388,13 +405,50 @@ mod tests {
     }
 
     #[test]
-    fn timers_fire_in_the_order_of_time_and_then_of_setting() {
+    fn timers_fire_in_the_order_of_time_and_those_of_one_key_in_that_of_setting() {
         let mut timers = new();
         timers.set(TimeDomain::Event, at(5), timer(1, "second"));
-        timers.set(TimeDomain::Event, at(5), timer(0, "third"));
+        timers.set(TimeDomain::Event, at(5), timer(1, "another"));
         timers.set(TimeDomain::Event, at(3), timer(2, "first"));
         timers.set(TimeDomain::Event, at(6), timer(2, "not yet"));
-        assert_eq!(fired(&mut timers, 5), ["first", "second", "third"]);
+        assert_eq!(fired(&mut timers, 5), ["first", "second", "another"]);
+    }
+
+    #[test]
+    fn the_order_of_firing_does_not_depend_on_which_key_came_first() {
+        let order = |keys: &mut dyn Iterator<Item = u64>| {
+            let mut timers = new();
+            for key in keys {
+                timers.set(TimeDomain::Event, at(5), timer(key, &key.to_string()));
+            }
+            fired(&mut timers, 5)
+        };
+        assert_eq!(order(&mut (0..100)), order(&mut (0..100).rev()));
+    }
+
+    #[test]
+    fn a_timer_that_is_set_twice_is_one_timer() {
+        let mut timers = new();
+        let id = timers.set(TimeDomain::Event, at(5), timer(1, "x"));
+        assert_eq!(timers.set(TimeDomain::Event, at(5), timer(1, "x")), id);
+        let other = timers.set(TimeDomain::Event, at(5), timer(1, "y"));
+        let others = [
+            timers.set(TimeDomain::Event, at(6), timer(1, "x")),
+            timers.set(TimeDomain::Event, at(5), timer(2, "x")),
+            timers.set(TimeDomain::Processing, at(5), timer(1, "x")),
+        ];
+        assert!(!others.contains(&id) && other != id);
+        assert_eq!(fired(&mut timers, 5).len(), 3);
+        let again = timers.set(TimeDomain::Event, at(5), timer(1, "x"));
+        assert_ne!(again, id, "what has fired can be set anew");
+
+        let mut rows = Rows::new();
+        snapshot(&mut timers, 1, &mut rows);
+        let mut restored = new();
+        restore(&rows, &mut restored);
+        assert_eq!(restored.set(TimeDomain::Event, at(5), timer(1, "x")), again);
+        assert!(restored.cancel(again, 1u64.hash(), &1));
+        assert_eq!(fired(&mut restored, 9), ["x"], "cancelled once is cancelled; this is the one of 6 ms");
     }
 
     #[test]

@@ -301,7 +301,12 @@ where
             Signal::Restore(restored) => self.restore(*restored)?,
             Signal::Watermark(watermark) => self.advance(*watermark),
             Signal::Barrier(_, snapshot) => self.keep(snapshot)?,
-            Signal::Split(_) | Signal::SplitEnd(_) | Signal::Flush(_) | Signal::Commit(_) => {}
+            Signal::Ask(..)
+            | Signal::Split(_)
+            | Signal::SplitEnd(_)
+            | Signal::Status(_)
+            | Signal::Flush(_)
+            | Signal::Commit(_) => {}
         }
         self.side.signal(signal, out)?;
         self.next.signal(signal, out)

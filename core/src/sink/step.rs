@@ -95,7 +95,12 @@ impl<T: 'static, S: Sink<T>> Step<T> for SinkStep<T, S> {
             Signal::Barrier(barrier, snapshot) => self.pre_commit(barrier.snapshot, snapshot),
             Signal::Commit(id) => self.commit(*id),
             // What a restored snapshot has pending is settled before any chain opens, once for all subtasks.
-            Signal::Restore(_) | Signal::Split(_) | Signal::SplitEnd(_) | Signal::Watermark(_) => Ok(()),
+            Signal::Restore(_)
+            | Signal::Ask(..)
+            | Signal::Split(_)
+            | Signal::SplitEnd(_)
+            | Signal::Watermark(_)
+            | Signal::Status(_) => Ok(()),
         }
     }
 }

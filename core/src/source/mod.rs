@@ -6,10 +6,13 @@
 mod compression;
 mod deal;
 mod generate;
+mod generator;
 mod line;
 mod lines;
 mod memory;
 mod paths;
+mod silence;
+mod split_watermarks;
 mod splitter;
 pub(crate) mod stage;
 mod stdin;
@@ -20,11 +23,14 @@ mod zstd;
 use serde::{Deserialize, Serialize};
 
 pub use generate::Generate;
+pub use generator::{
+    Bounded, Custom, NoWatermarks, Punctuated, WatermarkGenerator, WatermarkOutput, WatermarkStrategy,
+};
 pub use line::{BadLine, Line, from_json};
 pub use lines::Lines;
 pub use memory::Memory;
+pub(crate) use split_watermarks::{Hold, Observed, SplitWatermarks};
 pub use throttle::Throttle;
-pub(crate) use watermarks::SplitWatermarks;
 pub use watermarks::Watermarks;
 
 use crate::error::Result;

@@ -1,8 +1,8 @@
 //! The stage of a source: reads the splits of one subtask in turn, a batch from each, and pushes the records down its chain.
 //!
 //! All splits of a subtask are read side by side, so that event time, which is the minimum over them, advances in all of
-//! them alike whatever their names' order. At most [`OPEN_SPLITS_MAX`] are open at a time; those that wait hold event time
-//! back. A snapshot keeps the position of every split, also of those that have been read to their end.
+//! them alike whatever their names' order; one that is too far ahead waits, if a step of the chain
+//! [wants it to](Signal::Ask). At most [`OPEN_SPLITS_MAX`] are open at a time; those that wait hold event time back. A snapshot keeps the position of every split, also of those that have been read to their end.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use crate::chain::{Head, Signal, Step};
 use crate::error::{Error, Result};
 use crate::outbox::Outbox;
-use crate::record::{BATCH_SIZE, Barrier, Batch, Fill, Origin, SnapshotId, SplitNumber};
+use crate::record::{BATCH_SIZE, Barrier, Batch, Fill, Origin, SnapshotId, SplitNumber, WatermarkStatus};
 use crate::snapshot::part::{RestoredState, StageSnapshot};
 use crate::source::{AssignedSplit, Offset, ReadStatus, Source, SplitId, SplitPosition, SplitReader};
 use crate::task::stage::{Polled, Stage, StageContext, Whereabouts};
@@ -98,6 +98,13 @@ impl<S: Source, N: Step<S::Item>> SourceStage<S, N> {
         Ok(((current.last - before) as usize, status))
     }
 
+    /// Whether the split whose turn it is must wait.
+    fn must_wait(&mut self, open: &OpenSplit<S::Reader>, out: &mut Outbox) -> Result<bool> {
+        let mut waits = false;
+        self.next.signal(&mut Signal::Ask(&open.split.split.id, &mut waits), out)?;
+        Ok(waits)
+    }
+
     fn report(&self, open: &mut OpenSplit<S::Reader>, records: usize) {
         let Some(cx) = &self.cx else { return };
         let bytes = open.reader.bytes_read();
@@ -133,11 +140,16 @@ impl<S: Source, N: Step<S::Item>> Stage for SourceStage<S, N> {
     fn poll(&mut self, out: &mut Outbox) -> Result<Polled> {
         let throttle = self.cx.as_ref().map(|cx| Arc::clone(&cx.throttle));
         for _ in 0..self.reading.len() {
+            let Some(mut open) = self.reading.pop_front() else { break };
+            if self.must_wait(&open, out)? {
+                self.reading.push_back(open);
+                continue;
+            }
             let granted = throttle.as_ref().map_or(BATCH_SIZE, |throttle| throttle.grant(BATCH_SIZE));
             if granted == 0 {
+                self.reading.push_front(open);
                 return Ok(Polled::Idle);
             }
-            let Some(mut open) = self.reading.pop_front() else { break };
             let (records, status) = self
                 .read_split(&mut open, granted, out)
                 .map_err(|error| error.within(format_args!("source {:?}", self.name)))?;
@@ -167,6 +179,10 @@ impl<S: Source, N: Step<S::Item>> Stage for SourceStage<S, N> {
 
     fn advance_watermark(&mut self, watermark: EventTime, out: &mut Outbox) -> Result<()> {
         self.next.signal(&mut Signal::Watermark(watermark), out)
+    }
+
+    fn change_status(&mut self, _status: WatermarkStatus, _out: &mut Outbox) -> Result<()> {
+        unreachable!("a source has no input")
     }
 
     fn flush(&mut self, fill: Fill, out: &mut Outbox) -> Result<()> {

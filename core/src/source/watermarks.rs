@@ -1,25 +1,48 @@
-//! How event time advances: from the event times seen, split by split. Pure: no clock, no thread.
+//! How event time advances: what a job declares of it.
 //!
-//! What enters: which split the records are from, and their event times. What leaves: the watermark. It never goes back,
-//! whatever begins or ends. Absent: idle splits, which need a clock.
+//! What enters: the strategy, and what is to happen when a split falls silent, runs ahead of the others, or has records from
+//! the far future. What leaves: a watch over the splits of a subtask. Absent: the clock, which is asked by the
+//! [step](crate::chain) that watches.
 
+use std::fmt;
+use std::marker::PhantomData;
 use std::time::Duration;
 
-use super::SplitId;
-use crate::time::{EventTime, millis};
+use super::WatermarkStrategy;
+use super::generator::{Bounded, Custom, NoWatermarks, Punctuated};
+use crate::time::EventTime;
 
-/// How a stream's watermark follows from the event times of its records.
+/// How a stream's watermark follows from its records.
 ///
-/// The watermark promises that no older record follows; one that does is late. It is what Flink's
-/// `BoundedOutOfOrdernessWatermarks` makes it: the greatest event time so far, less the bound, less 1 ms. Splits are
-/// watched one by one, as Kafka partitions are in Flink, and the slowest one counts.
+/// The watermark promises that no older record follows; one that does is late. Splits are watched one by one, as Kafka
+/// partitions are in Flink, and the slowest one counts: the watermark is the minimum over the splits that are not idle.
+///
+/// **Times that do not count.** A record without an event time ([`EventTime::MIN`]), one from the year 9999 or later (which
+/// is how systems write "never"), and one that is further ahead of the clock than [`max_ahead`](Watermarks::max_ahead)
+/// allows does not move the watermark: one such record would make all that follow late. Nor does it keep its split from
+/// becoming idle. Such records go on with the time they have, are counted in the job's summary and warned of once; or they
+/// leave on a stream of their own: [`event_time_with_rejects`](crate::job::Stream::event_time_with_rejects).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Watermarks {
-    bound: Duration,
+pub struct Watermarks<S = Bounded> {
+    pub(super) strategy: S,
+    pub(super) idle_after: Option<Duration>,
+    pub(super) max_ahead: Option<Duration>,
+    pub(crate) alignment: Option<Alignment>,
 }
 
-impl Watermarks {
-    /// A record comes at most this long, in event time, after one of its split that is younger.
+/// Which sources read side by side, and how far one of them may be ahead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Alignment {
+    pub group: &'static str,
+    pub max_drift: Duration,
+}
+
+/// The event times from here on, 9999-01-01T00:00:00Z, stand for "never".
+pub(super) const NEVER: EventTime = EventTime::from_millis(253_370_764_800_000);
+
+impl Watermarks<Bounded> {
+    /// A record comes at most this long, in event time, after one of its split that is younger. The watermark is what
+    /// Flink's `BoundedOutOfOrdernessWatermarks` makes it: the greatest event time so far, less the bound, less 1 ms.
     ///
     /// ```
     /// # use tidegate::source::Watermarks;
@@ -27,308 +50,168 @@ impl Watermarks {
     /// let a_minute_out_of_order_at_most = Watermarks::bounded(secs(60));
     /// ```
     pub const fn bounded(max_out_of_orderness: Duration) -> Watermarks {
-        Watermarks { bound: max_out_of_orderness }
+        Watermarks::by(Bounded { bound: max_out_of_orderness })
     }
 
     /// The records of a split come in the order of their event times.
     pub const fn monotonous() -> Watermarks {
-        Watermarks { bound: Duration::ZERO }
-    }
-
-    /// Begins to watch.
-    pub(crate) fn watch(self) -> SplitWatermarks {
-        SplitWatermarks {
-            bound: self.bound.saturating_add(millis(1)),
-            greatest: EventTime::MIN,
-            current: 0,
-            splits: vec![Watched { id: SplitWatermarks::implicit(), greatest: EventTime::MIN }],
-            restored: Vec::new(),
-            reached: EventTime::MIN,
-        }
+        Watermarks::bounded(Duration::ZERO)
     }
 }
 
-impl std::fmt::Display for Watermarks {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.bound {
-            Duration::ZERO => f.write_str("monotonous"),
-            bound => write!(f, "out of order by up to {}", humantime::format_duration(bound)),
-        }
+impl<F> Watermarks<Punctuated<F>> {
+    /// A record can carry a watermark of its split. It goes on behind the record and before the next one.
+    ///
+    /// ```
+    /// use tidegate::prelude::*;
+    /// use tidegate::testing::TestJob;
+    ///
+    /// #[event(time = at)]
+    /// #[derive(Clone)]
+    /// struct Tick { at: EventTime, last_of_its_second: bool }
+    ///
+    /// let watermarks = Watermarks::punctuated(|tick: &Tick| tick.last_of_its_second.then_some(tick.at));
+    /// # let ticks = Collect::new();
+    /// TestJob::new("ticks", |job| {
+    ///     # let recorded: Vec<Tick> = vec![];
+    ///     job.source("ticks", Memory::of(recorded)).watermarks(watermarks).sink("ticks", ticks.clone());
+    ///     Ok(())
+    /// })?;
+    /// # Ok::<(), tidegate::Error>(())
+    /// ```
+    pub const fn punctuated<T>(watermark_of: F) -> Watermarks<Punctuated<F>>
+    where
+        F: Fn(&T) -> Option<EventTime>,
+    {
+        Watermarks::by(Punctuated { watermark_of })
     }
 }
 
-/// The event times that one subtask has seen, split by split, and the watermark that follows.
-///
-/// A stream that is not directly behind a source is told of no splits; it is watched as a single one, which is called
-/// [implicit](SplitWatermarks::implicit) and gives way to the first split that begins.
-#[derive(Debug)]
-pub(crate) struct SplitWatermarks {
-    /// What to subtract: the bound and 1 ms.
-    bound: Duration,
-    /// The greatest event time of the current split: kept apart, because every record looks at it.
-    greatest: EventTime,
-    /// Which of `splits` the records come from.
-    current: usize,
-    /// The splits that have begun and not ended; empty once the last one has ended.
-    splits: Vec<Watched>,
-    /// What a snapshot says of splits, whether they have begun here or not.
-    restored: Vec<Watched>,
-    /// The greatest watermark given.
-    reached: EventTime,
+impl<F: Fn() -> G, G> Watermarks<Custom<F, G>> {
+    /// Watermarks by a [`WatermarkGenerator`](super::WatermarkGenerator) of your own: `make` makes one for every split.
+    pub const fn custom(make: F) -> Watermarks<Custom<F, G>> {
+        Watermarks::by(Custom { make, makes: PhantomData })
+    }
 }
 
-/// A split and the greatest event time seen in it, [`EventTime::MIN`] if none. That of the current split is out of date.
-#[derive(Debug)]
-struct Watched {
-    id: SplitId,
-    greatest: EventTime,
+impl Watermarks<NoWatermarks> {
+    /// Records have event times, and event time does not advance before the end of the input.
+    pub const fn none() -> Watermarks<NoWatermarks> {
+        Watermarks::by(NoWatermarks)
+    }
 }
 
-impl SplitWatermarks {
-    /// The split of a stream that has no splits.
-    pub fn implicit() -> SplitId {
-        SplitId(String::new())
+impl<S> Watermarks<S> {
+    const fn by(strategy: S) -> Watermarks<S> {
+        Watermarks { strategy, idle_after: None, max_ahead: None, alignment: None }
     }
 
-    /// The records that follow come from `split`, which holds the watermark back from now on, until it ends.
-    pub fn begin(&mut self, split: &SplitId) {
-        self.park();
-        if let [only] = &self.splits[..]
-            && only.id == SplitWatermarks::implicit()
-            && *split != only.id
-        {
-            self.splits.clear();
+    /// A split that has given no record for longer than this is *idle*: event time does not wait for it, until its next
+    /// record. If all splits of a subtask are idle, so is what the subtask puts out, and the stages that follow do not wait
+    /// for it either. Flink's `withIdleness`.
+    ///
+    /// Records that come after the silence may be late by then. The time counts in which the split was looked at: not while
+    /// the job is held up behind a slow stage, not while the split is kept waiting by [`aligned`](Watermarks::aligned).
+    ///
+    /// ```
+    /// # use tidegate::source::Watermarks;
+    /// # use tidegate::time::secs;
+    /// let watermarks = Watermarks::bounded(secs(60)).idle_after(secs(30));
+    /// ```
+    #[must_use]
+    pub const fn idle_after(mut self, silence: Duration) -> Watermarks<S> {
+        self.idle_after = Some(silence);
+        self
+    }
+
+    /// A split whose watermark is more than `max_drift` ahead of the slowest split in `group` is not read until the others
+    /// have come nearer. Sources of the job whose watermarks name the same group read side by side; so what a join or a
+    /// window must hold of the fast ones stays small. Flink's `withWatermarkAlignment`.
+    ///
+    /// Only what directly follows a source can keep it from reading. Idle splits are not waited for: without
+    /// [`idle_after`](Watermarks::idle_after), a split that falls silent stops the others.
+    ///
+    /// ```
+    /// # use tidegate::source::Watermarks;
+    /// # use tidegate::time::{minutes, secs};
+    /// let orders = Watermarks::bounded(secs(5)).idle_after(secs(30)).aligned("checkout", minutes(10));
+    /// let payments = Watermarks::monotonous().idle_after(secs(30)).aligned("checkout", minutes(10));
+    /// ```
+    #[must_use]
+    pub const fn aligned(mut self, group: &'static str, max_drift: Duration) -> Watermarks<S> {
+        self.alignment = Some(Alignment { group, max_drift });
+        self
+    }
+
+    /// A record whose event time is more than this ahead of the clock does not move the watermark: its clock is wrong. One
+    /// such record would make everything late that is not as far ahead.
+    ///
+    /// Of history that is read again nothing is ahead of the clock. What is ahead of it depends on when it is read, and can
+    /// count after a restore if it did not before.
+    #[must_use]
+    pub const fn max_ahead(mut self, ahead: Duration) -> Watermarks<S> {
+        self.max_ahead = Some(ahead);
+        self
+    }
+
+    /// The last event time that counts, when it is `now`.
+    pub(super) fn latest(&self, now: EventTime) -> EventTime {
+        let before_never = NEVER - crate::time::millis(1);
+        self.max_ahead.map_or(before_never, |ahead| (now + ahead).min(before_never))
+    }
+
+    /// What it is, for plans.
+    pub(crate) fn describe<T>(&self) -> String
+    where
+        S: WatermarkStrategy<T>,
+    {
+        let mut text = self.strategy.describe();
+        let mut add = |words: fmt::Arguments<'_>| text += &format!(", {words}");
+        if let Some(silence) = self.idle_after {
+            add(format_args!("idle after {}", humantime::format_duration(silence)));
         }
-        self.current = match self.place(split) {
-            Some(place) => place,
-            None => {
-                let restored = self.restored.iter().find(|restored| restored.id == *split);
-                let greatest = restored.map_or(EventTime::MIN, |restored| restored.greatest);
-                self.splits.push(Watched { id: split.clone(), greatest });
-                self.splits.len() - 1
-            }
-        };
-        self.greatest = self.splits[self.current].greatest;
-    }
-
-    /// The split has ended: the watermark does not wait for it any more.
-    pub fn end(&mut self, split: &SplitId) {
-        self.park();
-        if let Some(place) = self.place(split) {
-            self.splits.remove(place);
-            self.current = if place < self.current { self.current - 1 } else { self.current };
+        if let Some(ahead) = self.max_ahead {
+            add(format_args!("at most {} ahead of the clock", humantime::format_duration(ahead)));
         }
-        self.current = self.current.min(self.splits.len().saturating_sub(1));
-        self.greatest = self.splits.get(self.current).map_or(EventTime::MIN, |split| split.greatest);
-    }
-
-    /// A record of the current split happened at `at`.
-    #[inline]
-    pub fn observe(&mut self, at: EventTime) {
-        self.greatest = self.greatest.max(at);
-    }
-
-    /// The watermark: [`EventTime::MIN`] as long as a split that has begun has not given a record. Once all splits have
-    /// ended it stays.
-    pub fn current(&mut self) -> EventTime {
-        self.park();
-        let slowest = self.splits.iter().map(|split| split.greatest).min().unwrap_or(EventTime::MIN);
-        self.reached = self.reached.max(slowest - self.bound);
-        self.reached
-    }
-
-    /// What a snapshot keeps: the greatest event time of every split that has begun and not ended, if it has one.
-    pub fn entries(&mut self) -> impl Iterator<Item = (&SplitId, Option<EventTime>)> {
-        self.park();
-        let seen = |greatest: EventTime| (greatest > EventTime::MIN).then_some(greatest);
-        self.splits.iter().map(move |split| (&split.id, seen(split.greatest)))
-    }
-
-    /// Takes back what a snapshot kept, before the first record, of a split that may begin here or has begun. Of several
-    /// values for one split the least counts: the subtasks that watched an implicit split may have become fewer.
-    pub fn restore(&mut self, split: &SplitId, greatest: Option<EventTime>) {
-        let greatest = greatest.unwrap_or(EventTime::MIN);
-        let restored = match self.restored.iter_mut().find(|restored| restored.id == *split) {
-            Some(restored) => {
-                restored.greatest = restored.greatest.min(greatest);
-                restored.greatest
-            }
-            None => {
-                self.restored.push(Watched { id: split.clone(), greatest });
-                greatest
-            }
-        };
-        self.park();
-        if let Some(place) = self.place(split) {
-            self.splits[place].greatest = restored;
-            self.greatest = self.splits[self.current].greatest;
+        if let Some(Alignment { group, max_drift }) = self.alignment {
+            add(format_args!("at most {} ahead in {group:?}", humantime::format_duration(max_drift)));
         }
-    }
-
-    /// Brings the current split's entry up to date.
-    fn park(&mut self) {
-        if let Some(split) = self.splits.get_mut(self.current) {
-            split.greatest = self.greatest;
-        }
-    }
-
-    /// Where `split` is in `splits`. Splits are read in turn: it is most often the current one or the one behind it.
-    fn place(&self, split: &SplitId) -> Option<usize> {
-        let (before, from) = self.splits.split_at(self.current.min(self.splits.len()));
-        let behind = from.iter().position(|watched| watched.id == *split).map(|place| before.len() + place);
-        behind.or_else(|| before.iter().position(|watched| watched.id == *split))
+        text
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn id(name: &str) -> SplitId {
-        SplitId(name.to_string())
-    }
-
-    fn at(millis: i64) -> EventTime {
-        EventTime::from_millis(millis)
-    }
-
-    fn kept(watermarks: &mut SplitWatermarks) -> Vec<(SplitId, Option<EventTime>)> {
-        watermarks.entries().map(|(split, greatest)| (split.clone(), greatest)).collect()
-    }
+    use crate::source::{WatermarkGenerator, WatermarkOutput};
+    use crate::time::{minutes, secs};
 
     #[test]
-    fn the_watermark_is_the_greatest_time_less_the_bound_less_one() {
-        let mut bounded = Watermarks::bounded(millis(60)).watch();
-        assert_eq!(bounded.current(), EventTime::MIN);
-        bounded.observe(at(1000));
-        bounded.observe(at(950));
-        assert_eq!(bounded.current(), at(939));
-        let mut monotonous = Watermarks::monotonous().watch();
-        monotonous.observe(at(1000));
-        assert_eq!(monotonous.current(), at(999));
-        monotonous.observe(EventTime::MAX);
-        assert_eq!(monotonous.current(), at(i64::MAX - 1));
-        let mut boundless = Watermarks::bounded(Duration::MAX).watch();
-        boundless.observe(at(-1000));
-        assert_eq!(boundless.current(), EventTime::MIN);
-    }
-
-    #[test]
-    fn a_split_that_has_given_nothing_holds_the_watermark() {
-        let mut watermarks = Watermarks::monotonous().watch();
-        watermarks.begin(&id("a"));
-        watermarks.begin(&id("b"));
-        watermarks.observe(at(500));
-        assert_eq!(watermarks.current(), EventTime::MIN);
-        watermarks.begin(&id("a"));
-        watermarks.observe(at(100));
-        assert_eq!(watermarks.current(), at(99));
-        watermarks.end(&id("a"));
-        assert_eq!(watermarks.current(), at(499));
-        watermarks.end(&id("b"));
-        assert_eq!(watermarks.current(), at(499), "it stays once all splits have ended");
-    }
-
-    #[test]
-    fn the_watermark_does_not_go_back_when_a_split_begins_late() {
-        let mut watermarks = Watermarks::monotonous().watch();
-        watermarks.begin(&id("a"));
-        watermarks.observe(at(500));
-        assert_eq!(watermarks.current(), at(499));
-        watermarks.begin(&id("b"));
-        assert_eq!(watermarks.current(), at(499));
-        watermarks.observe(at(300));
-        assert_eq!(watermarks.current(), at(499));
-    }
-
-    /// Every sequence of up to six happenings on two splits, against the definition written out.
-    #[test]
-    fn it_is_the_minimum_over_the_open_splits_whatever_happens() {
-        #[derive(Clone, Default)]
-        struct Model {
-            open: Vec<(usize, Option<i64>)>,
-            current: Option<usize>,
-            reached: Option<i64>,
+    fn a_plan_says_all_that_was_declared() {
+        struct Heartbeat<T>(PhantomData<T>);
+        impl<T: 'static> WatermarkGenerator<T> for Heartbeat<T> {
+            fn on_event(&mut self, _: &T, _: EventTime, _: &mut WatermarkOutput) {}
         }
-        fn explore(model: &Model, happened: &mut Vec<(char, usize)>) {
-            // Replays what happened on the real thing, so that no clone is needed.
-            let names = [id("a"), id("b")];
-            let mut watermarks = Watermarks::bounded(millis(9)).watch();
-            let mut last = EventTime::MIN;
-            for &(what, n) in &*happened {
-                match what {
-                    'b' => watermarks.begin(&names[n]),
-                    'e' => watermarks.end(&names[n]),
-                    _ => watermarks.observe(at(n as i64)),
-                }
-                last = watermarks.current();
-            }
-            assert_eq!(
-                last,
-                model.reached.map_or(EventTime::MIN, |reached| at(reached - 10)),
-                "{happened:?}"
-            );
-            if happened.len() == 6 {
-                return;
-            }
-            for what in [('b', 0), ('b', 1), ('e', 0), ('e', 1), ('o', 100), ('o', 200), ('o', 300)] {
-                let mut next = model.clone();
-                match what {
-                    ('b', split) => {
-                        if !next.open.iter().any(|(open, _)| *open == split) {
-                            next.open.push((split, None));
-                        }
-                        next.current = Some(split);
-                    }
-                    ('e', split) => {
-                        next.open.retain(|(open, _)| *open != split);
-                        if next.current == Some(split) {
-                            next.current = None;
-                        }
-                    }
-                    (_, time) => {
-                        let Some(current) = next.current else { continue };
-                        let open = next.open.iter_mut().find(|(open, _)| *open == current).unwrap();
-                        open.1 = open.1.max(Some(time as i64));
-                    }
-                }
-                let slowest = next.open.iter().map(|(_, greatest)| *greatest).min().flatten();
-                next.reached = next.reached.max(slowest);
-                happened.push(what);
-                explore(&next, happened);
-                happened.pop();
-            }
-        }
-        explore(&Model::default(), &mut Vec::new());
+        assert_eq!(Watermarks::monotonous().describe::<u8>(), "monotonous");
+        assert_eq!(Watermarks::bounded(secs(60)).describe::<u8>(), "out of order by up to 1m");
+        assert_eq!(
+            Watermarks::custom(|| Heartbeat(PhantomData::<u8>))
+                .idle_after(secs(30))
+                .max_ahead(minutes(60))
+                .aligned("checkout", minutes(10))
+                .describe::<u8>(),
+            "by Heartbeat, idle after 30s, at most 1h ahead of the clock, at most 10m ahead in \"checkout\""
+        );
     }
 
     #[test]
-    fn a_restored_split_goes_on_where_it_was_whichever_is_told_first() {
-        let mut before = Watermarks::bounded(millis(9)).watch();
-        before.begin(&id("a"));
-        before.observe(at(700));
-        before.begin(&id("b"));
-        assert_eq!(kept(&mut before), [(id("a"), Some(at(700))), (id("b"), None)]);
-        for begin_first in [true, false] {
-            let mut after = Watermarks::bounded(millis(9)).watch();
-            if begin_first {
-                after.begin(&id("a"));
-            }
-            for (split, greatest) in kept(&mut before) {
-                after.restore(&split, greatest);
-            }
-            after.begin(&id("a"));
-            assert_eq!(after.current(), at(690), "b has not begun here: another subtask may have it");
-            assert_eq!(kept(&mut after), [(id("a"), Some(at(700)))]);
-        }
-    }
-
-    #[test]
-    fn of_several_restored_implicit_splits_the_slowest_counts() {
-        let mut after = Watermarks::monotonous().watch();
-        for greatest in [Some(at(5)), Some(at(3)), Some(at(8))] {
-            after.restore(&SplitWatermarks::implicit(), greatest);
-        }
-        assert_eq!(after.current(), at(2));
+    fn the_last_time_that_counts_is_before_the_year_9999_and_not_too_far_ahead_of_the_clock() {
+        let at = EventTime::from_millis;
+        assert_eq!(NEVER.to_string(), "9999-01-01T00:00:00.000Z");
+        assert_eq!(Watermarks::monotonous().latest(at(0)), NEVER - Duration::from_millis(1));
+        let bounded = Watermarks::monotonous().max_ahead(secs(5));
+        assert_eq!(bounded.latest(at(1000)), at(6000));
+        assert_eq!(bounded.latest(EventTime::MAX), NEVER - Duration::from_millis(1));
+        assert_eq!(bounded.max_ahead(Duration::MAX).latest(at(0)), NEVER - Duration::from_millis(1));
     }
 }

@@ -1,10 +1,7 @@
 //! Counters that workers write once per batch or barrier, and that the progress display and the summary read.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-
-use crate::key::SubtaskIndex;
-use crate::time::EventTime;
 
 /// What the subtasks of all sources have read.
 #[derive(Debug, Default)]
@@ -13,31 +10,6 @@ pub struct SourceMetrics {
     pub records: AtomicU64,
     /// Bytes read, as they lie in the source.
     pub bytes: AtomicU64,
-}
-
-/// How far event time has come in every subtask of every source.
-#[derive(Debug)]
-pub(crate) struct WatermarkMetrics {
-    subtasks: Vec<AtomicI64>,
-}
-
-impl WatermarkMetrics {
-    pub fn new(subtasks: usize) -> WatermarkMetrics {
-        let silent = || AtomicI64::new(EventTime::MIN.as_millis());
-        WatermarkMetrics { subtasks: std::iter::repeat_with(silent).take(subtasks).collect() }
-    }
-
-    pub fn advance(&self, subtask: SubtaskIndex, watermark: EventTime) {
-        if let Some(own) = self.subtasks.get(subtask.index()) {
-            own.fetch_max(watermark.as_millis(), Ordering::Relaxed);
-        }
-    }
-
-    /// The minimum over the subtasks.
-    pub fn current(&self) -> EventTime {
-        let minimum = self.subtasks.iter().map(|own| own.load(Ordering::Relaxed)).min();
-        EventTime::from_millis(minimum.unwrap_or(i64::MIN))
-    }
 }
 
 /// For how long tasks stood still at barriers, all of them since the run began.

@@ -3,6 +3,7 @@
 //! A [`worker`] is one thread that hosts one subtask of every [`stage`], later stages first. The stages do the work; the
 //! worker reads their inputs, sends their outputs, and takes their parts of snapshots to the coordinator.
 
+pub(crate) mod event_time;
 pub(crate) mod metrics;
 pub(crate) mod panic;
 pub mod stage;

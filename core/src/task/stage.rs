@@ -10,10 +10,11 @@ use crate::error::Result;
 use crate::exchange::codec::BatchCodec;
 use crate::key::{KeyGroup, KeyGroupRange, MaxParallelism, Parallelism, SubtaskIndex};
 use crate::outbox::Outbox;
-use crate::record::{Barrier, Batch, Fill, Origin, SnapshotId};
+use crate::record::{Barrier, Batch, Fill, Origin, SnapshotId, WatermarkStatus};
 use crate::snapshot::part::{FrozenState, RestoredState, StageSnapshot};
 use crate::source::{AssignedSplit, Throttle};
 use crate::state::backend::StateBackend;
+use crate::task::event_time::EventTimeBoard;
 use crate::task::metrics::SourceMetrics;
 use crate::time::{Clock, EventTime};
 
@@ -43,6 +44,8 @@ pub struct StageContext {
     pub throttle: Arc<Throttle>,
     /// What a source says of its progress.
     pub source_metrics: Arc<SourceMetrics>,
+    /// Where steps that make watermarks say how far they are.
+    pub event_time: Arc<EventTimeBoard>,
     /// Tells processing time to whoever is asked for it between two calls of the driver.
     pub clock: Clock,
 }
@@ -102,6 +105,12 @@ pub trait Stage {
     /// # Errors
     /// If a step of the chain failed.
     fn advance_watermark(&mut self, watermark: EventTime, out: &mut Outbox) -> Result<()>;
+
+    /// Whether watermarks are to be expected of the stage's inputs has changed: passes it on.
+    ///
+    /// # Errors
+    /// If a step of the chain failed.
+    fn change_status(&mut self, status: WatermarkStatus, out: &mut Outbox) -> Result<()>;
 
     /// Processing time is `now`: fires the processing-time timers that are due.
     ///

@@ -24,14 +24,14 @@ use crate::exchange::input_gate::{Input, InputGate, Recorded};
 use crate::exchange::output_gate::OutputGate;
 use crate::key::SubtaskIndex;
 use crate::outbox::Outbox;
-use crate::record::{Barrier, BarrierKind, Element, Fill, SnapshotId};
+use crate::record::{Barrier, BarrierKind, Fill, SnapshotId};
 use crate::snapshot::channel_file::write_channel;
 use crate::snapshot::manifest::{ChannelState, StateFile};
 use crate::snapshot::overtaking::Half;
 use crate::snapshot::part::{Entry, FrozenState, OperatorSchema, StageSnapshot};
 use crate::snapshot::pool::StatePool;
 use crate::snapshot::write::write_state;
-use crate::task::metrics::{PauseMetrics, WatermarkMetrics};
+use crate::task::metrics::PauseMetrics;
 use crate::task::panic;
 use crate::task::stage::{Polled, Stage, Whereabouts, Work};
 use crate::time::{Clock, EventTime};
@@ -142,7 +142,6 @@ pub(crate) struct Worker {
     pub cancelled: Arc<AtomicBool>,
     pub clock: Clock,
     pub doorbell: Doorbell,
-    pub watermarks: Arc<WatermarkMetrics>,
     pub pauses: Arc<PauseMetrics>,
     pub describe: PlaceInWords,
     /// Where the files of the snapshot in flight go.
@@ -415,6 +414,7 @@ impl Worker {
             Input::Watermark(watermark) => {
                 self.drive(index, |stage, out| stage.advance_watermark(watermark, out))?;
             }
+            Input::Status(status) => self.drive(index, |stage, out| stage.change_status(status, out))?,
             Input::Barrier(barrier) => self.snapshot(index, barrier)?,
         }
         Ok(Turn::Busy)
@@ -425,13 +425,7 @@ impl Worker {
         if self.outbox.is_empty() {
             return;
         }
-        let task = &mut self.tasks[index];
-        if matches!(task.state, TaskState::Reading | TaskState::Exhausted)
-            && let Some(watermark) = self.outbox.last_watermark()
-        {
-            self.watermarks.advance(task.id.subtask, watermark);
-        }
-        task.output.send(&mut self.outbox);
+        self.tasks[index].output.send(&mut self.outbox);
     }
 
     /// Calls a stage. Its panic, or what was thrown through it, is an error that says where it happened.
@@ -463,13 +457,4 @@ fn write_part(
         operators.push((frozen.operator, frozen.schema, file));
     }
     Ok(SnapshotPart { entries: part.entries, operators })
-}
-
-impl Outbox {
-    fn last_watermark(&self) -> Option<EventTime> {
-        self.elements().rev().find_map(|element| match element {
-            Element::Watermark(watermark) => Some(*watermark),
-            Element::Batch(_) | Element::Barrier(_) => None,
-        })
-    }
 }

@@ -261,6 +261,7 @@ pub(super) fn context(clock: &Clock) -> StageContext {
         restored: None,
         splits: Vec::new(),
         throttle: Arc::new(Throttle::unlimited()),
+        event_time: Arc::default(),
         source_metrics: Arc::new(SourceMetrics::default()),
         clock: clock.clone(),
     }

@@ -13,15 +13,21 @@ pub struct Dribble<T> {
     seed: u64,
     /// How often a split is found idle behind its last record before it ends.
     idle_at_end: u32,
+    /// Which split that is true of; of all if none is named.
+    idle_split: Option<usize>,
 }
 
 impl<T> Dribble<T> {
     pub fn of(splits: Vec<Vec<T>>, seed: u64) -> Dribble<T> {
-        Dribble { splits: Arc::new(splits), seed, idle_at_end: 0 }
+        Dribble { splits: Arc::new(splits), seed, idle_at_end: 0, idle_split: None }
     }
 
     pub fn idle_at_end(self, reads: u32) -> Dribble<T> {
         Dribble { idle_at_end: reads, ..self }
+    }
+
+    pub fn only_split(self, split: usize) -> Dribble<T> {
+        Dribble { idle_split: Some(split), ..self }
     }
 }
 
@@ -66,7 +72,12 @@ impl<T: Clone + 'static> SplitReader for DribbleReader<T> {
         let records = &self.source.splits[self.split];
         if self.next == records.len() {
             self.idle += 1;
-            return Ok(if self.idle > self.source.idle_at_end { ReadStatus::End } else { ReadStatus::Idle });
+            let idles = self.source.idle_split.is_none_or(|split| split == self.split);
+            return Ok(if !idles || self.idle > self.source.idle_at_end {
+                ReadStatus::End
+            } else {
+                ReadStatus::Idle
+            });
         }
         let mut random =
             super::Random::seeded(self.source.seed ^ ((self.split as u64) << 40) ^ self.next as u64);

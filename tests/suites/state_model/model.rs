@@ -380,7 +380,13 @@ impl Model {
         })
     }
 
+    /// A timer that waits already is not set a second time.
     fn set_timer(&mut self, key: u64, event: bool, at: i64, mark: u8) -> TimerName {
+        let mut timers = self.timers.entry(key).or_default().iter();
+        let same = |(name, set): &(&TimerName, &u8)| name.event == event && name.at == at && **set == mark;
+        if let Some((same, _)) = timers.find(same) {
+            return *same;
+        }
         self.numbers += 1;
         let name = TimerName { event, at, number: self.numbers };
         self.timers.entry(key).or_default().insert(name, mark);

@@ -47,11 +47,11 @@ pub struct Model<'a> {
     pub late: Vec<u32>,
 }
 
-/// What is due for a window: one after the other, if at the same time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 /// When something is due, of which window, and what: the order in which things happen.
 type Turn = (i64, (i64, i64), Due);
 
+/// What is due for a window: one after the other, if at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Due {
     Pane,
     Close,
