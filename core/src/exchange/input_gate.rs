@@ -427,6 +427,6 @@ mod tests {
         assert!(gate.overtake(BARRIER, &Numbers).unwrap());
         let Recorded { backlog, .. } = gate.record(&Numbers).unwrap().unwrap();
         assert_eq!(recorded(&backlog), "the beginning of time: w5 w9");
-        assert_eq!(read(&mut gate), "w5 w9 1");
+        assert_eq!(read(&mut gate), "w5 1 w9", "the channels are read in turn, as ever");
     }
 }
