@@ -24,6 +24,7 @@ pub mod join;
 pub mod key;
 pub mod operator;
 pub mod outbox;
+pub mod pattern;
 pub mod prelude;
 pub mod record;
 pub mod sink;

@@ -8,6 +8,7 @@ pub use crate::error::{Error, Result};
 pub use crate::job::{Job, KeyedStream, Stream};
 pub use crate::key::Key;
 pub use crate::operator::{Context, Emit, Never, Operator, TimerId, UnkeyedContext, UnkeyedOperator};
+pub use crate::pattern::{Match, Pattern, Skip};
 pub use crate::record::Either;
 pub use crate::sink::{Collect, JsonLines, Stderr, Stdout};
 pub use crate::source::{BadLine, Generate, Line, Lines, Memory, Watermarks, from_json};
