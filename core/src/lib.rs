@@ -37,7 +37,7 @@ pub mod testing;
 pub mod time;
 
 pub use error::{Error, Result};
-pub use tidegate_macros::{event, job, key, operator, state};
+pub use tidegate_macros::{event, job, key, operator, pattern, state};
 
 /// The program of the README compiles.
 #[cfg(doctest)]

@@ -14,4 +14,4 @@ pub use crate::sink::{Collect, JsonLines, Stderr, Stdout};
 pub use crate::source::{BadLine, Generate, Line, Lines, Memory, Watermarks, from_json};
 pub use crate::state::{Aggregating, Data, DealtList, List, Map, Reducing, State, UnionList, Value};
 pub use crate::time::{EventTime, TimeOffset, millis, minutes, secs};
-pub use crate::{event, job, key, operator, state};
+pub use crate::{event, job, key, operator, pattern, state};

@@ -25,7 +25,7 @@ use crate::pattern::{Skip, SoFar, Times};
 /// struct Payment { card: u32, amount: u64, at: EventTime }
 ///
 /// # fn main() -> Result<()> {
-/// # let payment = |amount, second| Payment { card: 7, amount, at: EventTime::from_millis(second * 1000) };
+/// # let payment = |amount, second: i64| Payment { card: 7, amount, at: EventTime::from_millis(second * 1000) };
 /// let payments = vec![payment(1, 0), payment(900, 20), payment(40, 50), payment(800, 55)];
 /// let theft = Pattern::begin("small")
 ///     .filter(|payment: &Payment| payment.amount < 10)

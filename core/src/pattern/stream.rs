@@ -25,6 +25,48 @@ where
     /// Partial matches whose time is up are dropped; late records are counted, and warned of.
     /// [`pattern_with_timeouts`](KeyedStream::pattern_with_timeouts) and [`pattern_with_sides`](KeyedStream::pattern_with_sides)
     /// give them streams.
+    ///
+    /// ```
+    /// use tidegate::prelude::*;
+    /// use tidegate::testing::TestJob;
+    ///
+    /// #[event(time = at)]
+    /// #[derive(Clone)]
+    /// struct Payment { card: u32, amount: u64, at: EventTime }
+    ///
+    /// #[event]
+    /// #[derive(Debug, PartialEq)]
+    /// struct Theft { card: u32, amounts: Vec<u64> }
+    ///
+    /// /// A card is tried out with a small payment, and then emptied.
+    /// #[pattern(within = "10m", skip = past_last)]
+    /// fn card_theft(
+    ///     #[begin(|payment| payment.amount < 10)] small: Payment,
+    ///     #[not_followed_by(|payment| payment.amount > 5000)] _: (),
+    ///     #[followed_by(|payment| payment.amount > 100 * small.amount)] large: [Payment; 2],
+    ///     #[next(|payment| payment.amount < large[0].amount)] tip: Option<Payment>,
+    /// ) -> Theft {
+    ///     let amounts = large.into_iter().chain(tip).map(|payment| payment.amount).collect();
+    ///     Theft { card: small.card, amounts }
+    /// }
+    ///
+    /// # fn main() -> Result<()> {
+    /// # let payment = |amount, minute: i64| Payment { card: 7, amount, at: EventTime::from_millis(minute * 60_000) };
+    /// let payments = vec![payment(1, 0), payment(900, 2), payment(40, 5), payment(800, 6), payment(9, 11)];
+    /// let thefts = Collect::new();
+    /// TestJob::new("thefts", |job| {
+    ///     job.source("payments", Memory::of(payments))
+    ///         .watermarks(Watermarks::bounded(minutes(1)))
+    ///         .key_by(|payment| payment.card)
+    ///         .pattern("thefts", CardTheft)
+    ///         .sink("thefts", thefts.clone());
+    ///     Ok(())
+    /// })?
+    /// .run()?;
+    /// assert_eq!(thefts.take(), [Theft { card: 7, amounts: vec![900, 800] }]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn pattern<P: Matcher<Event = T>>(
         self,
         name: &str,
@@ -46,7 +88,7 @@ where
     /// struct Step { order: u32, what: String, at: EventTime }
     ///
     /// # fn main() -> Result<()> {
-    /// # let step = |order, what: &str, second| Step { order, what: what.to_string(), at: EventTime::from_millis(second * 1000) };
+    /// # let step = |order, what: &str, second: i64| Step { order, what: what.to_string(), at: EventTime::from_millis(second * 1000) };
     /// let steps = vec![step(7, "ordered", 0), step(8, "ordered", 10), step(7, "paid", 30), step(8, "paid", 90)];
     /// let paid = Pattern::begin("ordered")
     ///     .filter(|step: &Step| step.what == "ordered")

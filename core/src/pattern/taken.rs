@@ -56,7 +56,7 @@ impl<T> Taken<T> {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.takes.is_empty()
+        self.takes.is_empty() && self.events.is_empty()
     }
 
     /// A run whose last take is `before` takes the event for a step. Nobody has the take yet: see [`Taken::hold`].
