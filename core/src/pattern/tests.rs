@@ -309,3 +309,50 @@ fn a_stream_refuses_a_pattern_that_can_not_be() {
     let error = job.finish().map(drop).unwrap_err();
     assert_eq!(error.to_string(), "the pattern \"thefts\" has a step \"a\" that is greedy and taken once");
 }
+
+fn is_b(event: &Event) -> bool {
+    event.0 == 'b'
+}
+
+/// Every mark at once.
+#[crate::pattern(crate = crate, within = "9ms", skip = to_last(rising))]
+fn written(
+    #[begin(|start| start.0 == 's')] start: Event,
+    #[next] any: Event,
+    #[followed_by(|event| event.0 == 'a' && event.1 > start.1 && rising.last().is_none_or(|last| event.1 > last.1))]
+    #[times(2..)]
+    #[greedy]
+    #[until(|event| rising.len() > 1 && event.1 > 7)]
+    rising: Vec<Event>,
+    #[not_next(|event| event.0 == 'c')] _: (),
+    #[not_followed_by(|event| matches!(rising.last(), Some(last) if event.1 == last.1))] _: (),
+    #[followed_by(is_b)] both: [Event; 2],
+    #[followed_by_any(|event| event.0 == 'd' && event.1 == any.1)] end: Option<Event>,
+) -> (u32, char, Vec<u32>, u32, Option<u32>) {
+    let rising = rising.into_iter().map(|event| event.1).collect();
+    (start.1, any.0, rising, both[1].1, end.map(|event| event.1))
+}
+
+#[test]
+fn a_pattern_that_is_written_as_a_function_finds_what_its_parameters_say() {
+    let found = |input: &str| {
+        let machine = Written.pattern().machine("written").unwrap();
+        let operator = PatternMatch::new(Written, machine, LateRecords::of("written", true));
+        let mut harness = Harness::new(operator, |_: &Event| 0u8).unwrap();
+        for (event, at) in events(input) {
+            harness.push(event, at).unwrap();
+        }
+        harness.advance_watermark(EventTime::MAX).unwrap();
+        harness.take_output()
+    };
+    let rising = || vec![2, 3];
+    assert_eq!(found("s1 x5 a2 a1 a3 y b1 b2"), [(1, 'x', rising(), 2, None)]);
+    assert_eq!(
+        found("s1 x5 a2 a3 b8 b9 d5"),
+        [(1, 'x', rising(), 9, None)],
+        "the match gives up the longer one"
+    );
+    assert_eq!(found("s1 x5 a2 a3 y3 b1 b2"), [], "y3 must not come");
+    assert_eq!(found("s1 x5 a2 a3 c b1 b2"), [], "c must not come next");
+    assert_eq!(found("s1 x5 a2 a3 b1 b2@12"), [], "it takes too long");
+}

@@ -10,6 +10,9 @@ use crate::diagnostics::Diagnostics;
 
 pub fn fallback(pattern: &Pattern, mut errors: Diagnostics) -> TokenStream {
     let Pattern { krate, function, .. } = pattern;
+    if function.sig.receiver().is_some() {
+        return quote!(#function #errors);
+    }
     let (declared, name) = (declare(pattern), name(pattern));
     let unknown = errors.take_poison();
     let known = |ty: Option<&Type>| ty.map_or_else(|| quote!(__Unknown), ToTokens::to_token_stream);

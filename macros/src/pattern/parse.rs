@@ -203,6 +203,9 @@ fn parse_mark(attribute: &Attribute, step: &mut Step, errors: &mut Diagnostics) 
             let known = Kind::ALL.map(Kind::name).into_iter().chain(MARKS);
             let Some(near) = nearest(&written, known) else { return false };
             errors.add(ident, format!("a step can't be marked `{ident}`"), format!("did you mean `{near}`?"));
+            if let Some(kind) = Kind::ALL.into_iter().find(|kind| near == kind.name()) {
+                step.mark = Some(Mark { kind, ident: ident.clone(), condition: None });
+            }
         }
     }
     true

@@ -13,7 +13,8 @@ pub fn validate(pattern: &Pattern, errors: &mut Diagnostics) {
     let mut named = pattern.steps.iter().filter_map(|step| Some((step, step.takes.event()?)));
     let first = named.next().map(|(_, event)| event);
     for (step, event) in named {
-        if let Some(first) = first.filter(|first| !same(first, event)) {
+        let borrowed = matches!(event, Type::Reference(_));
+        if let Some(first) = first.filter(|first| !borrowed && !same(first, event)) {
             errors.add(
                 &step.ty,
                 format!(
@@ -137,7 +138,7 @@ fn negative(index: usize, step: &Step, pattern: &Pattern, errors: &mut Diagnosti
     if before.is_optional() {
         errors.add(
             &mark.ident,
-            "what must not come stands behind a step that may be left out, and it is not known behind what it must not come",
+            "what must not come stands behind a step that may be left out, so it is not known from when on it must not",
             "write two patterns, with the optional step and without it",
         );
     }
