@@ -29,7 +29,7 @@ mod tests;
 
 pub use builder::Pattern;
 pub use matched::{Match, Matcher};
-pub use operator::PatternMatch;
+pub use operator::{Aside, PatternMatch};
 pub use skip::Skip;
 pub use step::Times;
 pub use taken::SoFar;

@@ -9,6 +9,7 @@ use std::sync::Once;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::Result;
 use crate::key::Key;
 use crate::operator::late::LateRecords;
 use crate::operator::{Context, Emit, Never, Operator, UnkeyedContext};
@@ -17,7 +18,28 @@ use crate::pattern::run::{Found, Runs};
 use crate::pattern::{Match, Matcher};
 use crate::state::{Data, Describe, Schema};
 
-/// Looks for a pattern in the events of each key.
+/// Looks for a pattern in the events of each key. `stream.key_by(..).pattern("name", pattern)` makes one; a test may, too.
+///
+/// ```
+/// use tidegate::pattern::PatternMatch;
+/// use tidegate::prelude::*;
+/// use tidegate::testing::Harness;
+///
+/// #[pattern]
+/// fn doubled(#[begin] once: u64, #[next(|number| *number == 2 * *once)] twice: u64) -> (u64, u64) {
+///     (once, twice)
+/// }
+///
+/// # fn main() -> Result<()> {
+/// let mut harness = Harness::new(PatternMatch::of(Doubled)?, |_: &u64| "numbers".to_string())?;
+/// for (number, millis) in [(8, 4), (3, 1), (5, 2), (4, 3)] {
+///     harness.push(number, EventTime::from_millis(millis))?;
+/// }
+/// harness.advance_watermark(EventTime::from_millis(4))?;
+/// assert_eq!(harness.take_output(), [(4, 8)]);
+/// # Ok(())
+/// # }
+/// ```
 pub struct PatternMatch<K, P: Matcher> {
     matcher: P,
     machine: Machine<P::Event>,
@@ -41,6 +63,15 @@ pub enum Aside<T> {
 pub struct Due;
 
 impl<K, P: Matcher> PatternMatch<K, P> {
+    /// The operator by itself. Its side output is late records and timed-out partial matches.
+    ///
+    /// # Errors
+    /// If there can't be such a pattern.
+    pub fn of(matcher: P) -> Result<PatternMatch<K, P>> {
+        let machine = matcher.pattern().machine("pattern")?;
+        Ok(PatternMatch::new(matcher, machine, LateRecords::of("pattern", true)))
+    }
+
     pub(super) fn new(matcher: P, machine: Machine<P::Event>, late: LateRecords) -> PatternMatch<K, P> {
         PatternMatch { matcher, machine, late, changed: Once::new(), key: PhantomData }
     }

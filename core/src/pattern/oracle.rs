@@ -9,10 +9,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::operator::Aside;
 use super::step::{Contiguity, Inner};
-use super::{Match, Matcher, Pattern, PatternMatch, Skip, SoFar, Times};
-use crate::operator::late::LateRecords;
+use super::{Aside, Match, Pattern, PatternMatch, Skip, SoFar, Times};
 use crate::testing::Harness;
 use crate::time::EventTime;
 
@@ -533,10 +531,8 @@ type Numbers = Vec<(String, u32)>;
 type Outcome = (BTreeMap<u8, Vec<(Numbers, i64)>>, Vec<Numbers>, Vec<u32>);
 
 fn operate(spec: &Spec, happenings: &[Happening]) -> (Outcome, usize) {
-    let pattern = spec.pattern();
-    let machine = pattern.pattern().machine("pattern").unwrap();
-    let operator = PatternMatch::new(pattern, machine, LateRecords::of("pattern", true));
-    let mut harness = Harness::new(operator, |event: &Event| event.0).unwrap();
+    let mut harness =
+        Harness::new(PatternMatch::of(spec.pattern()).unwrap(), |event: &Event| event.0).unwrap();
     for (number, happening) in (0..).zip(happenings) {
         match *happening {
             Happening::Watermark(at) => harness.advance_watermark(EventTime::from_millis(at)).unwrap(),

@@ -4,13 +4,15 @@ use crate::chain::Head;
 use crate::exchange::partition::KeyAccess;
 use crate::job::Stream;
 use crate::job::builder::LocalStream;
-use crate::job::keyed_stream::{Inputs, KeyedStream};
+use crate::job::keyed_stream::{Inputs, KeyedStream, Processed};
 use crate::key::Key;
 use crate::operator::late::LateRecords;
 use crate::pattern::machine::Machine;
-use crate::pattern::operator::Aside;
-use crate::pattern::{Match, Matcher, PatternMatch};
+use crate::pattern::{Aside, Match, Matcher, PatternMatch};
 use crate::state::Data;
+
+/// The stream of what is made of every match.
+pub type Matches<'j, K, P, A> = Processed<'j, PatternMatch<K, P>, K, A>;
 
 impl<'j, K, T, A, I> KeyedStream<'j, K, T, A, I>
 where
@@ -67,11 +69,7 @@ where
     /// # Ok(())
     /// # }
     /// ```
-    pub fn pattern<P: Matcher<Event = T>>(
-        self,
-        name: &str,
-        matcher: P,
-    ) -> Stream<'j, P::Out, impl Head<Out = P::Out>> {
+    pub fn pattern<P: Matcher<Event = T>>(self, name: &str, matcher: P) -> Matches<'j, K, P, A> {
         let operator = self.looking_for(name, matcher, false);
         self.process_without_side(name, operator)
     }
@@ -109,11 +107,12 @@ where
     /// # Ok(())
     /// # }
     /// ```
+    #[expect(clippy::type_complexity, reason = "two streams")]
     pub fn pattern_with_timeouts<P: Matcher<Event = T>>(
         self,
         name: &str,
         matcher: P,
-    ) -> (Stream<'j, P::Out, impl Head<Out = P::Out>>, Stream<'j, Match<T>, impl Head<Out = Match<T>>>) {
+    ) -> (Matches<'j, K, P, A>, Stream<'j, Match<T>, impl Head<Out = Match<T>>>) {
         let operator = self.looking_for(name, matcher, false);
         let (found, aside) = self.process_with_side(name, operator);
         let timeouts = aside.flat_map(|aside| match aside {
@@ -124,15 +123,12 @@ where
     }
 
     /// [`pattern_with_timeouts`](KeyedStream::pattern_with_timeouts), and late records as the third stream.
+    #[expect(clippy::type_complexity, reason = "three streams")]
     pub fn pattern_with_sides<P: Matcher<Event = T>>(
         self,
         name: &str,
         matcher: P,
-    ) -> (
-        Stream<'j, P::Out, impl Head<Out = P::Out>>,
-        Stream<'j, Match<T>, impl Head<Out = Match<T>>>,
-        LocalStream<'j, T>,
-    ) {
+    ) -> (Matches<'j, K, P, A>, Stream<'j, Match<T>, impl Head<Out = Match<T>>>, LocalStream<'j, T>) {
         let operator = self.looking_for(name, matcher, true);
         let (found, aside) = self.process_with_side(name, operator);
         let (timeouts, late) = aside.try_map(|aside| match aside {

@@ -1,8 +1,6 @@
 //! What Flink's documentation and its tests say of patterns, case by case.
 
-use super::operator::Aside;
-use super::{Match, Matcher, Pattern, PatternMatch, Skip};
-use crate::operator::late::LateRecords;
+use super::{Aside, Match, Pattern, PatternMatch, Skip};
 use crate::testing::Harness;
 use crate::time::{EventTime, millis};
 
@@ -34,9 +32,8 @@ fn spelled(found: &Match<Event>) -> String {
 }
 
 fn looked_for(pattern: Pattern<Event>, input: &str) -> (Vec<String>, Vec<String>) {
-    let machine = pattern.pattern().machine("pattern").unwrap();
-    let operator = PatternMatch::new(pattern, machine, LateRecords::of("pattern", true));
-    let mut harness = Harness::new(operator, |_: &Event| 0u8).unwrap().restore_after_every_step();
+    let mut harness =
+        Harness::new(PatternMatch::of(pattern).unwrap(), |_: &Event| 0u8).unwrap().restore_after_every_step();
     for (event, at) in events(input) {
         harness.push(event, at).unwrap();
     }
@@ -336,9 +333,7 @@ fn written(
 #[test]
 fn a_pattern_that_is_written_as_a_function_finds_what_its_parameters_say() {
     let found = |input: &str| {
-        let machine = Written.pattern().machine("written").unwrap();
-        let operator = PatternMatch::new(Written, machine, LateRecords::of("written", true));
-        let mut harness = Harness::new(operator, |_: &Event| 0u8).unwrap();
+        let mut harness = Harness::new(PatternMatch::of(Written).unwrap(), |_: &Event| 0u8).unwrap();
         for (event, at) in events(input) {
             harness.push(event, at).unwrap();
         }

@@ -26,7 +26,7 @@ impl Condition {
             }
             Expr::Closure(closure) => {
                 errors.add(
-                    &closure.or1_token,
+                    closure.or1_token,
                     format!(
                         "the condition of `{mark}` takes {} parameters, but it is given the event",
                         closure.inputs.len()
