@@ -14,12 +14,29 @@ use serde::{Deserializer, Serialize, Serializer};
 
 use crate::error::Result;
 use crate::key::Key;
+use crate::pattern::Match;
 use crate::state::kinds::{Bounded, Grows, Kind, Managed};
 pub use crate::state::opaque::{self as opaque_bytes, Custom, CustomBytes};
 use crate::state::{
     Data, Describe, Field, ManagedSpec, ManagedVisitor, Migration, Redealt, Schema, Share, State,
 };
 use crate::time::EventTime;
+
+/// Asks a condition of a pattern, in which earlier steps stand by their names.
+pub fn holds<T>(event: &T, condition: impl FnOnce(&T) -> bool) -> bool {
+    condition(event)
+}
+
+/// Takes the event of a step out of a match.
+pub fn taken_once<T>(found: &mut Match<T>, step: &str) -> T {
+    found.take(step).pop().expect("a match has an event of every step that must not be left out")
+}
+
+/// Takes the events of a step out that is taken so many times.
+pub fn taken_exactly<T, const N: usize>(found: &mut Match<T>, step: &str) -> [T; N] {
+    let taken = <[T; N]>::try_from(found.take(step)).ok();
+    taken.expect("a match has as many events of a step as its type says")
+}
 
 /// Checks that a field's type can be carried.
 pub fn carried<T: Data>() {}

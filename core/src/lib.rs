@@ -24,6 +24,7 @@ pub mod join;
 pub mod key;
 pub mod operator;
 pub mod outbox;
+pub mod pattern;
 pub mod prelude;
 pub mod record;
 pub mod sink;
@@ -37,7 +38,7 @@ pub mod time;
 pub mod window;
 
 pub use error::{Error, Result};
-pub use tidegate_macros::{event, job, key, operator, state};
+pub use tidegate_macros::{event, job, key, operator, pattern, state};
 
 /// The program of the README compiles.
 #[cfg(doctest)]

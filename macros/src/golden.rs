@@ -11,11 +11,12 @@ use syn::{Attribute, File, Item, Meta};
 
 type Macro = fn(TokenStream, TokenStream) -> TokenStream;
 
-const MACROS: [(&str, Macro); 5] = [
+const MACROS: [(&str, Macro); 6] = [
     ("event", crate::event::run),
     ("key", crate::key::run),
     ("state", crate::state::run),
     ("operator", crate::operator::run),
+    ("pattern", crate::pattern::run),
     ("job", crate::job::run),
 ];
 

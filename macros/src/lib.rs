@@ -18,6 +18,7 @@ mod key;
 mod krate;
 mod operator;
 mod options;
+mod pattern;
 mod state;
 mod subject;
 mod suggest;
@@ -109,6 +110,33 @@ pub fn state(options: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn operator(options: TokenStream, item: TokenStream) -> TokenStream {
     operator::run(options.into(), item.into()).into()
+}
+
+/// Makes a pattern of a function: its parameters are the steps, and it is given every match.
+///
+/// `#[pattern] fn card_theft(..)` makes a pattern called `CardTheft`, beside the function: `stream.key_by(..).pattern("thefts",
+/// CardTheft)` is the stream of what the function returns. A parameter's type says how many events the step takes: `Payment` one,
+/// `Option<Payment>` one or none, `Vec<Payment>` one or more, `[Payment; 3]` so many. A step that takes none, because
+/// it says what must not come, is `_: ()`.
+///
+/// Every parameter is marked with how it follows the one before, and with which events it takes: a closure, or the name of a
+/// function. The closure is given the event; earlier steps are there by their names, as `&Payment`, `Option<&Payment>` or
+/// `Vec<&Payment>`, and of the step itself, if it is a `Vec`, what it has taken so far.
+///
+/// - `#[begin(|payment| ..)]`: the first step.
+/// - `#[next(..)]`: the event directly behind; `#[followed_by(..)]`: the first that fits; `#[followed_by_any(..)]`: any that fits.
+/// - `#[not_next(..)]`: the event directly behind must not be so; `#[not_followed_by(..)]`: none must be so before the next step.
+/// - `#[times(2..=4)]`, `#[optional]`, `#[greedy]`, `#[consecutive]`, `#[combinations]`, `#[until(|payment| ..)]`: of a `Vec`.
+///
+/// Of the function:
+///
+/// - `#[pattern(within = "10m")]`: from the first event to the last less time than this passes.
+/// - `#[pattern(skip = past_last)]`: what becomes of other matches when one is found; or `none`, `to_next`, `to_first(step)`,
+///   `to_last(step)`.
+/// - `#[pattern(crate = path)]`: what the manifest calls the `tidegate` crate, if not that.
+#[proc_macro_attribute]
+pub fn pattern(options: TokenStream, item: TokenStream) -> TokenStream {
+    pattern::run(options.into(), item.into()).into()
 }
 
 /// Makes an executable of the function that wires a job: adds `main`.

@@ -16,6 +16,8 @@ use crate::diagnostics::Diagnostics;
 use crate::krate::Krate;
 use cause::{Cause, Setting};
 use handler::Handler;
+pub use parameter::same;
+pub use parse::camel_case;
 
 /// What the attribute and the item say.
 pub struct Operator {

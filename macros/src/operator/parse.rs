@@ -171,7 +171,7 @@ fn has_state(function: &ItemFn) -> bool {
 }
 
 /// `count_visits` -> `CountVisits`.
-fn camel_case(function: &Ident) -> Ident {
+pub fn camel_case(function: &Ident) -> Ident {
     let capital = |word: &str| {
         let mut letters = word.chars();
         letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())

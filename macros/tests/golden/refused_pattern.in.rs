@@ -1,0 +1,4 @@
+#[pattern]
+fn card_theft(#[begin] small: Payment, large: Vec<Payment>) -> Theft {
+    Theft { card: small.card, large }
+}

@@ -1,0 +1,32 @@
+#![allow(unused)]
+
+use tidegate::prelude::*;
+
+#[event]
+#[derive(Clone)]
+struct Payment {
+    card: u32,
+    amount: u64,
+}
+
+#[event]
+#[derive(Clone)]
+struct Refund {
+    card: u32,
+}
+
+#[pattern]
+fn card_theft(
+    #[followed_by(|payment| payment.amount < 10)] small: Payment,
+    #[followed_by(|payment| payment.amount > 500)] large: Vec<Payment>,
+) -> u32 {
+    7
+}
+
+fn is_pattern(_: impl tidegate::pattern::Matcher) {}
+
+fn wired() {
+    is_pattern(CardTheft);
+}
+
+fn main() {}
