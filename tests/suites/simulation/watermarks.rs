@@ -89,7 +89,7 @@ fn a_split_that_falls_silent_holds_no_window_open_until_the_end() {
             idle_after.map_or(watermarks, |idle_after| watermarks.idle_after(millis(idle_after)));
         let run = scenario.run(|job| {
             let dribble = |splits| Dribble::of(splits, scenario.seed).idle_at_end(500).only_split(0);
-            if scenario.seed % 2 == 0 {
+            if scenario.seed.is_multiple_of(2) {
                 job.source("clicks", dribble(vec![silent.clone(), steady.clone()]))
                     .watermarks(watermarks)
                     .key_by(|click| click.user)
