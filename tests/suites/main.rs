@@ -9,6 +9,7 @@
 mod evolution;
 mod examples;
 mod faults;
+mod fixtures;
 mod nexmark;
 mod restarts;
 mod savepoints;

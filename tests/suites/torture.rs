@@ -1,7 +1,7 @@
 //! A job that is killed, again and again, at random moments and between any two steps of the snapshot protocol, shows a
 //! reader every session, and none twice, at every moment.
 
-mod ledger;
+pub mod ledger;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
