@@ -45,6 +45,8 @@ const EVICT_SEGMENTS: usize = 2;
 const SWEEP_SEGMENTS: usize = 8;
 /// How many places of the table are looked through between two batches for what has expired.
 const EXPIRE_BUCKETS: usize = 256;
+/// How many bytes of rows are encoded for each batch to see what rows take, on average.
+const SAMPLE_BYTES: usize = 512;
 /// How long an operator waits for the store, between two batches, when the budget is exceeded by an eighth: at most 5 ms.
 const WAIT: std::time::Duration = std::time::Duration::from_micros(500);
 const WAITS_MAX: usize = 10;
@@ -77,8 +79,9 @@ pub(crate) struct StateTable<S: State> {
     /// Whether a row can be somewhere else than in memory: as long as none is, a new key needs no look.
     elsewhere: bool,
     share: Share,
-    /// The segment of which a row was weighed last.
+    /// The segment of which a row was weighed last, and for how many batches none is because that was a large one.
     sampled: usize,
+    sample_pause: usize,
     /// The segment, and the place in it, from which on rows are next looked at for what has expired.
     expiring: (usize, usize),
     /// How a row is encoded in which nothing is.
@@ -371,6 +374,7 @@ impl<S: State> StateTable<S> {
             elsewhere: false,
             share: Share::of(Arc::clone(backend.memory())),
             sampled: 0,
+            sample_pause: 0,
             expiring: (0, 0),
             initial: if Fields::<S>::EXPIRE {
                 postcard::to_stdvec(&S::initial()).unwrap_or_default()
@@ -486,12 +490,17 @@ impl<S: State> StateTable<S> {
         if !std::mem::needs_drop::<(S::Key, S)>() {
             return;
         }
+        if self.sample_pause > 0 {
+            self.sample_pause -= 1;
+            return;
+        }
         self.sampled = (self.sampled + 1) % self.segments.count();
         if let Some(row) = self.segments.segment(self.sampled).iter().next() {
             self.scratch.clear();
             row.key.encode(&mut self.scratch);
             if let Ok(bytes) = postcard::to_extend(&row.state, std::mem::take(&mut self.scratch)) {
                 self.changes.encoded_bytes.add(bytes.len());
+                self.sample_pause = bytes.len() / SAMPLE_BYTES;
                 self.scratch = bytes;
             }
         }

@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::state::{Describe, Schema};
 use crate::window::TimeWindow;
 
+/// How many slices are looked at from both ends before they are searched by halves.
+const NEAR: usize = 3;
+
 /// Records between two edges, folded.
 #[derive(Serialize, Deserialize)]
 struct Slice<Acc> {
@@ -68,13 +71,27 @@ impl<Acc> Slices<Acc> {
         (&mut self.slices[place].acc, is_new)
     }
 
-    /// Where the first slice is, or would be, that does not begin before `start`.
+    /// Where the first slice is, or would be, that does not begin before `start`. Windows begin near the oldest slice, and end near
+    /// the newest.
     fn place(&self, start: i64) -> usize {
+        let count = self.slices.len();
+        for near in 0..NEAR.min(count) {
+            if self.slices[near].start >= start {
+                return near;
+            }
+            if self.slices[count - 1 - near].start < start {
+                return count - near;
+            }
+        }
         self.slices.partition_point(|slice| slice.start < start)
     }
 
     /// The first slice of which `is_before` is not true; it is true of none that follow one of which it is not.
     pub(crate) fn first(&self, is_before: impl Fn(i64) -> bool) -> Option<i64> {
+        let oldest = self.slices.front()?.start;
+        if !is_before(oldest) {
+            return Some(oldest);
+        }
         self.slices.get(self.slices.partition_point(|slice| is_before(slice.start))).map(|slice| slice.start)
     }
 
