@@ -45,12 +45,15 @@ impl<'j, K: Key, T: Data, A: KeyAccess<T, Key = K>, I: Inputs<T>> KeyedStream<'j
     /// # Ok(())
     /// # }
     /// ```
-    pub fn window<W>(self, assigner: W) -> WindowedStream<'j, K, T, A, I, Windowing<T, W, W::Trigger>>
+    pub fn window<W>(self, assigner: W) -> Of<TriggerState<T, W, W::Trigger>, InWindows<'j, K, T, A, I, W>>
     where
         T: Clone,
         W: WindowAssigner<T>,
     {
-        WindowedStream { keyed: self, windowing: Windowing::of(assigner) }
+        <TriggerState<T, W, W::Trigger>>::known(WindowedStream {
+            keyed: self,
+            windowing: Windowing::of(assigner),
+        })
     }
 }
 
@@ -88,11 +91,14 @@ where
     }
 
     /// Makes the windows fire by another trigger than that of their assigner.
-    pub fn trigger<U>(self, trigger: U) -> WindowedStream<'j, K, T, A, I, Windowing<T, W, U, Ev, L>>
+    pub fn trigger<U>(
+        self,
+        trigger: U,
+    ) -> Of<U::State, WindowedStream<'j, K, T, A, I, Windowing<T, W, U, Ev, L>>>
     where
         U: Trigger<T, W::Window>,
     {
-        self.with(|windowing| windowing.trigger(trigger))
+        U::State::known(self.with(|windowing| windowing.trigger(trigger)))
     }
 
     /// Has records dropped from windows that fire. All records are kept until then, also for an aggregate.
@@ -140,12 +146,12 @@ where
         self,
         name: &str,
         aggregate: G,
-    ) -> L::Streams<'j, Aggregated<K, T, W, Tr, Ev, L, G>, K, A>
+    ) -> Of<G::Acc, L::Streams<'j, Aggregated<K, T, W, Tr, Ev, L, G>, K, A>>
     where
         G: Aggregate<In = T> + Send + Sync,
     {
         let operator = self.windowing.aggregate(aggregate).named(name);
-        L::streams(self.keyed, name, operator)
+        G::Acc::known(L::streams(self.keyed, name, operator))
     }
 
     /// [`aggregate`](WindowedStream::aggregate), and a function that makes of each result any number of records.
@@ -265,6 +271,45 @@ where
     {
         let operator = self.windowing.look(look).named(name);
         L::streams(self.keyed, name, operator)
+    }
+}
+
+/// The stream in windows.
+pub type InWindows<'j, K, T, A, H, W> =
+    WindowedStream<'j, K, T, A, I, Windowing<T, W, <W as WindowAssigner<T>>::Trigger>>;
+
+/// What a trigger remembers.
+pub type TriggerState<T, W, Tr> = <Tr as Trigger<T, <W as WindowAssigner<T>>::Window>>::State;
+
+/// `S`, if `D` is known.
+pub type Of<D, S> = <D as Known>::As<S>;
+
+/// All data. A stream has this behind it, by way of something that is only known of what fits, so that the stream is unknown to
+/// rustc where an assigner, a trigger or an aggregate does not, and the steps that follow give no errors of their own.
+pub trait Known {
+    /// `S` itself.
+    type As<S>;
+
+    /// The value itself.
+    fn known<S>(value: S) -> Self::As<S>;
+}
+
+impl<D: Data> Known for D {
+    type As<S> = S;
+
+    fn known<S>(value: S) -> S {
+        value
+    }
+}
+
+/// Is no data. Because of it rustc does not take what is unknown for data.
+pub struct Unknown;
+
+impl Known for Unknown {
+    type As<S> = S;
+
+    fn known<S>(value: S) -> S {
+        value
     }
 }
 
