@@ -45,7 +45,7 @@ impl<'j, K: Key, T: Data, A: KeyAccess<T, Key = K>, I: Inputs<T>> KeyedStream<'j
     /// # Ok(())
     /// # }
     /// ```
-    pub fn window<W>(self, assigner: W) -> Of<TriggerState<T, W, W::Trigger>, InWindows<'j, K, T, A, I, W>>
+    pub fn window<W>(self, assigner: W) -> InWindows<'j, K, T, A, I, W>
     where
         T: Clone,
         W: WindowAssigner<T>,
@@ -275,8 +275,10 @@ where
 }
 
 /// The stream in windows.
-pub type InWindows<'j, K, T, A, H, W> =
-    WindowedStream<'j, K, T, A, I, Windowing<T, W, <W as WindowAssigner<T>>::Trigger>>;
+pub type InWindows<'j, K, T, A, I, W> = Of<
+    TriggerState<T, W, <W as WindowAssigner<T>>::Trigger>,
+    WindowedStream<'j, K, T, A, I, Windowing<T, W, <W as WindowAssigner<T>>::Trigger>>,
+>;
 
 /// What a trigger remembers.
 pub type TriggerState<T, W, Tr> = <Tr as Trigger<T, <W as WindowAssigner<T>>::Window>>::State;
