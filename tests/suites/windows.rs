@@ -404,7 +404,7 @@ fn outcome(case: &Case) -> Outcome {
 
 #[test]
 fn whatever_happens_to_whatever_windows_is_what_the_definitions_say() {
-    under_seeds("whatever_windows", 10_000, &case::case(), |case| {
+    under_seeds("whatever_windows", 20_000, &case::case(), |case| {
         let (seen, expected) = (outcome(case), expected(case));
         if seen == expected {
             return Ok(());

@@ -81,7 +81,7 @@ fn assigner() -> impl Strategy<Value = Assigner> {
         4 => (1..40i64, 1..15i64, -20..20i64).prop_map(|(size, slide, offset)| Assigner::Sliding { size, slide, offset }),
         2 => (1..30i64, 1..12i64, -20..20i64)
             .prop_map(|(max, step, offset)| Assigner::Cumulating { max, step: step.min(max), offset }),
-        3 => (1..15i64).prop_map(|gap| Assigner::Session { gap }),
+        4 => (1..15i64).prop_map(|gap| Assigner::Session { gap }),
         1 => Just(Assigner::SessionBy),
     ]
 }
@@ -90,7 +90,7 @@ fn trigger() -> impl Strategy<Value = Trigger> {
     let delay = || prop::option::of(1..20i64);
     prop_oneof![
         5 => Just(Trigger::AtEnd { early_every: None, early_count: None, late_every: None }),
-        3 => (delay(), prop::option::of(1..4usize), delay())
+        5 => (delay(), prop::option::of(2..5usize), delay())
             .prop_map(|(early_every, early_count, late_every)| Trigger::AtEnd { early_every, early_count, late_every }),
         1 => (1..5usize).prop_map(|count| Trigger::EveryCount { count }),
         1 => (1..20i64).prop_map(|interval| Trigger::EveryEventTime { interval }),
@@ -110,7 +110,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let near = prop_oneof![
         10 => (0..3u8, -30..60i64).prop_map(|(key, at)| Step::Record { key, at }),
         3 => (-40..70i64).prop_map(Step::Watermark),
-        2 => (1..15i64).prop_map(Step::Clock),
+        4 => (1..10i64).prop_map(Step::Clock),
         1 => Just(Step::Restore),
     ];
     // Most records come about in the order of their times, and some late.
