@@ -36,8 +36,9 @@ const CACHE_BYTES: u64 = 16 << 20;
 const MEMTABLE_BYTES: u64 = 16 << 20;
 /// The least that fjall takes.
 const JOURNAL_BYTES_MAX: u64 = 64 << 20;
-/// One can flush while the other compacts.
-const BACKGROUND_THREADS: usize = 2;
+/// Nothing is ever flushed: rows come in as sorted runs. Of two threads, fjall keeps one free for flushes, and as long as the
+/// other compacts that one hands itself the next compaction over and over: a core that spins.
+const BACKGROUND_THREADS: usize = 1;
 
 /// The working copy of all keyed state of one attempt to run a job. Its files go with its last user.
 #[derive(Clone)]
