@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::key::{Key, KeyGroup};
 use crate::snapshot::merge::RowCursor;
 use crate::snapshot::part::{RowChange, Section, StateRow};
-use crate::state::State;
+use crate::state::{State, encode};
 
 /// Rows that changed.
 #[derive(Default)]
@@ -81,10 +81,9 @@ impl Run {
         value: &V,
     ) {
         let value_start = self.bytes.len();
-        match postcard::to_extend(value, std::mem::take(&mut self.bytes)) {
-            Ok(bytes) => self.bytes = bytes,
-            // The bytes are gone with the error; the run will be refused as a whole.
-            Err(error) => return self.refused = self.refused.take().or(Some(error)),
+        if let Err(error) = encode::append(value, &mut self.bytes) {
+            self.bytes.truncate(start);
+            return self.refused = self.refused.take().or(Some(error));
         }
         let value_bytes = self.bytes.len() - value_start;
         self.note(group, section, Kind::Put, start, key_bytes, value_bytes);
@@ -181,11 +180,11 @@ impl Run {
     pub fn close(self) -> Result<SortedRun> {
         let mut run = self.checked()?;
         let bytes = &run.bytes;
-        // What was encoded later stands behind what was encoded before, of the same row.
-        run.rows.sort_unstable_by(|a, b| {
-            let (a_key, b_key) = (a.key(bytes), b.key(bytes));
-            (a.group, a.section, a_key, a.start).cmp(&(b.group, b.section, b_key, b.start))
-        });
+        run.rows.sort_unstable_by_key(|row| row.group);
+        let (mut heads, mut sorted) = (Vec::new(), Vec::new());
+        for group in run.rows.chunk_by_mut(|row, next| row.group == next.group) {
+            sort_group(group, bytes, &mut heads, &mut sorted);
+        }
         let mut kept = 0;
         let mut gone: Option<Place> = None;
         for place in 0..run.rows.len() {
@@ -206,7 +205,34 @@ impl Run {
     }
 }
 
+/// Sorts the rows of one key group. The vectors are kept for their memory.
+fn sort_group(rows: &mut [Place], bytes: &[u8], heads: &mut Vec<(u128, u32)>, sorted: &mut Vec<Place>) {
+    heads.clear();
+    heads.extend(rows.iter().zip(0..).map(|(row, place)| (row.head(bytes), place)));
+    heads.sort_unstable_by(|&(a_head, a), &(b_head, b)| {
+        a_head.cmp(&b_head).then_with(|| {
+            let (a, b) = (rows[a as usize], rows[b as usize]);
+            // What was encoded later stands behind what was encoded before, of the same row.
+            (a.key(bytes), a.start).cmp(&(b.key(bytes), b.start))
+        })
+    });
+    sorted.clear();
+    sorted.extend(heads.iter().map(|&(_, place)| rows[place as usize]));
+    rows.copy_from_slice(sorted);
+}
+
 impl Place {
+    /// The section and the first bytes of the key: ascending with the order of rows, but equal for rows that are not. It is
+    /// looked at where it stands; a key lies anywhere.
+    fn head(self, bytes: &[u8]) -> u128 {
+        let key = self.key(bytes);
+        let mut head = [0; 16];
+        head[0] = self.section as u8;
+        let length = key.len().min(15);
+        head[1..=length].copy_from_slice(&key[..length]);
+        u128::from_be_bytes(head)
+    }
+
     #[inline]
     fn key(self, bytes: &[u8]) -> &[u8] {
         &bytes[self.start..self.start + self.key_bytes as usize]

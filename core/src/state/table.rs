@@ -19,7 +19,6 @@ use crate::error::{Error, Result};
 use crate::key::{Key, KeyGroup, KeyGroupRange, KeyHash, MaxParallelism, SubtaskIndex};
 use crate::record::SnapshotId;
 use crate::snapshot::part::{RestoredState, RowChange, Section};
-use crate::state::State;
 use crate::state::backend::StateBackend;
 use crate::state::delta::{Delta, PendingRun};
 use crate::state::fields::{Fields, Listener, split_entry};
@@ -29,6 +28,7 @@ use crate::state::memory::Share;
 use crate::state::run::Run;
 use crate::state::segments::{Hashed, Segments};
 use crate::state::spill::Spill;
+use crate::state::{State, encode};
 use crate::time::EventTime;
 
 /// How many rows are encoded between two batches, about: 50 to 100 microseconds of work.
@@ -490,9 +490,8 @@ impl<S: State> StateTable<S> {
         if let Some(row) = self.segments.segment(self.sampled).iter().next() {
             self.scratch.clear();
             row.key.encode(&mut self.scratch);
-            if let Ok(bytes) = postcard::to_extend(&row.state, std::mem::take(&mut self.scratch)) {
-                self.changes.encoded_bytes.add(bytes.len());
-                self.scratch = bytes;
+            if encode::append(&row.state, &mut self.scratch).is_ok() {
+                self.changes.encoded_bytes.add(self.scratch.len());
             }
         }
     }
