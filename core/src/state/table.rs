@@ -35,7 +35,8 @@ use crate::time::EventTime;
 const SLICE_ROWS: usize = 512;
 /// How many rows are looked at before they are encoded, so that their cache misses overlap.
 const LOOKAHEAD_ROWS: usize = 16;
-/// A run is sent to the store when it has this many bytes.
+/// A run is sent to the store when it has this many bytes, or when there is no memory for it to grow: every run is a file that
+/// reads have to look into until the store has merged it with all that overlap it.
 const RUN_BYTES: usize = 8 << 20;
 /// A run does not grow beyond this while the one before it is on its way.
 const RUN_BYTES_MAX: usize = 2 * RUN_BYTES;
@@ -467,7 +468,7 @@ impl<S: State> StateTable<S> {
         }
         self.sample();
         self.book();
-        if self.eviction.is_some() && self.share.account().excess() > 0 { self.evict() } else { Ok(()) }
+        if self.eviction.is_some() && self.share.account().pressure() > 0 { self.evict() } else { Ok(()) }
     }
 
     fn remove_cleared(&mut self) {
@@ -597,16 +598,18 @@ impl<S: State> StateTable<S> {
         self.remove_landed()?;
         let row_bytes = self.row_bytes() as u64;
         for _ in 0..EVICT_SEGMENTS {
-            let excess = self.share.account().excess();
+            let pressure = self.share.account().pressure();
             let Some(eviction) = &self.eviction else { return Ok(()) };
-            if eviction.leaving() as u64 * row_bytes > excess || eviction.run.bytes() >= RUN_BYTES_MAX {
+            if eviction.leaving() as u64 * row_bytes > pressure || eviction.run.bytes() >= RUN_BYTES_MAX {
                 break;
             }
             self.evict_segment()?;
             self.book();
         }
         let Some(eviction) = &mut self.eviction else { return Ok(()) };
-        if !eviction.run.is_empty() && !eviction.spill.is_busy() {
+        let bytes = eviction.run.bytes();
+        let is_due = bytes >= RUN_BYTES || bytes > 0 && self.share.account().excess() > 0;
+        if is_due && !eviction.spill.is_busy() {
             eviction.spill.send(std::mem::take(&mut eviction.run));
             eviction.in_flight = std::mem::take(&mut eviction.filling);
         }
