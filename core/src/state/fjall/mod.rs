@@ -18,6 +18,7 @@ use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
 
+use ::fjall::config::PartitioningPolicy;
 pub use directory::StateDirectory;
 
 use self::directory::Directory;
@@ -69,7 +70,12 @@ impl WorkingCopy {
     /// If its keyspace can't be created.
     pub fn store(&self, operator: &str, subtask: SubtaskIndex) -> Result<RowStore> {
         let name = format!("{}.{subtask}", portable_name(operator));
-        let options = || fjall::KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
+        let options = || {
+            fjall::KeyspaceCreateOptions::default()
+                .max_memtable_size(MEMTABLE_BYTES)
+                // Whole, the filter of a table is many times what a read needs of it, and would drive all else out of the cache.
+                .filter_block_partitioning_policy(PartitioningPolicy::all(true))
+        };
         let keyspace =
             self.database.keyspace(&name, options).map_err(|error| self.cannot("create", error))?;
         Ok(RowStore { keyspace, working_copy: self.clone() })
