@@ -194,6 +194,8 @@ pub struct Summary {
     pub elapsed: Duration,
     /// What the snapshots of this run came to.
     pub snapshots: SnapshotFigures,
+    /// The bytes of keyed state that lay on disk in the end, because they had not all been let into memory.
+    pub state_disk_bytes: u64,
     /// The savepoint that was left when the job ended, if one was asked for.
     pub savepoint: Option<PathBuf>,
     /// How often the job was started again.
@@ -304,6 +306,7 @@ mod tests {
             elapsed: millis(420),
             snapshots: figures(3),
             savepoint: None,
+            state_disk_bytes: 0,
             restarts: 0,
         }
     }

@@ -51,10 +51,12 @@ pub fn run(graph: Graph, options: &RunOptions, signals: &Signals) -> Result<Summ
         quiet: options.quiet,
         records: 0,
         snapshots: SnapshotFigures::default(),
+        state_disk_bytes: 0,
         last_snapshot: start.place().id(),
         restarts: Restarts::new(options.restart),
     };
     loop {
+        let state = Arc::new(directories.backend(&options));
         let setting = Setting {
             graph: Arc::clone(&graph),
             options: &options,
@@ -62,7 +64,7 @@ pub fn run(graph: Graph, options: &RunOptions, signals: &Signals) -> Result<Summ
             snapshots: directories.snapshots.as_ref(),
             first_snapshot: directories.next_snapshot(run.last_snapshot),
             restored: start.restored(),
-            state: Arc::new(directories.backend(&options)),
+            state: Arc::clone(&state),
             savepoints: savepoints.as_ref(),
             pauses: Arc::clone(&pauses),
         };
@@ -72,6 +74,7 @@ pub fn run(graph: Graph, options: &RunOptions, signals: &Signals) -> Result<Summ
             Ok(ending) => {
                 let savepoint = run.leave_savepoint(&options, ending)?;
                 run.snapshots.pauses = pauses.read();
+                run.state_disk_bytes = state.disk_bytes();
                 let elapsed = clock.monotonic().saturating_sub(started);
                 return Ok(run.summary(&graph.job, ending, savepoint, elapsed));
             }
@@ -118,6 +121,7 @@ struct Run<'a> {
     quiet: bool,
     records: u64,
     snapshots: SnapshotFigures,
+    state_disk_bytes: u64,
     last_snapshot: Option<SnapshotId>,
     restarts: Restarts,
 }
@@ -266,6 +270,7 @@ impl Run<'_> {
             records: self.records,
             elapsed,
             snapshots: self.snapshots,
+            state_disk_bytes: self.state_disk_bytes,
             savepoint,
             restarts: self.restarts.count(),
         }

@@ -81,6 +81,11 @@ impl WorkingCopy {
         Ok(RowStore { keyspace, working_copy: self.clone() })
     }
 
+    /// How many bytes it has on disk, if that can be told.
+    pub fn disk_bytes(&self) -> Option<u64> {
+        self.database.disk_space().ok()
+    }
+
     fn cannot(&self, verb: &str, error: fjall::Error) -> Error {
         cannot(verb, &self.path, error)
     }
@@ -191,11 +196,6 @@ impl RowStore {
             ingestion.write_tombstone(doomed).map_err(cannot)?;
         }
         ingestion.finish().map_err(cannot)
-    }
-
-    /// How many bytes it has on disk.
-    pub fn disk_bytes(&self) -> u64 {
-        self.keyspace.disk_space()
     }
 }
 
