@@ -24,6 +24,7 @@ pub mod schema;
 pub(crate) mod segments;
 pub(crate) mod spill;
 pub(crate) mod table;
+pub(crate) mod touch;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

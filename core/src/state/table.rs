@@ -28,13 +28,16 @@ use crate::state::memory::Share;
 use crate::state::run::Run;
 use crate::state::segments::{Hashed, Segments};
 use crate::state::spill::Spill;
+use crate::state::touch::touch;
 use crate::state::{State, encode};
 use crate::time::EventTime;
 
 /// How many rows are encoded between two batches, about: 50 to 100 microseconds of work.
 const SLICE_ROWS: usize = 512;
-/// How many rows are looked at before they are encoded, so that their cache misses overlap.
-const LOOKAHEAD_ROWS: usize = 16;
+/// How many rows are looked at before they are worked on, so that their cache misses overlap.
+pub(crate) const LOOKAHEAD_ROWS: usize = 16;
+/// From so many segments on, about 50,000 rows, rows are looked at before records work on them.
+const LOOKAHEAD_SEGMENTS_MIN: usize = 8;
 /// A run is sent to the store when it has this many bytes, or when there is no memory for it to grow: every run is a file that
 /// reads have to look into until the store has merged it with all that overlap it.
 const RUN_BYTES: usize = 8 << 20;
@@ -408,6 +411,15 @@ impl<S: State> StateTable<S> {
         Ok(FoundRow { row, changes: &mut self.changes, cleared: &mut self.cleared })
     }
 
+    /// Looks at the rows of up to [`LOOKAHEAD_ROWS`] records that come next, so that they are waited for together. In a table
+    /// that the caches hold there is nothing to wait for.
+    #[inline]
+    pub fn look_ahead(&self, hashes: impl Iterator<Item = KeyHash>) {
+        if self.segments.count() >= LOOKAHEAD_SEGMENTS_MIN {
+            look_at(&self.segments, hashes.map(KeyHash::bits));
+        }
+    }
+
     /// Loads the row of `key`, if it is not in memory and somewhere else.
     fn bring(&mut self, hash: KeyHash, key: &S::Key) -> Result<()> {
         let is_it = |row: &Row<S>| row.hash == hash && row.key == *key;
@@ -557,12 +569,7 @@ impl<S: State> StateTable<S> {
         freezing.next = last;
         let epoch = freezing.epoch;
         for hashes in pending[first..last].chunks(LOOKAHEAD_ROWS) {
-            let mut found = 0;
-            for &hash in hashes {
-                let row = self.segments.of(hash).rows.find(hash, |row| row.hash.bits() == hash);
-                found += row.map_or(0, |row| usize::from(row.changed == epoch));
-            }
-            std::hint::black_box(found);
+            look_at(&self.segments, hashes.iter().copied());
             for &hash in hashes {
                 for row in self.segments.of(hash).rows.iter_hash_mut(hash) {
                     if row.hash.bits() == hash && row.changed == epoch {
@@ -830,6 +837,20 @@ impl<S: State> StateTable<S> {
             _ => ((segment + 1) % self.segments.count(), 0),
         };
         Ok(())
+    }
+}
+
+/// Looks at rows and at what hangs off them, first at all rows.
+#[inline]
+fn look_at<S: State>(segments: &Segments<Row<S>>, hashes: impl Iterator<Item = u64>) {
+    let mut rows: [Option<&Row<S>>; LOOKAHEAD_ROWS] = [None; LOOKAHEAD_ROWS];
+    for (row, hash) in rows.iter_mut().zip(hashes) {
+        *row = segments.first_of(hash);
+    }
+    if std::mem::needs_drop::<S>() {
+        std::hint::black_box(rows.iter().flatten().fold(0, |sum, row| sum ^ touch(&row.state)));
+    } else {
+        std::hint::black_box(rows.iter().flatten().fold(0, |sum, row| sum ^ row.changed));
     }
 }
 
