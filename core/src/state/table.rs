@@ -549,12 +549,13 @@ impl<S: State> StateTable<S> {
         }
         let changes = &mut self.changes;
         changes.unconfirmed.extend(changes.left.drain(..).map(|run| (snapshot, run)));
+        let pending = std::mem::take(&mut changes.touched);
         changes.freezing = Some(Freezing {
             epoch: changes.epoch,
             snapshot,
-            pending: std::mem::take(&mut changes.touched),
             next: 0,
-            run: Run::default(),
+            run: Run::of(self.groups, pending.len(), changes.encoded_bytes.get()),
+            pending,
         });
         changes.epoch += 1;
         Ok(())
