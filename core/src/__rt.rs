@@ -16,7 +16,9 @@ use crate::error::Result;
 use crate::key::Key;
 use crate::state::kinds::{Bounded, Grows, Kind, Managed};
 pub use crate::state::opaque::{self as opaque_bytes, Custom, CustomBytes};
-use crate::state::{Data, Describe, Field, ManagedSpec, ManagedVisitor, Migration, Schema, State};
+use crate::state::{
+    Data, Describe, Field, ManagedSpec, ManagedVisitor, Migration, Redealt, Schema, Share, State,
+};
 use crate::time::EventTime;
 
 /// Checks that a field's type can be carried.
@@ -24,6 +26,9 @@ pub fn carried<T: Data>() {}
 
 /// Checks that serde can carry a field's type, whose shape stays unknown.
 pub fn opaque<T: Opaque>() {}
+
+/// Checks that a field says what becomes of it when other subtasks take over.
+pub fn redealt<T: Redealt>() {}
 
 /// Checks that the values of a field can expire.
 pub fn expires<T: Kind>() {}
@@ -259,6 +264,13 @@ impl<T: Default> Checked<T> {
     }
 }
 
+impl<T: Redealt + Default> Checked<T> {
+    /// [`Redealt::redeal`], of a field of each.
+    pub fn redeal<S>(kept: &mut [S], field: fn(&mut S) -> &mut T, share: Share) -> T {
+        T::redeal(kept.iter_mut().map(|kept| std::mem::take(field(kept))).collect(), share)
+    }
+}
+
 impl<T: Default + Serialize> Checked<T> {
     /// The default, encoded, for the schema of a field.
     pub fn begins() -> Option<fn() -> Option<Vec<u8>>> {
@@ -313,6 +325,11 @@ pub trait Unchecked: Sized {
 
     /// For `Checked::initial`.
     fn initial<T>() -> T {
+        unreachable!("{NEVER_RUN}")
+    }
+
+    /// For `Checked::redeal`.
+    fn redeal<S, T>(_: &mut [S], _: fn(&mut S) -> &mut T, _: Share) -> T {
         unreachable!("{NEVER_RUN}")
     }
 

@@ -40,3 +40,8 @@ pub use tidegate_macros::{event, job, key, operator, state};
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// So do the programs of the guides.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/state-without-keys.md")]
+struct StateWithoutKeys;

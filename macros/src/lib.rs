@@ -57,11 +57,17 @@ pub fn key(options: TokenStream, item: TokenStream) -> TokenStream {
     key::run(options.into(), item.into()).into()
 }
 
-/// Makes a struct the state that an operator keeps for every key of type `key`.
+/// Makes a struct the state that an operator keeps for every key of type `key`, in every subtask, or in all subtasks alike.
 ///
-/// Implements `State`, serde's traits and `Describe`. The struct must implement `Default`: that is where a new key begins.
+/// Implements `State`, serde's traits and `Describe`; `#[state(unkeyed)]` implements `UnkeyedState` and serde's traits,
+/// `#[state(broadcast)]` `BroadcastState` and serde's traits. The struct must implement `Default`: that is where a new key or
+/// a new subtask begins.
 ///
-/// - `#[state(key = Type)]`: the type of the key; required.
+/// - `#[state(key = Type)]`: the type of the key.
+/// - `#[state(unkeyed)]`: the state belongs to a subtask, of an operator that is marked `#[operator(unkeyed)]`. Its fields are
+///   of type `DealtList` and `UnionList`.
+/// - `#[state(broadcast)]`: the state is what every subtask knows from the records that are broadcast to it: `on_broadcast`
+///   changes it, `on_event` and `on_timer` read it.
 /// - `#[state(key = Type, name = "..")]`: the state's name in snapshots, if not the struct's.
 /// - `#[state(key = Type, version = 2, from = OldState)]`: state of an older version is taken over by `impl From<OldState>`;
 ///   `OldState` is the struct as it was, marked `#[state(key = .., version = 1)]`. If its keys are of another type, then these
@@ -92,6 +98,13 @@ pub fn state(options: TokenStream, item: TokenStream) -> TokenStream {
 /// the function. On a function without state it checks that the function can be wired (`.map(f)`, `.try_map(f)`,
 /// `.filter(f)`, `.flat_map(f)`) and adds nothing.
 ///
+/// With a method `on_broadcast` it listens to a second stream, which every subtask is sent: the method takes the record by
+/// value and, told apart by their types, the state `&mut Rates`, marked `#[state(broadcast)]`, `&UnkeyedContext` and the
+/// outputs. The other two can then take `&Rates`.
+///
+/// - `#[operator(unkeyed)]`: the operator works on a stream without keys, with a state marked `#[state(unkeyed)]`. It
+///   implements `UnkeyedOperator`. Besides `on_event` it can have `on_watermark`, `on_end` and `on_restore`; the context is
+///   `&UnkeyedContext`.
 /// - `#[operator(crate = path)]`: what the manifest calls the `tidegate` crate, if not that.
 #[proc_macro_attribute]
 pub fn operator(options: TokenStream, item: TokenStream) -> TokenStream {

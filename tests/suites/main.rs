@@ -18,3 +18,4 @@ mod state_model;
 mod support;
 mod threads;
 mod torture;
+mod without_keys;

@@ -4,12 +4,14 @@
 //! many there are and when they are killed. What the job has committed in the end must be what a loop over the input says,
 //! as a multiset: nothing lost, nothing twice. A seed that fails is printed with the command that reruns it.
 
+mod broadcast;
 mod clock;
 mod dribble;
 mod event_time;
 mod failing;
 mod keyed;
 mod rekeyed;
+mod unkeyed;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 

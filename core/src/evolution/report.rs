@@ -8,8 +8,8 @@ use super::difference::{Difference, Verdict};
 use super::plan::{OperatorProgram, Plan};
 use crate::error::{Error, Result};
 use crate::operator::keyed;
-use crate::snapshot::Manifest;
 use crate::snapshot::part::OperatorSchema;
+use crate::snapshot::{Manifest, entry_state};
 use crate::state::kinds::Now;
 use crate::time::EventTime;
 
@@ -82,6 +82,9 @@ impl Report {
             .operators
             .iter()
             .map(|operator| (operator.name.as_str(), &operator.schema, taken_at(manifest, &operator.name)));
+        let keyless = entry_state::recorded(manifest);
+        let was =
+            was.chain(keyless.iter().map(|(name, schema)| (name.as_str(), schema, entry_state::NO_TIME)));
         Report::of(format_args!("snapshot {}", manifest.snapshot), was, is)
     }
 

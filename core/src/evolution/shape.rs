@@ -13,7 +13,7 @@
 //! | `Ipv4Addr`, `Ipv6Addr`                          | 4 or 16                                                       |
 //! | `IpAddr`                                        | an enum of the two                                            |
 //! | `Option<T>`                                     | 0, or 1 and `T`                                               |
-//! | `Vec<T>`, `VecDeque<T>`, `BTreeSet<T>`, `HashSet<T>` | length, every `T`                                        |
+//! | `Vec<T>`, `VecDeque<T>`, `BTreeSet<T>`, `HashSet<T>`, `DealtList<T>`, `UnionList<T>` | length, every `T`        |
 //! | `BTreeMap<K, V>`, `HashMap<K, V>`               | length, every `K` and its `V`                                 |
 //! | tuple, array, struct                            | every part                                                    |
 //! | enum                                            | place of the variant as `u32`, its fields                     |
@@ -67,7 +67,7 @@ pub enum Entries<'a> {
 /// Whether a sequence keeps equal values apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sequence {
-    /// `Vec`, `VecDeque`
+    /// `Vec`, `VecDeque`, `DealtList`, `UnionList`
     List,
     /// `BTreeSet`, `HashSet`
     Set,
@@ -150,7 +150,9 @@ impl<'a> Shape<'a> {
             Schema::Scalar(name) => Scalar::named(name).map_or(Shape::Unknown, Shape::Scalar),
             Schema::Generic(name, parts) => match (name.as_str(), &parts[..]) {
                 ("Option", [part]) => Shape::Option(part),
-                ("Vec" | "VecDeque", [part]) => Shape::Sequence(Sequence::List, part),
+                ("Vec" | "VecDeque" | "DealtList" | "UnionList", [part]) => {
+                    Shape::Sequence(Sequence::List, part)
+                }
                 ("BTreeSet" | "HashSet", [part]) => Shape::Sequence(Sequence::Set, part),
                 ("BTreeMap" | "HashMap", [key, value]) => Shape::Map(key, value),
                 ("Map", [key, value]) => Shape::Entries(Entries::Map(key, value)),

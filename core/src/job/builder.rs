@@ -12,15 +12,18 @@ use crate::chain::{
 };
 use crate::error::Result;
 use crate::exchange::partition::{Borrowed, Computed, KeyAccess, Partition};
+use crate::job::broadcast_stream::NoBroadcast;
 use crate::job::graph::{Graph, SinkNode, StageRole};
 use crate::job::plan::{PlanStep, Ship, StageKind};
 use crate::key::Key;
 use crate::operator::keyed::{KeyedHead, program_of};
-use crate::operator::{Never, Operator};
+use crate::operator::unkeyed::UnkeyedHead;
+use crate::operator::{Never, Operator, UnkeyedOperator, WorksOn};
 use crate::outbox::EdgeIndex;
 use crate::record::Event;
 use crate::sink::Sink;
 use crate::sink::step::SinkStep;
+use crate::snapshot::entry_state::EntryState;
 use crate::source::stage::SourceHead;
 use crate::source::{Source, Watermarks};
 use crate::state::{Data, KeyedBy};
@@ -28,7 +31,7 @@ use crate::time::EventTime;
 
 /// A job that is being wired.
 pub struct Job {
-    graph: RefCell<Graph>,
+    pub(super) graph: RefCell<Graph>,
 }
 
 impl Job {
@@ -57,13 +60,22 @@ impl Job {
         Ok(graph)
     }
 
-    fn step(&self, stage: usize, kind: &str, detail: impl Into<String>) {
+    pub(super) fn step(&self, stage: usize, kind: &str, detail: impl Into<String>) {
         let step = PlanStep { kind: kind.to_string(), detail: detail.into() };
         self.graph.borrow_mut().stages[stage].steps.push(step);
     }
 
+    fn unkeyed<O: UnkeyedOperator>(&self, stage: usize, name: &str) {
+        self.step(stage, "process", name);
+        self.graph.borrow_mut().entry_states.push(EntryState::unkeyed::<O::State>(name));
+    }
+
     /// Begins a stage whose input comes from `stage` of the same worker.
-    fn local_stage<T: Send + 'static>(&self, stage: usize, label: &str) -> (EdgeIndex, LocalStream<'_, T>) {
+    pub(super) fn local_stage<T: Send + 'static>(
+        &self,
+        stage: usize,
+        label: &str,
+    ) -> (EdgeIndex, LocalStream<'_, T>) {
         let mut graph = self.graph.borrow_mut();
         let name = graph.unused_name(&format!("{}/{label}", graph.stages[stage].name));
         let local = graph.begin_stage(&name, StageKind::Local, StageRole::Local);
@@ -75,10 +87,10 @@ impl Job {
 /// Records of type `T` on their way. `H` is the chain that they have come through so far; it is never written out.
 #[must_use = "a stream that goes nowhere loses its records: end it with `.sink(..)` or `.discard()`"]
 pub struct Stream<'j, T, H> {
-    job: &'j Job,
-    stage: usize,
-    head: H,
-    item: PhantomData<fn() -> T>,
+    pub(super) job: &'j Job,
+    pub(super) stage: usize,
+    pub(super) head: H,
+    pub(super) item: PhantomData<fn() -> T>,
 }
 
 /// A stream that begins at a local edge: rejects, copies, a union, a side output.
@@ -226,17 +238,31 @@ impl<'j, T: 'static, H: Head<Out = T>> Stream<'j, T, H> {
         self.end(|| Discard);
     }
 
-    /// Not on this stream: keyed state exists only after [`key_by`](Stream::key_by).
-    #[allow(unused_variables)]
-    pub fn process<O: Operator>(self, name: &str, operator: O) -> LocalStream<'j, O::Out>
+    /// Has an operator work on the records whose state belongs to the subtask: an [`UnkeyedOperator`]. One with state per key
+    /// comes behind a [`key_by`](Stream::key_by). The name is what snapshots know its state by.
+    pub fn process<O>(self, name: &str, operator: O) -> ProcessedUnkeyed<'j, T, H, O>
     where
-        Self: IsKeyed,
-        O::Out: Send,
+        O: WorksOn<T, As: UnkeyedOperator<Side: NoSideOutput + Send>>,
     {
-        unreachable!("no unkeyed stream is keyed")
+        self.job.unkeyed::<O::As>(self.stage, name);
+        self.then(|head| UnkeyedHead::new(head, name, operator.itself(), None))
     }
 
-    fn end<N: crate::chain::Step<T>>(self, last: impl Fn() -> N + Send + Sync + 'static) {
+    /// [`process`](Stream::process) for an operator with a side output: the second stream.
+    pub fn process_with_side<O>(
+        self,
+        name: &str,
+        operator: O,
+    ) -> (ProcessedUnkeyed<'j, T, H, O>, UnkeyedSide<'j, T, O>)
+    where
+        O: WorksOn<T, As: UnkeyedOperator<Side: Send>>,
+    {
+        self.job.unkeyed::<O::As>(self.stage, name);
+        let (edge, side) = self.job.local_stage(self.stage, "side");
+        (self.then(|head| UnkeyedHead::new(head, name, operator.itself(), Some(edge))), side)
+    }
+
+    pub(super) fn end<N: crate::chain::Step<T>>(self, last: impl Fn() -> N + Send + Sync + 'static) {
         let head = self.head;
         let build = Box::new(move || head.build(last()));
         self.job.graph.borrow_mut().stages[self.stage].build = Some(build);
@@ -249,19 +275,11 @@ pub type TryMapped<'j, H, F, U, E> = Stream<'j, U, TryMapHead<H, F, U, E>>;
 /// Reads the event time of a record. A named type, and not a closure's, so that a record without one is a single error.
 type TimeOf<T> = fn(&T) -> EventTime;
 
-/// What only a keyed stream is: never implemented for a [`Stream`], so that the compiler can say what is missing.
-#[diagnostic::on_unimplemented(
-    message = "this stream is not keyed: a stateful operator needs to know whose state it works on",
-    label = "`process` without `key_by`",
-    note = "write `.key_by(|record| record.user.clone())` before `.process(..)`; a stateless step is a `.map(..)` or `.flat_map(..)`"
-)]
-pub trait IsKeyed {}
-
 /// An operator's side output that `process` may leave aside, because there is none.
 #[diagnostic::on_unimplemented(
     message = "the operator has a side output of `{Self}`, which would be lost here",
     label = "its side output goes nowhere",
-    note = "write `let (results, side) = keyed.process_with_side(\"name\", operator);` and give both streams a sink"
+    note = "write `let (results, side) = stream.process_with_side(\"name\", operator);` and give both streams a sink"
 )]
 pub trait NoSideOutput {}
 
@@ -279,7 +297,7 @@ impl<'j, K, T: Data, A: KeyAccess<T, Key = K>, H: Head<Out = T>> KeyedStream<'j,
     /// Has a stateful operator work on the records, key by key. The name is what snapshots know its state by.
     pub fn process<O>(self, name: &str, operator: O) -> Processed<'j, O, K, A>
     where
-        O: Operator<In = T, Side: NoSideOutput + Send>,
+        O: Operator<In = T, Side: NoSideOutput + Send, Broadcast: NoBroadcast>,
         O::State: KeyedBy<K>,
     {
         let (job, stage, head) = self.operator_stage(name, operator);
@@ -293,7 +311,7 @@ impl<'j, K, T: Data, A: KeyAccess<T, Key = K>, H: Head<Out = T>> KeyedStream<'j,
         operator: O,
     ) -> (Processed<'j, O, K, A>, LocalStream<'j, O::Side>)
     where
-        O: Operator<In = T, Side: Send>,
+        O: Operator<In = T, Side: Send, Broadcast: NoBroadcast>,
         O::State: KeyedBy<K>,
     {
         let (job, stage, mut head) = self.operator_stage(name, operator);
@@ -302,7 +320,8 @@ impl<'j, K, T: Data, A: KeyAccess<T, Key = K>, H: Head<Out = T>> KeyedStream<'j,
         (Stream { job, stage, head: O::State::through(head), item: PhantomData }, side)
     }
 
-    fn operator_stage<O>(self, name: &str, operator: O) -> (&'j Job, usize, KeyedHead<O, A>)
+    /// Begins the stage of an operator: the chain of the stream ends in front of it.
+    pub(super) fn operator_stage<O>(self, name: &str, operator: O) -> (&'j Job, usize, KeyedHead<O, A>)
     where
         O: Operator<In = T>,
     {
@@ -316,9 +335,17 @@ impl<'j, K, T: Data, A: KeyAccess<T, Key = K>, H: Head<Out = T>> KeyedStream<'j,
         let route = access.clone();
         stream.end(move || Partition::new(edge, route.clone()));
         job.step(stage, "process", name);
+        job.graph.borrow_mut().entry_states.extend(EntryState::broadcast::<O::Shared>(name));
         (job, stage, KeyedHead { name: name.to_string(), operator: Arc::new(operator), access, side: None })
     }
 }
+
+/// The stream of what an operator on a stream without keys emits.
+pub type ProcessedUnkeyed<'j, T, H, O> =
+    Stream<'j, <<O as WorksOn<T>>::As as UnkeyedOperator>::Out, UnkeyedHead<H, <O as WorksOn<T>>::As>>;
+
+/// The stream of what it emits on the side.
+pub type UnkeyedSide<'j, T, O> = LocalStream<'j, <<O as WorksOn<T>>::As as UnkeyedOperator>::Side>;
 
 /// The stream of what an operator emits.
 pub type Processed<'j, O, K, A> =

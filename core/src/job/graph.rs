@@ -9,6 +9,7 @@ use crate::job::RunOptions;
 use crate::job::plan::{Plan, PlanEdge, PlanStage, PlanStep, Ship, StageKind};
 use crate::outbox::EdgeIndex;
 use crate::sink::{Delivery, Settle};
+use crate::snapshot::entry_state::{EntryState, Scope};
 use crate::snapshot::part::OperatorSchema;
 use crate::source::{Replay, Source, Split};
 use crate::task::stage::Stage;
@@ -19,6 +20,8 @@ pub struct Graph {
     /// In the order of their creation, which is an order of the data's flow: an edge leads from an earlier stage to a later.
     pub(crate) stages: Vec<StageNode>,
     pub(crate) edges: Vec<EdgeNode>,
+    /// The states of operators that belong to no key.
+    pub(crate) entry_states: Vec<EntryState>,
 }
 
 /// A stage of the graph.
@@ -80,7 +83,7 @@ pub(crate) struct EdgeNode {
 
 impl Graph {
     pub(crate) fn new(job: &str) -> Graph {
-        Graph { job: job.to_string(), stages: Vec::new(), edges: Vec::new() }
+        Graph { job: job.to_string(), stages: Vec::new(), edges: Vec::new(), entry_states: Vec::new() }
     }
 
     /// Adds a stage whose chain has no end yet.
@@ -123,13 +126,19 @@ impl Graph {
         })
     }
 
-    /// The stateful operators and their schemas.
+    /// The states of the stateful operators and their schemas.
     pub(crate) fn operators(&self) -> Vec<(String, OperatorSchema)> {
         self.programs().into_iter().map(|(name, program)| (name, program.schema())).collect()
     }
 
-    /// The stateful operators, and what the program knows of their state.
+    /// The states of the stateful operators, and what the program knows of them: first those per key.
     pub(crate) fn programs(&self) -> Vec<(String, OperatorProgram)> {
+        let keyless = self.entry_states.iter().map(|state| (state.label(), state.program.clone()));
+        self.keyed_programs().into_iter().chain(keyless).collect()
+    }
+
+    /// The keyed operators, and what the program knows of their state.
+    pub(crate) fn keyed_programs(&self) -> Vec<(String, OperatorProgram)> {
         let program = |stage: &StageNode| match &stage.role {
             StageRole::Keyed(program) => Some((stage.name.clone(), program.clone())),
             StageRole::Source(_) | StageRole::Local => None,
@@ -155,9 +164,14 @@ impl Graph {
             .hint("end it with `.sink(\"name\", ..)`, or with `.discard()` if nobody needs them"));
         }
         let sources = self.sources().map(|(_, name, _)| name);
-        let operators = self.stages.iter().filter(|stage| matches!(stage.role, StageRole::Keyed(_)));
+        let keyed = self.stages.iter().filter(|stage| matches!(stage.role, StageRole::Keyed(_)));
+        let keyed = keyed.map(|stage| stage.name.as_str());
+        let unkeyed = self.entry_states.iter().filter(|state| state.scope == Scope::Unkeyed);
         unique("sources", sources)?;
-        unique("operators", operators.map(|stage| stage.name.as_str()))?;
+        let labels: Vec<String> = self.entry_states.iter().map(EntryState::label).collect();
+        let names = keyed.chain(unkeyed.map(|state| state.operator.as_str()));
+        // In reports and in state.lock a state without keys stands under its label, beside the names.
+        unique("operators", names.chain(labels.iter().map(String::as_str)))?;
         unique("sinks", self.sinks().map(|sink| sink.name.as_str()))
     }
 

@@ -1,11 +1,12 @@
 //! A job: wired by the user's `#[job]` function, run by the executable that the macro makes of it.
 //!
-//! [`builder`] is what the user writes with; it records a [`graph`] of stages. [`main`](main()) reads the [`flags`] and either shows the
-//! [`plan`] or [`run`]s the graph: one [`attempt`] after another, until the job is done or may not [`restart`] any more. An attempt
-//! deals its [`input`] and grows its workers from [`seed`]s.
+//! [`builder`] is what the user writes with, and [`broadcast_stream`]; they record a [`graph`] of stages. [`main`](main()) reads
+//! the [`flags`] and either shows the [`plan`] or [`run`]s the graph: one [`attempt`] after another, until the job is done or
+//! may not [`restart`] any more. An attempt deals its [`input`] and grows its workers from [`seed`]s.
 
 pub(crate) mod against;
 pub(crate) mod attempt;
+pub mod broadcast_stream;
 pub mod builder;
 pub(crate) mod compactor;
 pub mod figures;
@@ -25,6 +26,7 @@ pub(crate) mod seed;
 pub mod signals;
 pub(crate) mod start;
 
+pub use broadcast_stream::BroadcastStream;
 pub use builder::{Job, KeyedStream, Stream};
 pub use flags::{JobFlags, RunOptions};
 pub use graph::Graph;

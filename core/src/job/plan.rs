@@ -76,6 +76,8 @@ pub enum Ship {
     Hash,
     /// To the one on the same worker.
     Local,
+    /// To every one.
+    Broadcast,
 }
 
 /// How a plan is shown.
@@ -160,6 +162,7 @@ impl Plan {
             let style = match edge.ship {
                 Ship::Hash => "",
                 Ship::Local => ", style=dashed",
+                Ship::Broadcast => ", style=bold",
             };
             writeln!(out, "  s{} -> s{} [label={}{style}];", edge.from, edge.to, dot_quoted(&edge.words()))?;
         }
@@ -185,6 +188,7 @@ impl Plan {
             let arrow = match edge.ship {
                 Ship::Hash => "-->",
                 Ship::Local => "-.->",
+                Ship::Broadcast => "==>",
             };
             writeln!(out, "  s{} {arrow}|\"{}\"| s{}", edge.from, mermaid_escaped(&edge.words()), edge.to)?;
         }
@@ -216,6 +220,7 @@ impl PlanEdge {
         let ship = match self.ship {
             Ship::Hash => "by key",
             Ship::Local => "same worker",
+            Ship::Broadcast => "to all",
         };
         match self.label.as_str() {
             "" => ship.to_string(),
@@ -351,6 +356,21 @@ mod tests {
   s0 -.->|"rejects, same worker"| s2
 "#;
         assert_eq!(plan().render(PlanFormat::Mermaid), expected);
+    }
+
+    #[test]
+    fn an_edge_to_all_subtasks_is_drawn_as_such() {
+        let mut plan = plan();
+        plan.edges = vec![edge(0, 1, Ship::Broadcast, "")];
+        for (format, line) in [
+            (PlanFormat::Text, " └──▶ 2  count-visits  (to all)\n"),
+            (PlanFormat::Dot, "  s0 -> s1 [label=\"to all\", style=bold];\n"),
+            (PlanFormat::Mermaid, "  s0 ==>|\"to all\"| s1\n"),
+            (PlanFormat::Json, "\"ship\": \"broadcast\""),
+        ] {
+            let text = plan.render(format);
+            assert!(text.contains(line), "{text}");
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::job::signals::Signals;
 use crate::job::start::{Directories, FirstStart, Place, Start};
 use crate::record::SnapshotId;
 use crate::snapshot::coordinator::Ending;
+use crate::snapshot::entry_state::EntryState;
 use crate::task::metrics::PauseMetrics;
 use crate::time::Clock;
 
@@ -95,8 +96,13 @@ pub fn check(graph: &Graph, options: &RunOptions) -> Result<String> {
         let noun = if splits == 1 { "split" } else { "splits" };
         lines.push(format!("source {name:?}: {}, {splits} {noun}", source.describe()));
     }
-    for (name, schema) in graph.operators() {
-        lines.push(format!("operator {name:?}: state {}, keyed by {}", schema.state.name, schema.state.key));
+    for (name, program) in graph.keyed_programs() {
+        let schema = program.state.schema;
+        lines.push(format!("operator {name:?}: state {}, keyed by {}", schema.name, schema.key));
+    }
+    for EntryState { operator, scope, program } in &graph.entry_states {
+        let name = &program.state.schema.name;
+        lines.push(format!("operator {operator:?}: state {name}, {}", scope.in_words()));
     }
     for node in graph.sinks() {
         lines.push(format!("sink {:?}: {}", node.name, node.sink.describe()));

@@ -135,7 +135,7 @@ impl WorkerSeed {
         let mut own = Some(own);
         match ship {
             Ship::Local => own.into_iter().collect(),
-            Ship::Hash => {
+            Ship::Hash | Ship::Broadcast => {
                 let rings = self.senders.remove(&edge).unwrap_or_default();
                 let lanes = rings.into_iter().zip(&self.doorbells).map(|(ring, doorbell)| match ring {
                     Some(ring) => channel::Sender::Remote(ring, doorbell.clone()),
@@ -170,7 +170,7 @@ impl Rings {
     pub fn between(graph: &Graph, workers: usize) -> Rings {
         let mut rings = Rings { senders: BTreeMap::new(), receivers: BTreeMap::new() };
         for (edge, node) in (0..).map(EdgeIndex).zip(&graph.edges) {
-            if node.ship != Ship::Hash {
+            if node.ship == Ship::Local {
                 continue;
             }
             let mut senders: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();

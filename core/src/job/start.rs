@@ -156,7 +156,11 @@ impl FirstStart {
     pub fn prepare(self, directory: &StateDirectory) -> Result<(Start, RunOptions)> {
         let Some((snapshot, report)) = self.found else { return Ok((Start::Beginning, self.options)) };
         let groups = self.options.max_parallelism;
-        let restored = if report.changed().next().is_none() && snapshot.manifest().max_parallelism == groups {
+        // State outside of keys has no rows: it is converted when it is taken back.
+        let has_rows =
+            |name: &str| snapshot.manifest().operators.iter().any(|operator| operator.name == name);
+        let rows_change = report.changed().any(|(name, _)| has_rows(name));
+        let restored = if !rows_change && snapshot.manifest().max_parallelism == groups {
             let mut restored = Restored::from(snapshot);
             let gone =
                 report.operators().iter().filter(|operator| matches!(operator.fate, Fate::Gone { .. }));

@@ -1,8 +1,8 @@
 //! The stage of a keyed operator: finds the row of each record's key and lets the operator work on it.
 //!
-//! What enters: batches of routed records, watermarks, processing time. What leaves, down the chain: what the operator
-//! emits, and watermarks *after* the timers that they make fire. Always: the operator sees one key at a time, and a key's
-//! records in the order in which they came.
+//! What enters: batches of routed records and of [broadcast](crate::operator::broadcast) ones, watermarks, processing time.
+//! What leaves, down the chain: what the operator emits, and watermarks *after* the timers that they make fire. Always: the
+//! operator sees one key at a time, and a key's records in the order in which they came.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +12,11 @@ use crate::error::Result;
 use crate::evolution::OperatorProgram;
 use crate::exchange::partition::KeyAccess;
 use crate::key::KeyHash;
+use crate::operator::broadcast::Shared;
 use crate::operator::context::Context;
-use crate::operator::emit::Emitter;
+use crate::operator::emit::{Emitter, SideOutput};
 use crate::operator::timers::{TimeDomain, Timer, Timers};
-use crate::operator::{KeyOf, Operator};
+use crate::operator::{KeyOf, Operator, UnkeyedContext};
 use crate::outbox::{EdgeIndex, Outbox};
 use crate::record::{Barrier, Batch, Fill, Origin, Routed, SnapshotId};
 use crate::snapshot::part::{FrozenState, OperatorSchema, RestoredState, Section, StageSnapshot};
@@ -84,6 +85,7 @@ struct KeyedStage<O: Operator, A, N> {
 struct Working<O: Operator> {
     table: StateTable<O::State>,
     time: Time<O>,
+    shared: Shared<O::Shared>,
     cx: StageContext,
     freezing: Freezing,
     /// Whether what is frozen is everything there is: as long as no snapshot is complete, in a job that began empty.
@@ -114,26 +116,6 @@ struct Time<O: Operator> {
     /// For how long the job had run before, over all its restores, and since when it runs now.
     ran_before: Duration,
     runs_since: Duration,
-}
-
-/// The side output, if the operator has one and the job uses it. An operator without one has nothing to emit there: its
-/// side type has no values.
-struct SideOutput<T>(Option<LocalEdge<T>>);
-
-impl<T: Send + 'static> Step<T> for SideOutput<T> {
-    #[inline]
-    fn push(&mut self, value: T, at: EventTime) {
-        if let Some(edge) = &mut self.0 {
-            edge.push(value, at);
-        }
-    }
-
-    fn signal(&mut self, signal: &mut Signal<'_>, out: &mut Outbox) -> Result<()> {
-        match &mut self.0 {
-            Some(edge) => edge.signal(signal, out),
-            None => Ok(()),
-        }
-    }
 }
 
 impl<O: Operator> Time<O> {
@@ -205,10 +187,10 @@ impl<O: Operator<Side: Send>> Working<O> {
             if expires {
                 self.table.tell_record_time(if domain == TimeDomain::Event { at } else { EventTime::MIN });
             }
-            let time = &mut self.time;
+            let (time, shared) = (&mut self.time, &self.shared.state);
             self.table.row(hash, &key)?.visit(|key, state| {
                 time.visit((hash, key), state, at, (next, side), |state, cx, out, side| {
-                    operator.on_timer(payload, state, cx, out, side);
+                    operator.on_timer(payload, state, shared, cx, out, side);
                 })
             })?;
         }
@@ -244,6 +226,7 @@ where
                 ran_before: Duration::ZERO,
                 runs_since: cx.clock.monotonic(),
             },
+            shared: Shared::new(&self.name),
             freezing: Freezing::Done,
             complete: true,
             cx,
@@ -269,6 +252,7 @@ where
         }
         working.time.reached = watermarks.into_iter().min().unwrap_or(EventTime::MIN);
         working.time.watermark = working.time.reached;
+        working.shared.restore(&**state)?;
         working.complete = false;
         working.table.restore(Arc::clone(state));
         // Timers can be due before any record of their key comes: they are loaded at once.
@@ -285,6 +269,13 @@ where
         let working = self.working.as_mut().expect(OPEN);
         (working.origin, out.origin) = (batch.origin, batch.origin);
         let operator = &*self.operator;
+        if Shared::is_broadcast::<O>(&batch) {
+            working.current = None;
+            let watermark = working.time.watermark;
+            let cx = UnkeyedContext { watermark, ..UnkeyedContext::new(&working.cx) };
+            working.shared.process(operator, batch, cx, (&mut self.next, &mut self.side), out);
+            return Ok(());
+        }
         let expires = working.tell_time();
         let mut records = downcast::<Routed<A::Carried, O::In>>(batch.records);
         let mut coming = records.drain(..);
@@ -293,13 +284,14 @@ where
             for Routed { hash, carried, value, at } in coming.by_ref().take(LOOKAHEAD_ROWS) {
                 working.current = Some(hash);
                 let (time, next, side) = (&mut working.time, &mut self.next, &mut self.side);
+                let shared = &working.shared.state;
                 if expires {
                     working.table.tell_record_time(at);
                 }
                 let key = self.access.key(&value, &carried);
                 working.table.row(hash, key)?.visit(|key, state| {
                     time.visit((hash, key), state, at, (next, side), |state, cx, out, side| {
-                        operator.on_event(value, state, cx, out, side);
+                        operator.on_event(value, state, shared, cx, out, side);
                     })
                 })?;
             }
@@ -348,6 +340,7 @@ where
         snapshot.put(&owner, "watermark", working.time.reached)?;
         snapshot.put(&owner, "next timer", working.time.timers.next_number())?;
         snapshot.put(&owner, "uptime", working.time.ran().as_millis() as u64)?;
+        working.shared.keep(working.cx.subtask, &mut snapshot)?;
         if snapshot.with_state {
             working.table.freeze(barrier.snapshot)?;
             working.time.timers.freeze(barrier.snapshot)?;

@@ -16,6 +16,7 @@
 pub mod chain;
 pub mod compaction;
 pub(crate) mod coordinator;
+pub(crate) mod entry_state;
 mod fault;
 pub mod file;
 #[cfg(test)]

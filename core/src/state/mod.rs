@@ -1,14 +1,15 @@
-//! Keyed state: what a stateful operator remembers per key.
+//! State: what a stateful operator remembers, per key or, where there is none, per subtask.
 //!
 //! `#[state(key = ..)]` implements [`State`] for a struct. An operator sees it as a decoded row, `&mut Session`; between
 //! records it lives in a [`table`] of rows. Its fields are plain Rust, or one of the [`kinds`] of state that know more than
-//! their content: they expire, or are loaded entry by entry.
+//! their content: they expire, or are loaded entry by entry. What belongs to no key is [`unkeyed`], or [`broadcast`] to all.
 //!
 //! From the table a row goes two ways, always in a [`run`] of [encoded](encode) rows: what changed goes as a [`delta`] into the next
 //! snapshot, and what does not fit in [`memory`] is [spilled](spill) into the [`fjall`] working copy. The [`schema`] is what
 //! a snapshot says of a state, so that a restore can tell precisely what changed.
 
 pub mod backend;
+pub mod broadcast;
 pub(crate) mod delta;
 pub(crate) mod encode;
 pub(crate) mod fields;
@@ -25,15 +26,18 @@ pub(crate) mod segments;
 pub(crate) mod spill;
 pub(crate) mod table;
 pub(crate) mod touch;
+pub mod unkeyed;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use broadcast::BroadcastState;
 pub use kinds::{
     Aggregating, List, ManagedSpec, ManagedVisitor, Map, Reducing, Refresh, Ttl, TtlTime, Value,
 };
 pub use migration::{Migration, StateProgram};
 pub use schema::{Describe, Field, Schema, StateSchema, Variant};
+pub use unkeyed::{DealtList, Redealt, Share, UnionList, UnkeyedState};
 
 use crate::error::Result;
 use crate::key::Key;
@@ -55,7 +59,8 @@ pub trait Data: Serialize + DeserializeOwned + Describe + Send + 'static {}
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a keyed state",
     label = "expected a struct marked `#[state(key = ..)]`",
-    note = "what an operator remembers per key is a struct marked `#[state(key = KeyType)]` that implements `Default`"
+    note = "what an operator remembers per key is a struct marked `#[state(key = KeyType)]` that implements `Default`",
+    note = "an operator whose state belongs to the subtask, `#[state(unkeyed)]`, is marked `#[operator(unkeyed)]`"
 )]
 pub trait State: KeyedBy<Self::Key> + Serialize + DeserializeOwned + Send + 'static {
     /// The type of key that the state belongs to.

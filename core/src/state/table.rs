@@ -763,20 +763,47 @@ impl<S: State> StateTable<S> {
             self.loading = None;
             self.elsewhere = self.eviction.as_ref().is_some_and(|eviction| eviction.has_left);
         }
+        let mut loaded = Vec::with_capacity(LOOKAHEAD_ROWS);
         source.rows(&operator, KeyGroupRange { first: group, last: group }, &mut |row| {
             let RowChange::Put(value) = row.change else { return Ok(()) };
             match row.section {
-                Section::State => self.load_row(&operator, group, row.key, value),
-                Section::Entry => self.load_entry(row.key, value).map_err(|error| {
-                    error.within(format!("an entry of operator {operator:?} in key group {group}"))
-                }),
+                Section::State => {
+                    loaded.push(self.decode_row(&operator, group, row.key, value)?);
+                    if loaded.len() == LOOKAHEAD_ROWS {
+                        self.insert_all(&mut loaded);
+                    }
+                    Ok(())
+                }
+                Section::Entry => {
+                    // Entries come behind all rows.
+                    self.insert_all(&mut loaded);
+                    self.load_entry(row.key, value).map_err(|error| {
+                        error.within(format!("an entry of operator {operator:?} in key group {group}"))
+                    })
+                }
                 Section::EventTimer | Section::ProcessingTimer => Ok(()),
             }
         })?;
+        self.insert_all(&mut loaded);
         self.settle()
     }
 
-    fn load_row(&mut self, operator: &str, group: KeyGroup, mut key: &[u8], value: &[u8]) -> Result<()> {
+    /// Inserts rows; where they go to is looked at first.
+    fn insert_all(&mut self, rows: &mut Vec<Row<S>>) {
+        look_at(&self.segments, rows.iter().map(|row| row.hash.bits()));
+        rows.drain(..).for_each(|row| self.insert(row));
+        // Segments that have grown are split while they are near, and before they are far too large.
+        self.segments.split_overfull();
+    }
+
+    /// A row of a snapshot.
+    fn decode_row(
+        &mut self,
+        operator: &str,
+        group: KeyGroup,
+        mut key: &[u8],
+        value: &[u8],
+    ) -> Result<Row<S>> {
         self.changes.encoded_bytes.add(key.len() + value.len());
         let key = S::Key::decode(&mut key).ok_or_else(|| {
             Error::failure(format!("a key of operator {operator:?} in key group {group} can't be decoded"))
@@ -785,8 +812,7 @@ impl<S: State> StateTable<S> {
         let Changes { consumers, now, .. } = &self.changes;
         Fields::attach(&mut row.state, Older::Valid, *consumers, None, now)?;
         (row.used, row.in_snapshot) = (false, true);
-        self.insert(row);
-        Ok(())
+        Ok(row)
     }
 
     fn load_entry(&mut self, row_key: &[u8], value: &[u8]) -> Result<()> {

@@ -81,7 +81,7 @@ impl<T: 'static> Step<T> for Gather<T> {
 }
 
 /// The harness's side output is an edge that leads into the harness itself.
-const SIDE: EdgeIndex = EdgeIndex(0);
+pub(super) const SIDE: EdgeIndex = EdgeIndex(0);
 
 impl<O, F> Harness<O, Computed<F>>
 where
@@ -134,6 +134,17 @@ where
     pub fn push(&mut self, record: O::In, at: EventTime) -> Result<()> {
         let (hash, carried) = self.access.route(&record);
         let records = vec![Routed { hash, carried, value: record, at }];
+        let batch = Batch { len: 1, records: Box::new(records), origin: Origin::default() };
+        stage(&mut self.stage).process(batch, &mut self.outbox)?;
+        self.after_step()
+    }
+
+    /// A record that is broadcast arrives; it happened at `at`.
+    ///
+    /// # Errors
+    /// If the state can't be read or written.
+    pub fn broadcast(&mut self, record: O::Broadcast, at: EventTime) -> Result<()> {
+        let records = vec![Timed { value: record, at }];
         let batch = Batch { len: 1, records: Box::new(records), origin: Origin::default() };
         stage(&mut self.stage).process(batch, &mut self.outbox)?;
         self.after_step()
@@ -207,13 +218,17 @@ where
     }
 
     fn take_side(&mut self) {
-        for (_, _, element) in self.outbox.drain() {
-            if let Element::Batch(batch) = element {
-                let records: Box<dyn Any> = batch.records;
-                let records =
-                    records.downcast::<Vec<Timed<O::Side>>>().expect("the side output is all that leaves");
-                self.side.extend(records.into_iter().map(|record| (record.value, record.at)));
-            }
+        take_side(&mut self.outbox, &mut self.side);
+    }
+}
+
+/// Takes what has left on the side.
+pub(super) fn take_side<T: 'static>(outbox: &mut Outbox, side: &mut Vec<(T, EventTime)>) {
+    for (_, _, element) in outbox.drain() {
+        if let Element::Batch(batch) = element {
+            let records: Box<dyn Any> = batch.records;
+            let records = records.downcast::<Vec<Timed<T>>>().expect("the side output is all that leaves");
+            side.extend(records.into_iter().map(|record| (record.value, record.at)));
         }
     }
 }

@@ -1,39 +1,32 @@
-//! A handler: `on_event`, `on_timer`, or the function that is an operator; what it takes and what it gives.
+//! A handler: `on_event`, `on_timer`, .., or the function that is an operator; what it takes and what it gives.
 //!
 //! Its parameters are told apart by their types. What can't be told is noted as a mistake, and read as what was most
 //! likely meant, so that the rest of the operator is still known.
 
-use quote::ToTokens;
-use syn::{
-    FnArg, GenericArgument, Ident, PathArguments, Receiver, ReturnType, Signature, Type, TypeParamBound,
-};
+use syn::{FnArg, Ident, Receiver, ReturnType, Signature, Type};
 
+use super::cause::{Cause, Setting};
+use super::parameter::{Parameter, last_segment, type_argument};
 use crate::diagnostics::Diagnostics;
 use crate::subject::unfit::spelled;
-
-/// What a handler is called for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
-    /// A record, to the method `on_event`.
-    Event,
-    /// A timer, to the method `on_timer`.
-    Timer,
-    /// A record, to a function.
-    Call,
-}
 
 /// A handler.
 pub struct Handler {
     pub name: Ident,
+    pub setting: Setting,
     pub cause: Cause,
     /// What stands at each place after `self`.
     pub roles: Vec<Role>,
     /// The type of the record, or of what the timer carries.
     pub event: Option<Type>,
     pub state: Option<Type>,
+    /// What is known from the broadcast.
+    pub shared: Option<Type>,
     pub out: Option<Type>,
     pub side: Option<Type>,
     pub returns: Returns,
+    /// Whether it asks for the context of a key, and there is none.
+    pub misses_key: bool,
 }
 
 /// What a parameter is.
@@ -41,6 +34,7 @@ pub struct Handler {
 pub enum Role {
     Event,
     State,
+    Shared,
     Context,
     Out,
     Side,
@@ -57,37 +51,30 @@ pub enum Returns {
     Maybe,
 }
 
-/// A parameter as its type tells.
-enum Parameter {
-    Value(Type),
-    Lent(Type),
-    Shared(Type),
-    Context,
-    Emit(Option<Type>),
-}
-
 impl Handler {
     /// Reads a signature.
-    pub fn parse(cause: Cause, signature: &Signature, errors: &mut Diagnostics) -> Handler {
+    pub fn parse(setting: Setting, cause: Cause, signature: &Signature, errors: &mut Diagnostics) -> Handler {
         let name = signature.ident.clone();
         refuse_qualifiers(cause, signature, errors);
-        receiver(cause, signature, errors);
+        receiver(setting, cause, signature, errors);
         let mut parameters = Vec::new();
         for input in &signature.inputs {
             if let FnArg::Typed(typed) = input {
-                let parameter = classify(cause, &typed.ty, errors);
-                parameters.push((generic_output(parameter, signature), typed));
+                parameters.push((Parameter::parse(cause, signature, &typed.ty, errors), typed));
             }
         }
         let mut handler = Handler {
             name,
+            setting,
             cause,
             roles: Vec::new(),
             event: None,
             state: None,
+            shared: None,
             out: None,
             side: None,
             returns: Returns::Nothing,
+            misses_key: false,
         };
         let by_value = parameters.iter().any(|(parameter, _)| matches!(parameter, Parameter::Value(_)));
         for (parameter, written) in parameters {
@@ -107,7 +94,19 @@ impl Handler {
     ) {
         let (noun, pattern) = (self.cause.noun(), spelled(&written.pat));
         let role = match parameter {
-            Parameter::Context => Role::Context,
+            Parameter::Context | Parameter::UnkeyedContext => {
+                self.context(parameter, written, errors);
+                Role::Context
+            }
+            Parameter::Emit(ty) if self.cause == Cause::Restore => {
+                errors.add(
+                    written,
+                    format!("`{}` emits, but the steps behind it are not restored yet", self.name),
+                    "emit with the first record, or in `on_watermark` or `on_end`",
+                );
+                self.out = ty;
+                Role::Out
+            }
             Parameter::Emit(ty) if self.out.is_none() && !self.roles.contains(&Role::Out) => {
                 self.out = ty;
                 Role::Out
@@ -123,6 +122,18 @@ impl Handler {
                 self.side = ty;
                 Role::Side
             }
+            Parameter::Value(ty) if !self.cause.brings() => {
+                let ty = spelled(&ty);
+                errors.add(
+                    written,
+                    format!(
+                        "`{}` takes `{ty}` by value, but there is {noun} here that could be given away",
+                        self.name
+                    ),
+                    format!("if this is the state, borrow it: `{pattern}: &mut {ty}`"),
+                );
+                Role::State
+            }
             Parameter::Value(ty) if self.event.is_none() => {
                 self.event = Some(ty);
                 Role::Event
@@ -137,7 +148,9 @@ impl Handler {
                 // Whether it was meant to be the state is a guess, so its type stays unknown.
                 Role::State
             }
-            Parameter::Lent(ty) | Parameter::Shared(ty) if !by_value && self.event.is_none() => {
+            Parameter::Lent(ty) | Parameter::Shared(ty)
+                if self.cause.brings() && !by_value && self.event.is_none() =>
+            {
                 let ty_spelled = spelled(&ty);
                 errors.add(
                     &written.ty,
@@ -150,6 +163,23 @@ impl Handler {
                 self.event = Some(ty);
                 Role::Event
             }
+            Parameter::Lent(ty) | Parameter::Shared(ty) if self.cause == Cause::Broadcast => {
+                self.broadcast_state(ty, written, errors);
+                Role::Shared
+            }
+            Parameter::Shared(ty) if self.setting == Setting::Broadcast && self.shared.is_none() => {
+                self.shared = Some(ty);
+                Role::Shared
+            }
+            Parameter::Shared(ty) if self.state.is_some() => {
+                let spelled = spelled(&ty);
+                errors.add(
+                    written,
+                    format!("`{}` has a state and reads a `{spelled}`, but nobody says where that comes from", self.name),
+                    format!("if it is known from a second stream, which every subtask is sent, mark it `#[state(broadcast)]` and write `fn on_broadcast(&self, record: .., {pattern}: &mut {spelled})`; if it never changes, it is a field of the operator"),
+                );
+                Role::Shared
+            }
             Parameter::Shared(ty) => {
                 let spelled = spelled(&ty);
                 errors.add(
@@ -161,16 +191,31 @@ impl Handler {
                 Role::State
             }
             Parameter::Lent(ty) => {
-                if let Some(first) = &self.state {
+                if let (Some(first), Setting::Broadcast) = (&self.state, self.setting) {
                     errors.add(
-                        written,
+                        &written.ty,
                         format!(
-                            "`{}` has two states, `{}` and `{}`, but an operator keeps one row per key",
+                            "`{}` changes two states, `{}` and `{}`, but what is broadcast is the same in every subtask: only `on_broadcast` changes it",
                             self.name,
                             spelled(first),
                             spelled(&ty)
                         ),
-                        "put the fields of both into one struct marked `#[state(key = ..)]`",
+                        format!("read it: `{pattern}: &{}`", spelled(&ty)),
+                    );
+                } else if let Some(first) = &self.state {
+                    errors.add(
+                        written,
+                        format!(
+                            "`{}` has two states, `{}` and `{}`, but an operator keeps one {}",
+                            self.name,
+                            spelled(first),
+                            spelled(&ty),
+                            match self.setting {
+                                Setting::Keyed | Setting::Broadcast => "row per key",
+                                Setting::Unkeyed => "per subtask",
+                            }
+                        ),
+                        format!("put the fields of both into one struct marked `{}`", self.setting.state()),
                     );
                 } else {
                     self.state = Some(ty);
@@ -181,9 +226,58 @@ impl Handler {
         self.roles.push(role);
     }
 
+    /// What `on_broadcast` changes.
+    fn broadcast_state(&mut self, ty: Type, written: &syn::PatType, errors: &mut Diagnostics) {
+        let (pattern, written_ty) = (spelled(&written.pat), spelled(&ty));
+        let mutable = matches!(&*written.ty, Type::Reference(reference) if reference.mutability.is_some());
+        if let Some(first) = &self.shared {
+            errors.add(
+                written,
+                format!(
+                    "`{}` takes `{}` and `{written_ty}`, but a record that is broadcast has no key, and no state of one",
+                    self.name,
+                    spelled(first)
+                ),
+                "take the broadcast state alone; `on_event` and `on_timer` have the state of the key, and read the broadcast state",
+            );
+        } else if !mutable {
+            errors.add(
+                &written.ty,
+                format!("`{}` takes the broadcast state by `&`, but it is what changes it", self.name),
+                format!("write `{pattern}: &mut {written_ty}`"),
+            );
+        }
+        self.shared.get_or_insert(ty);
+    }
+
+    /// The context is that of the setting.
+    fn context(&mut self, parameter: Parameter, written: &syn::PatType, errors: &mut Diagnostics) {
+        let pattern = spelled(&written.pat);
+        self.misses_key |= matches!((&parameter, self.setting), (Parameter::Context, Setting::Unkeyed));
+        match (parameter, self.setting) {
+            (Parameter::Context, Setting::Broadcast) if self.cause == Cause::Broadcast => errors.add(
+                &written.ty,
+                format!("`{}` asks for a `Context`, which has a key and its timers, but a record that is broadcast has neither", self.name),
+                format!("take `{pattern}: &UnkeyedContext` for the times and the subtask"),
+            ),
+            (Parameter::UnkeyedContext, Setting::Broadcast) if self.cause == Cause::Broadcast => {}
+            (Parameter::Context, Setting::Unkeyed) => errors.add(
+                &written.ty,
+                format!("`{}` asks for a `Context`, which has a key and its timers, but a stream without keys has neither", self.name),
+                format!("take `{pattern}: &UnkeyedContext` for the times and the subtask; for timers write `#[operator]`, with a state per key, behind `.key_by(..)`"),
+            ),
+            (Parameter::UnkeyedContext, Setting::Keyed | Setting::Broadcast) => errors.add(
+                &written.ty,
+                format!("`{}` asks for an `UnkeyedContext`, but it is called for a key", self.name),
+                format!("write `{pattern}: &mut Context<Self>`"),
+            ),
+            _ => {}
+        }
+    }
+
     fn required(&self, signature: &Signature, errors: &mut Diagnostics) {
         let noun = self.cause.noun();
-        if self.event.is_none() {
+        if self.event.is_none() && self.cause.brings() {
             errors.add(
                 &signature.ident,
                 format!("`{}` does not take the {noun}", self.name),
@@ -193,11 +287,23 @@ impl Handler {
                 },
             );
         }
-        if !self.roles.contains(&Role::State) && self.cause != Cause::Timer && self.event.is_some() {
+        if self.cause == Cause::Broadcast && self.shared.is_none() && self.event.is_some() {
             errors.add(
                 &signature.ident,
-                format!("`{}` has no state, but what an operator does per key is to remember", self.name),
-                "take it as `session: &mut Session`, a struct marked `#[state(key = ..)]`; a step without state is a plain function, wired by `.map`, `.filter` or `.flat_map`",
+                format!("`{}` has no state to keep what it is told", self.name),
+                "take it as `rules: &mut Rules`, a struct marked `#[state(broadcast)]`; `on_event` reads it as `rules: &Rules`",
+            );
+        }
+        let of_record = matches!(self.cause, Cause::Event | Cause::Call);
+        if of_record && !self.roles.contains(&Role::State) && self.event.is_some() {
+            let (per_key, example) = match self.setting {
+                Setting::Keyed | Setting::Broadcast => (" per key", "session: &mut Session"),
+                Setting::Unkeyed => ("", "pending: &mut Pending"),
+            };
+            errors.add(
+                &signature.ident,
+                format!("`{}` has no state, but what an operator does{per_key} is to remember", self.name),
+                format!("take it as `{example}`, a struct marked `{}`; a step without state is a plain function, wired by `.map`, `.filter` or `.flat_map`", self.setting.state()),
             );
         }
     }
@@ -205,6 +311,14 @@ impl Handler {
     fn output(&mut self, output: &ReturnType, errors: &mut Diagnostics) {
         let ReturnType::Type(_, ty) = output else { return };
         if matches!(&**ty, Type::Tuple(tuple) if tuple.elems.is_empty()) {
+            return;
+        }
+        if self.cause == Cause::Restore {
+            errors.add(
+                ty,
+                format!("`{}` returns a value, but the steps behind it are not restored yet", self.name),
+                "return nothing; emit with the first record, or in `on_watermark` or `on_end`",
+            );
             return;
         }
         if self.roles.contains(&Role::Out) {
@@ -241,16 +355,6 @@ impl Handler {
                 self.out = Some((**ty).clone());
                 self.returns = Returns::One;
             }
-        }
-    }
-}
-
-impl Cause {
-    /// What a handler is called with, in words.
-    fn noun(self) -> &'static str {
-        match self {
-            Cause::Timer => "timer",
-            Cause::Event | Cause::Call => "record",
         }
     }
 }
@@ -305,7 +409,7 @@ pub fn refuse_qualifiers(cause: Cause, signature: &Signature, errors: &mut Diagn
     }
 }
 
-fn receiver(cause: Cause, signature: &Signature, errors: &mut Diagnostics) {
+fn receiver(setting: Setting, cause: Cause, signature: &Signature, errors: &mut Diagnostics) {
     let name = &signature.ident;
     if cause == Cause::Call {
         return;
@@ -319,7 +423,7 @@ fn receiver(cause: Cause, signature: &Signature, errors: &mut Diagnostics) {
         Some(Receiver { reference: Some(_), mutability: Some(_), .. }) => errors.add(
             signature.receiver(),
             format!("`{name}` takes `&mut self`, but the operator's fields are configuration, shared by all keys; a change would be lost at a restart"),
-            "write `&self`, and keep what must survive in a struct marked `#[state(key = ..)]`",
+            format!("write `&self`, and keep what must survive in a struct marked `{}`", setting.state()),
         ),
         Some(Receiver { reference: Some(_), colon_token: None, .. }) => {}
         Some(other) => errors.add(
@@ -328,132 +432,4 @@ fn receiver(cause: Cause, signature: &Signature, errors: &mut Diagnostics) {
             "write `&self`",
         ),
     }
-}
-
-/// An output whose type is a parameter, `out: &mut E`: that it is generic has been reported already.
-fn generic_output(parameter: Parameter, signature: &Signature) -> Parameter {
-    match parameter {
-        Parameter::Lent(Type::Path(path))
-            if signature.generics.type_params().any(|generic| path.path.is_ident(&generic.ident)) =>
-        {
-            Parameter::Emit(None)
-        }
-        other => other,
-    }
-}
-
-fn classify(cause: Cause, ty: &Type, errors: &mut Diagnostics) -> Parameter {
-    let Type::Reference(reference) = ty else { return classify_value(cause, ty, errors) };
-    let (elem, mutable) = (&*reference.elem, reference.mutability.is_some());
-    if let Some(emit) = emit_of(elem) {
-        if let Type::TraitObject(_) = elem {
-            errors.add(
-                ty,
-                "`dyn Emit` calls through a table for every record, and the rest of the chain can't be compiled into it",
-                format!("write `&mut impl Emit<{}>`", emit.as_ref().map(spelled).unwrap_or_default()),
-            );
-        } else if !mutable {
-            let written = spelled(elem);
-            errors.add(
-                ty,
-                "emitting changes the output, so `&` is not enough",
-                format!("write `&mut {written}`"),
-            );
-        } else if emit.is_none() && matches!(elem, Type::ImplTrait(_)) {
-            errors.add(
-                elem,
-                "`Emit` does not say what is emitted",
-                "write the type: `&mut impl Emit<VisitCount>`",
-            );
-        }
-        return Parameter::Emit(emit);
-    }
-    if is_context(elem) {
-        if !mutable {
-            let written = spelled(elem);
-            errors.add(
-                ty,
-                "setting a timer changes the context, so `&` is not enough",
-                format!("write `&mut {written}`"),
-            );
-        }
-        return Parameter::Context;
-    }
-    match mutable {
-        true => Parameter::Lent(elem.clone()),
-        false => Parameter::Shared(elem.clone()),
-    }
-}
-
-fn classify_value(cause: Cause, ty: &Type, errors: &mut Diagnostics) -> Parameter {
-    if let Some(emit) = emit_of(ty) {
-        let written = spelled(ty);
-        errors.add(
-            ty,
-            "the output belongs to the runtime and is only lent",
-            format!("write `&mut {written}`"),
-        );
-        return Parameter::Emit(emit);
-    }
-    if is_context(ty) {
-        let written = spelled(ty);
-        errors.add(
-            ty,
-            "the context belongs to the runtime and is only lent",
-            format!("write `&mut {written}`"),
-        );
-        return Parameter::Context;
-    }
-    if let Type::ImplTrait(_) = ty {
-        errors.add(
-            ty,
-            format!("the {} of an operator is one type, which a snapshot can name", cause.noun()),
-            "name the type",
-        );
-    }
-    Parameter::Value(ty.clone())
-}
-
-/// Whether `ty` is some `Emit`; then, of what, if it says so.
-pub fn emit_of(ty: &Type) -> Option<Option<Type>> {
-    let of_bounds = |bounds: &syn::punctuated::Punctuated<TypeParamBound, syn::Token![+]>| {
-        bounds.iter().find_map(|bound| match bound {
-            TypeParamBound::Trait(bound) => {
-                bound.path.segments.last().filter(|segment| segment.ident == "Emit").cloned()
-            }
-            _ => None,
-        })
-    };
-    let segment = match ty {
-        Type::ImplTrait(ty) => of_bounds(&ty.bounds),
-        Type::TraitObject(ty) => of_bounds(&ty.bounds),
-        // Without `impl` it is rustc that says what is missing.
-        _ => last_segment(ty).filter(|segment| segment.ident == "Emit").cloned(),
-    }?;
-    Some(type_argument(&segment.arguments))
-}
-
-/// Whether `ty` is the operator's `Context`.
-pub fn is_context(ty: &Type) -> bool {
-    last_segment(ty).is_some_and(|segment| segment.ident == "Context")
-}
-
-fn last_segment(ty: &Type) -> Option<&syn::PathSegment> {
-    match ty {
-        Type::Path(path) => path.path.segments.last(),
-        _ => None,
-    }
-}
-
-fn type_argument(arguments: &PathArguments) -> Option<Type> {
-    let PathArguments::AngleBracketed(arguments) = arguments else { return None };
-    arguments.args.iter().find_map(|argument| match argument {
-        GenericArgument::Type(ty) => Some(ty.clone()),
-        _ => None,
-    })
-}
-
-/// Whether two types are written alike.
-pub fn same(left: &Type, right: &Type) -> bool {
-    left.to_token_stream().to_string() == right.to_token_stream().to_string()
 }

@@ -1,8 +1,10 @@
 //! `#[operator]`: a stateful step, of an `impl` block or a function; or the check of a stateless function.
 
+mod cause;
 mod expand;
 mod fallback;
 mod handler;
+mod parameter;
 mod parse;
 mod validate;
 
@@ -12,6 +14,7 @@ use syn::{Attribute, Generics, Ident, ItemFn, Type, Visibility};
 
 use crate::diagnostics::Diagnostics;
 use crate::krate::Krate;
+use cause::{Cause, Setting};
 use handler::Handler;
 
 /// What the attribute and the item say.
@@ -34,13 +37,26 @@ pub enum Form {
 
 /// An operator with state.
 pub struct Stateful {
+    pub setting: Setting,
     pub target: Target,
-    pub on_event: Option<Handler>,
-    pub on_timer: Option<Handler>,
-    /// What it emits, once both handlers agree.
+    /// What is called: one for each cause at most, that of a record first.
+    pub handlers: Vec<Handler>,
+    /// What it emits, once all handlers agree.
     pub out: Option<Type>,
     /// What it emits on the side.
     pub side: Option<Type>,
+}
+
+impl Stateful {
+    /// The handler of a record.
+    pub fn on_event(&self) -> Option<&Handler> {
+        self.handlers.iter().find(|handler| matches!(handler.cause, Cause::Event | Cause::Call))
+    }
+
+    /// The handler of something else.
+    pub fn handler(&self, cause: Cause) -> Option<&Handler> {
+        self.handlers.iter().find(|handler| handler.cause == cause)
+    }
 }
 
 /// What `Operator` is implemented for.

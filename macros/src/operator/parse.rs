@@ -4,7 +4,9 @@ use proc_macro2::TokenStream;
 use syn::ext::IdentExt;
 use syn::{FnArg, Ident, ImplItem, ImplItemFn, Item, ItemFn, ItemImpl, Path, Type};
 
-use super::handler::{Cause, Handler, emit_of, is_context};
+use super::cause::{Cause, Setting};
+use super::handler::Handler;
+use super::parameter::{emit_of, is_context};
 use super::{Form, Operator, Stateful, Target};
 use crate::diagnostics::Diagnostics;
 use crate::krate::Krate;
@@ -13,17 +15,20 @@ use crate::subject::first_tokens;
 use crate::subject::unfit::spelled;
 use crate::suggest::nearest;
 
-const OPTIONS: [Known; 1] = [CRATE];
+const OPTIONS: [Known; 2] = [Known { name: "unkeyed", form: "unkeyed" }, CRATE];
 
 pub fn parse(options: TokenStream, item: TokenStream, errors: &mut Diagnostics) -> Option<Operator> {
-    let mut krate = Krate::default();
-    options::read("operator", options, &OPTIONS, errors, |_, value| {
-        krate = Krate(value.call(Path::parse_mod_style)?);
+    let (mut krate, mut setting) = (Krate::default(), Setting::Keyed);
+    options::read("operator", options, &OPTIONS, errors, |name, value| {
+        match name == "unkeyed" {
+            true => setting = Setting::Unkeyed,
+            false => krate = Krate(value.call(Path::parse_mod_style)?),
+        }
         Ok(())
     });
     let form = match syn::parse2::<Item>(item.clone()) {
-        Ok(Item::Impl(block)) => parse_block(&block, errors),
-        Ok(Item::Fn(function)) => parse_function(function, errors),
+        Ok(Item::Impl(block)) => parse_block(setting, &block, errors),
+        Ok(Item::Fn(function)) => parse_function(setting, function, errors),
         _ => {
             errors.add(
                 first_tokens(item),
@@ -36,7 +41,7 @@ pub fn parse(options: TokenStream, item: TokenStream, errors: &mut Diagnostics) 
     Some(Operator { krate, item, form })
 }
 
-fn parse_block(block: &ItemImpl, errors: &mut Diagnostics) -> Form {
+fn parse_block(setting: Setting, block: &ItemImpl, errors: &mut Diagnostics) -> Form {
     if let Some((_, path, _)) = &block.trait_ {
         errors.add(
             path,
@@ -51,43 +56,61 @@ fn parse_block(block: &ItemImpl, errors: &mut Diagnostics) -> Form {
             _ => None,
         })
     };
-    let method = |name: &str| methods().find(|method| method.sig.ident == name);
-    let on_event = method("on_event").map(|method| Handler::parse(Cause::Event, &method.sig, errors));
-    let on_timer = method("on_timer").map(|method| Handler::parse(Cause::Timer, &method.sig, errors));
-    let others: Vec<&ImplItemFn> =
-        methods().filter(|method| method.sig.ident != "on_event" && method.sig.ident != "on_timer").collect();
-    misspelled(block, on_event.is_some(), on_timer.is_some(), &others, errors);
+    let setting = match (setting, methods().any(|method| method.sig.ident == "on_broadcast")) {
+        (Setting::Keyed, true) => Setting::Broadcast,
+        _ => setting,
+    };
+    let mut handlers = Vec::new();
+    for cause in setting.causes() {
+        let method = methods().find(|method| method.sig.ident == cause.method());
+        handlers.extend(method.map(|method| Handler::parse(setting, *cause, &method.sig, errors)));
+    }
+    let called =
+        |method: &&ImplItemFn| setting.causes().iter().any(|cause| method.sig.ident == cause.method());
+    let others: Vec<&ImplItemFn> = methods().filter(|method| !called(method)).collect();
+    misspelled(setting, block, &handlers, &others, errors);
     Form::Stateful(Box::new(Stateful {
+        setting,
         target: Target::Block { ty: block.self_ty.clone(), generics: block.generics.clone() },
-        on_event,
-        on_timer,
+        handlers,
         out: None,
         side: None,
     }))
 }
 
-/// A missing `on_event`, or a method whose name is nearly one of the two.
+/// A missing `on_event`, a method that is called in another setting, or one whose name is nearly that of a handler.
 fn misspelled(
+    setting: Setting,
     block: &ItemImpl,
-    has_event: bool,
-    has_timer: bool,
+    handlers: &[Handler],
     others: &[&ImplItemFn],
     errors: &mut Diagnostics,
 ) {
+    let has = |cause: Cause| handlers.iter().any(|handler| handler.cause == cause);
     let mut hinted = false;
     for method in others {
-        let missing = [("on_event", has_event), ("on_timer", has_timer)].into_iter().filter(|(_, has)| !has);
         let written = method.sig.ident.to_string();
-        if let Some(near) = nearest(&written, missing.map(|(name, _)| name)) {
+        if let Some(help) = called_elsewhere(setting, &written) {
+            errors.add(&method.sig.ident, format!("the runtime would never call `{written}` here"), help);
+            continue;
+        }
+        let missing = setting.causes().iter().filter(|cause| !has(**cause));
+        if let Some(near) = nearest(&written, missing.map(|cause| cause.method())) {
             hinted |= near == "on_event";
+            let calls: Vec<String> =
+                setting.causes().iter().map(|cause| format!("`{}`", cause.method())).collect();
+            let calls = match calls.split_last() {
+                Some((last, calls)) => format!("{} and {last}", calls.join(", ")),
+                None => String::new(),
+            };
             errors.add(
                 &method.sig.ident,
-                format!("the runtime would never call `{written}`: it calls `on_event` and `on_timer`"),
+                format!("the runtime would never call `{written}`: it calls {calls}"),
                 format!("did you mean `{near}`?"),
             );
         }
     }
-    if !has_event && !hinted {
+    if !has(Cause::Event) && !hinted {
         errors.add(
             &block.self_ty,
             format!("the operator `{}` has no `on_event`", spelled(&block.self_ty)),
@@ -96,8 +119,24 @@ fn misspelled(
     }
 }
 
-fn parse_function(function: ItemFn, errors: &mut Diagnostics) -> Form {
-    if !has_state(&function) {
+/// What to do instead of a method that is called only in the other setting.
+fn called_elsewhere(setting: Setting, method: &str) -> Option<&'static str> {
+    match (setting, method) {
+        (Setting::Unkeyed, "on_timer") => Some(
+            "timers are kept per key: write `#[operator]`, with a state marked `#[state(key = ..)]`, and `.key_by(..)` in the wiring; what waits for event time can look at each watermark, in `on_watermark`",
+        ),
+        (Setting::Unkeyed, "on_broadcast") => Some(
+            "a stream is broadcast to an operator behind `key_by`: write `#[operator]`, with a state marked `#[state(key = ..)]`",
+        ),
+        (Setting::Keyed | Setting::Broadcast, "on_watermark" | "on_end" | "on_restore") => Some(
+            "what is to be done for a key at some time is done by a timer, the end being `EventTime::MAX`; `#[operator(unkeyed)]` has this handler, with a state that belongs to the subtask",
+        ),
+        _ => None,
+    }
+}
+
+fn parse_function(setting: Setting, function: ItemFn, errors: &mut Diagnostics) -> Form {
+    if setting == Setting::Keyed && !has_state(&function) {
         return Form::Stateless(Box::new(function));
     }
     let target = Target::Function {
@@ -106,14 +145,8 @@ fn parse_function(function: ItemFn, errors: &mut Diagnostics) -> Form {
         visibility: function.vis.clone(),
         docs: function.attrs.iter().filter(|attr| attr.path().is_ident("doc")).cloned().collect(),
     };
-    let handler = Handler::parse(Cause::Call, &function.sig, errors);
-    Form::Stateful(Box::new(Stateful {
-        target,
-        on_event: Some(handler),
-        on_timer: None,
-        out: None,
-        side: None,
-    }))
+    let handler = Handler::parse(setting, Cause::Call, &function.sig, errors);
+    Form::Stateful(Box::new(Stateful { setting, target, handlers: vec![handler], out: None, side: None }))
 }
 
 /// Whether a function is meant to have a state: whether anything but its record is there that is neither the context nor

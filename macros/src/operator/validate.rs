@@ -3,7 +3,9 @@
 use quote::ToTokens;
 use syn::{FnArg, Generics, ItemFn, ReturnType, Type};
 
-use super::handler::{Cause, Handler, emit_of, refuse_qualifiers, same};
+use super::cause::Cause;
+use super::handler::{Handler, refuse_qualifiers};
+use super::parameter::{emit_of, is_context, same};
 use super::{Form, Operator, Stateful, Target};
 use crate::diagnostics::Diagnostics;
 use crate::subject::unfit::spelled;
@@ -38,27 +40,25 @@ fn refuse_generics(generics: &Generics, ty: &Type, errors: &mut Diagnostics) {
     }
 }
 
-/// Both handlers of an operator have the same state and the same outputs.
+/// The handlers of an operator have the same state and the same outputs.
 fn agree(stateful: &mut Stateful, errors: &mut Diagnostics) {
-    let mut handlers = stateful.on_event.iter().chain(&stateful.on_timer);
-    let (Some(first), second) = (handlers.next(), handlers.next()) else { return };
-    let mut both = |what: &str, of: fn(&Handler) -> &Option<Type>| -> Option<Type> {
-        let (here, there) = (of(first), second.and_then(|second| of(second).as_ref()));
-        if let (Some(here), Some(there), Some(second)) = (here, there, second)
-            && !same(here, there)
-        {
+    let handlers = &stateful.handlers;
+    let mut all = |what: &str, of: fn(&Handler) -> &Option<Type>| -> Option<Type> {
+        let mut having = handlers.iter().filter_map(|handler| Some((handler, of(handler).as_ref()?)));
+        let (first, here) = having.next()?;
+        for (other, there) in having.filter(|(_, there)| !same(here, there)) {
             errors.add(
                 there,
                 format!(
                     "`{}` has the {what} `{}`, but `{}` has `{}`: an operator has one",
-                    second.name,
+                    other.name,
                     spelled(there),
                     first.name,
                     spelled(here)
                 ),
                 match what {
-                    "state" => {
-                        "use the same state in both: what the two share is all they know of a key".to_string()
+                    "state" | "broadcast state" => {
+                        "use the same state in both: it is all they know of what was before".to_string()
                     }
                     _ => format!(
                         "write `{}` in both; for two kinds of output use an enum, or the side output",
@@ -67,11 +67,12 @@ fn agree(stateful: &mut Stateful, errors: &mut Diagnostics) {
                 },
             );
         }
-        here.as_ref().or(there).cloned()
+        Some(here.clone())
     };
-    let out = both("output", |handler| &handler.out);
-    let side = both("side output", |handler| &handler.side);
-    both("state", |handler| &handler.state);
+    let out = all("output", |handler| &handler.out);
+    let side = all("side output", |handler| &handler.side);
+    all("state", |handler| &handler.state);
+    all("broadcast state", |handler| &handler.shared);
     (stateful.out, stateful.side) = (out, side);
 }
 
@@ -94,7 +95,7 @@ fn stateless(function: &ItemFn, errors: &mut Diagnostics) {
             );
             return;
         }
-        if super::handler::is_context(inner) {
+        if is_context(inner) {
             errors.add(
                 typed,
                 format!("`{name}` has a context but no state: timers and the current key exist only behind `key_by`"),

@@ -3,7 +3,6 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::Type;
-use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 
 use super::{State, managed};
@@ -11,7 +10,7 @@ use crate::subject::unfit::spelled;
 use crate::subject::{codec, describe};
 
 pub fn expand(state: &State) -> TokenStream {
-    let State { krate, subject, key, name, .. } = state;
+    let State { krate, subject, key, .. } = state;
     let item = codec::item(subject, krate);
     let codec = codec::expand(subject, krate);
     let candidates: Vec<&Type> = managed::candidates(subject).map(|field| &field.ty).collect();
@@ -22,10 +21,7 @@ pub fn expand(state: &State) -> TokenStream {
     let managed = managed::expand(subject, krate);
     let warnings = managed::warnings(subject, krate);
     let ident = subject.ident();
-    let name = match name {
-        Some(name) => name.value(),
-        None => ident.unraw().to_string(),
-    };
+    let name = state.name();
     let initial = quote_spanned!(ident.span()=> #krate::__rt::initial::<#ident>());
     let key_type = quote_spanned!(key.span()=> type Key = #key;);
     let fields = describe::fields(&subject.parts[0], krate);

@@ -45,6 +45,12 @@ impl Keep {
         self.ttl.is_some() || self.max.is_some() || self.unbounded.is_some()
     }
 
+    /// An option that is written.
+    pub fn first(&self) -> Option<&Ident> {
+        let texts = [&self.ttl, &self.time, &self.refresh].into_iter().flatten().map(|(option, _)| option);
+        texts.chain(self.max.as_ref().map(|(option, _)| option)).chain(&self.unbounded).next()
+    }
+
     /// Judges the options, those of the field `member`.
     pub fn validate(&self, member: &Member, errors: &mut Diagnostics) {
         let field = quote!(#member);

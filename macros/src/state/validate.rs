@@ -5,14 +5,21 @@ use std::collections::BTreeSet;
 use quote::ToTokens;
 use syn::{Data, Fields, Member};
 
-use super::State;
+use super::{Keyless, State};
 use crate::diagnostics::Diagnostics;
 use crate::subject::{Style, codec, unfit, was};
 
 pub fn validate(state: &mut State, errors: &mut Diagnostics) {
+    common(state, errors);
+    key(state, errors);
+}
+
+/// What every state must be, whatever it belongs to.
+pub fn common(state: &mut State, errors: &mut Diagnostics) {
     state.subject.refuse_second_macro("state", errors);
     shape(state, errors);
-    key(state, errors);
+    scope(state, errors);
+    keyless(state, errors);
     state.subject.refuse_unfit("state", errors);
     for field in state.subject.parts.iter_mut().flat_map(|part| &mut part.fields) {
         field.keep.validate(&field.member, errors);
@@ -24,6 +31,48 @@ pub fn validate(state: &mut State, errors: &mut Diagnostics) {
         codec::validate(&state.subject, errors);
     }
     evolution(state, errors);
+}
+
+/// A state belongs to keys or to subtasks.
+fn scope(state: &State, errors: &mut Diagnostics) {
+    let (Some(_), Some((keyless, at))) = (&state.key, &state.keyless) else { return };
+    let (to, help) = match keyless {
+        Keyless::Unkeyed => (
+            "a subtask",
+            "keep `key = ..` for an operator behind `key_by`, or `unkeyed` for one on a stream without keys",
+        ),
+        Keyless::Broadcast => (
+            "all subtasks",
+            "keep `key = ..` for what is remembered per key, or `broadcast` for what `on_broadcast` tells every subtask",
+        ),
+    };
+    let ident = state.subject.ident();
+    errors.add(at, format!("the state `{ident}` is said to belong to a key and to {to}"), help);
+}
+
+/// What is remembered per key can expire and be taken over from an older version; what belongs to no key can't.
+fn keyless(state: &State, errors: &mut Diagnostics) {
+    if state.keyless.is_none() {
+        return;
+    }
+    let ident = state.subject.ident();
+    let version = state.version.as_ref().map(ToTokens::to_token_stream);
+    if let Some(at) = version.or_else(|| state.from.as_ref().map(ToTokens::to_token_stream)) {
+        errors.add(
+            at,
+            format!("the state `{ident}` belongs to no key, and has no versions that one could be taken over from another"),
+            "remove it: fields can be added, removed, widened and, with `#[state(was = \"..\")]`, renamed without one",
+        );
+    }
+    for field in state.subject.fields() {
+        if let Some(option) = field.keep.first() {
+            errors.add(
+                option,
+                format!("`{option}` says how long a value is kept of a key, and the state `{ident}` belongs to no key"),
+                "remove it, and take out of the field what is not needed any more",
+            );
+        }
+    }
 }
 
 /// A state is a struct with named fields: a snapshot records it field by field, by name.

@@ -25,11 +25,14 @@ impl ::tidegate::operator::Operator for CountVisits {
     type Out = VisitCount;
     type Side = Late;
     type Timer = Close;
+    type Shared = ();
+    type Broadcast = ::tidegate::operator::Never;
     #[inline]
     fn on_event(
         &self,
         event: Self::In,
         state: &mut Self::State,
+        _: &Self::Shared,
         cx: &mut ::tidegate::operator::Context<'_, Self>,
         out: &mut impl ::tidegate::operator::Emit<Self::Out>,
         side: &mut impl ::tidegate::operator::Emit<Self::Side>,
@@ -41,10 +44,22 @@ impl ::tidegate::operator::Operator for CountVisits {
         &self,
         timer: Self::Timer,
         state: &mut Self::State,
+        _: &Self::Shared,
         _: &mut ::tidegate::operator::Context<'_, Self>,
         out: &mut impl ::tidegate::operator::Emit<Self::Out>,
         _: &mut impl ::tidegate::operator::Emit<Self::Side>,
     ) {
         Self::on_timer(self, timer, state, out);
+    }
+    #[inline]
+    fn on_broadcast(
+        &self,
+        record: Self::Broadcast,
+        _: &mut Self::Shared,
+        _: &::tidegate::operator::UnkeyedContext,
+        _: &mut impl ::tidegate::operator::Emit<Self::Out>,
+        _: &mut impl ::tidegate::operator::Emit<Self::Side>,
+    ) {
+        match record {}
     }
 }

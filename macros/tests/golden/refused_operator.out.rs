@@ -11,10 +11,13 @@ const _: () = {
         type Out = __Unknown;
         type Side = __Unknown;
         type Timer = __Unknown;
+        type Shared = ();
+        type Broadcast = ::tidegate::operator::Never;
         fn on_event(
             &self,
             _: Self::In,
             _: &mut Self::State,
+            _: &Self::Shared,
             _: &mut ::tidegate::operator::Context<'_, Self>,
             _: &mut impl ::tidegate::operator::Emit<Self::Out>,
             _: &mut impl ::tidegate::operator::Emit<Self::Side>,
@@ -25,7 +28,18 @@ const _: () = {
             &self,
             _: Self::Timer,
             _: &mut Self::State,
+            _: &Self::Shared,
             _: &mut ::tidegate::operator::Context<'_, Self>,
+            _: &mut impl ::tidegate::operator::Emit<Self::Out>,
+            _: &mut impl ::tidegate::operator::Emit<Self::Side>,
+        ) {
+            ::core::unreachable!()
+        }
+        fn on_broadcast(
+            &self,
+            _: Self::Broadcast,
+            _: &mut Self::Shared,
+            _: &::tidegate::operator::UnkeyedContext,
             _: &mut impl ::tidegate::operator::Emit<Self::Out>,
             _: &mut impl ::tidegate::operator::Emit<Self::Side>,
         ) {

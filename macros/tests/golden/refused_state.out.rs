@@ -38,7 +38,7 @@ const _: () = {
         for<'__> Self: ::core::marker::Send + 'static,
     {
         type Key = [(); ::core::compile_error! {
-            "the state `Session` does not say which keys it belongs to\nhelp: give the type that the stream is keyed by: `#[state(key = String)]`"
+            "the state `Session` does not say which keys it belongs to\nhelp: give the type that the stream is keyed by: `#[state(key = String)]`; one of an operator on a stream without keys is `#[state(unkeyed)]`"
         }];
         fn initial() -> Self {
             ::core::unreachable!()

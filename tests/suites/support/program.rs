@@ -58,6 +58,11 @@ impl Program {
         Program::at(Path::new(env!("CARGO_BIN_EXE_ledger")))
     }
 
+    /// The job with state that belongs to no key.
+    pub fn priced() -> Program {
+        Program::at(Path::new(env!("CARGO_BIN_EXE_priced")))
+    }
+
     /// A program of the system.
     pub fn at(path: &Path) -> Program {
         let shown = path.file_name().unwrap_or_default().to_string_lossy().into_owned();

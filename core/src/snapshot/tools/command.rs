@@ -60,6 +60,8 @@ pub(super) enum Tool {
     ///   state: "value", with the fields of the state by name;
     ///   entry: "field", "at", "refreshed" and "value", of an entry of a Map or List: "at" is its key or index;
     ///   event-timer, processing-timer: "at", "number" and "value", which the timer carries.
+    /// Then what belongs to no key, one line per subtask: "operator", "section" and "value", with the fields of the state; the
+    /// section is "unkeyed", with the number of the "subtask", or "broadcast", for all of them.
     /// Opaque values and bytes are hexadecimal text: "0x1f8b".
     #[command(verbatim_doc_comment)]
     Dump {
@@ -105,7 +107,7 @@ pub(super) enum Tool {
     /// A line is a row as dump prints it; "group" can be left out, and "operator" if there is only one. Rows that are not named
     /// stay as they are. {"key": .., "state": null} removes a key, with its entries and timers; rows of that key that are in other lines are what
     /// it has then. An entry or a timer alone is removed by "removed": true in the place of its "value". How many entries a
-    /// state has is counted anew where entries come or go.
+    /// state has is counted anew where entries come or go. What belongs to no key can be put, and not be removed.
     Edit {
         /// The snapshot, which stays as it is
         #[arg(value_name = "SNAP", value_parser = target)]

@@ -1,12 +1,13 @@
 //! `diff`: the rows in which two snapshots differ.
 //!
 //! Rows are compared key group by key group. Rows whose bytes differ may still be the same: a hash map has no order. They are
-//! compared as JSON then, as are rows of two schemas.
+//! compared as JSON then, as are rows of two schemas. [States outside of keys](super::keyless) follow, subtask by subtask.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value as Json;
 
+use super::keyless;
 use super::line;
 use super::output::Output;
 use super::rows::{Place, Rows, read, row};
@@ -15,12 +16,30 @@ use crate::key::KeyGroup;
 use crate::snapshot::Snapshot;
 use crate::snapshot::manifest::OperatorState;
 
+/// How many rows or states there are of each kind.
 #[derive(Default)]
-struct Counts {
+pub(super) struct Counts {
     added: u64,
     removed: u64,
     changed: u64,
     same: u64,
+}
+
+impl Counts {
+    pub fn count(&mut self, change: Change) {
+        match change {
+            Change::Added => self.added += 1,
+            Change::Removed => self.removed += 1,
+            Change::Changed => self.changed += 1,
+            Change::None => self.same += 1,
+        }
+    }
+
+    /// In words, of what is called `noun`.
+    pub fn of(&self, noun: &str) -> String {
+        let Counts { added, removed, changed, same } = self;
+        format!("{added} {noun} added, {removed} removed, {changed} changed, {same} the same")
+    }
 }
 
 /// Prints every row in which `is` differs from `was`, or how many they are.
@@ -46,12 +65,7 @@ pub(super) fn diff(was: &Snapshot, is: &Snapshot, summary: bool, out: &mut Outpu
         let mut counts = Counts::default();
         for group in groups.all().iter() {
             pair.group(group, &read(was, name, group)?, &read(is, name, group)?, &mut |change, line| {
-                match change {
-                    Change::Added => counts.added += 1,
-                    Change::Removed => counts.removed += 1,
-                    Change::Changed => counts.changed += 1,
-                    Change::None => counts.same += 1,
-                }
+                counts.count(change);
                 match line {
                     Some(line) if !summary => out.line(line()?),
                     _ => Ok(()),
@@ -59,21 +73,19 @@ pub(super) fn diff(was: &Snapshot, is: &Snapshot, summary: bool, out: &mut Outpu
             })?;
         }
         if summary {
-            let Counts { added, removed, changed, same } = counts;
-            out.line(format_args!(
-                "operator {name:?}: {added} rows added, {removed} removed, {changed} changed, {same} the same"
-            ))?;
+            out.line(format_args!("operator {name:?}: {}", counts.of("rows")))?;
         }
     }
-    Ok(())
+    keyless::diff(was, is, summary, out)
 }
 
 fn operators(snapshot: &Snapshot) -> impl Iterator<Item = (&str, &OperatorState)> {
     snapshot.manifest().operators.iter().map(|operator| (operator.name.as_str(), operator))
 }
 
-#[derive(Clone, Copy)]
-enum Change {
+/// What has become of one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
     Added,
     Removed,
     Changed,

@@ -1,8 +1,8 @@
 //! `dump` and `get`: rows as they are.
 
-use super::line;
 use super::output::Output;
 use super::rows::operator;
+use super::{keyless, line};
 use crate::error::{Error, Result};
 use crate::evolution::row::{encode_key, key_group, key_of};
 use crate::key::{KeyGroup, KeyGroupRange};
@@ -10,7 +10,7 @@ use crate::snapshot::Snapshot;
 use crate::snapshot::manifest::OperatorState;
 use crate::snapshot::part::RestoredState;
 
-/// Prints every row, or those of one operator or key group.
+/// Prints every row, or those of one operator or key group; and what belongs to no key, which is in no key group.
 ///
 /// # Errors
 /// If there is no such operator or key group, or a row can't be read or written.
@@ -29,12 +29,17 @@ pub(super) fn dump(
                 .hint(format!("it has {} to {}", all.first, all.last)));
         }
     };
-    for operator in named(snapshot, name)? {
+    let has_keyless = group.is_none() && name.is_some_and(|name| keyless::has(snapshot, name));
+    let operators = match named(snapshot, name) {
+        Err(_) if has_keyless => Vec::new(),
+        operators => operators?,
+    };
+    for operator in operators {
         snapshot.rows(&operator.name, groups, &mut |row| {
             out.line(line::text(operator, row, None, &line::decode(operator, row)?))
         })?;
     }
-    Ok(())
+    if group.is_none() { keyless::dump(snapshot, name, out) } else { Ok(()) }
 }
 
 /// Prints the rows of a key, which a person has written. Only its key group is read.

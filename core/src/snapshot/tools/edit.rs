@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::io::BufRead;
 use std::path::Path;
 
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
+use super::keyless;
 use super::layer::{Edits, Layer};
 use super::output::Output;
 use super::rows::operator;
@@ -28,15 +29,16 @@ pub(super) fn edit(
     path: &Path,
     out: &mut Output<'_>,
 ) -> Result<()> {
-    let layers = layers(snapshot, input)?;
-    let max_parallelism = snapshot.manifest().max_parallelism;
-    write_rows(snapshot.manifest(), path, &|name, groups, each| {
+    let (layers, keyless) = layers(snapshot, input)?;
+    let keyless_count = keyless.count();
+    let manifest = keyless.apply(snapshot.manifest());
+    write_rows(&manifest, path, &|name, groups, each| {
         let Some(layer) = layers.get(name) else { return snapshot.rows(name, groups, each) };
         let state = &operator(snapshot, name)?.schema.state;
         let mut over = layer.over(groups);
         snapshot.rows(name, groups, &mut |row| {
             let key = key_of(state, row.section, row.key);
-            if key.map(|key| key_group(state, key, max_parallelism)) != Some(row.group) {
+            if key.map(|key| key_group(state, key, manifest.max_parallelism)) != Some(row.group) {
                 // A row that is edited would lie where nobody looks for it.
                 return Err(Error::failure(format!(
                     "operator {name:?} has a row in key group {} that does not belong there",
@@ -54,21 +56,26 @@ pub(super) fn edit(
     out.line(format_args!(
         "snapshot {} with {} rows put and {} removed is a savepoint in {}",
         snapshot.id(),
-        count(true),
+        count(true) + keyless_count,
         count(false),
         path.display()
     ))
 }
 
-/// What the lines of `input` say of every operator.
-fn layers(snapshot: &Snapshot, input: &mut dyn BufRead) -> Result<BTreeMap<String, Layer>> {
+/// What the lines of `input` say of every operator, and of what belongs to no key.
+fn layers(snapshot: &Snapshot, input: &mut dyn BufRead) -> Result<(BTreeMap<String, Layer>, keyless::Edits)> {
+    let mut keyless = keyless::Edits::new(snapshot);
     let mut edits = BTreeMap::<String, Edits>::new();
     for (number, line) in (1..).zip(input.lines()) {
         let line = line.map_err(|error| Error::failure("can't read the standard input").caused_by(error))?;
         if line.trim().is_empty() {
             continue;
         }
-        let taken = understand(snapshot, &line).and_then(|(operator, edit)| {
+        let taken = members(&line).and_then(|row| {
+            if keyless::Edits::is_of(&row) {
+                return keyless.take(number, row);
+            }
+            let (operator, edit) = understand(snapshot, row)?;
             let edits = edits.entry(operator.name.clone()).or_default();
             take(snapshot, operator, edits, number, edit)
         });
@@ -78,7 +85,8 @@ fn layers(snapshot: &Snapshot, input: &mut dyn BufRead) -> Result<BTreeMap<Strin
         let layer = edits.layer(snapshot, operator(snapshot, &name)?)?;
         Ok((name, layer))
     };
-    edits.into_iter().map(layer).collect()
+    let layers = edits.into_iter().map(layer).collect::<Result<_>>()?;
+    Ok((layers, keyless))
 }
 
 /// What a line asks for.
@@ -89,12 +97,16 @@ enum Edit {
     RemoveKey(Vec<u8>),
 }
 
-fn understand<'a>(snapshot: &'a Snapshot, line: &str) -> Result<(&'a OperatorState, Edit)> {
+fn members(line: &str) -> Result<Map<String, Json>> {
     let json: Json =
         serde_json::from_str(line).map_err(|error| Error::failure("this is no JSON").caused_by(error))?;
-    let Json::Object(mut row) = json else {
-        return Err(Error::failure("this is no object").hint("a line is as dump prints it"));
-    };
+    match json {
+        Json::Object(row) => Ok(row),
+        _ => Err(Error::failure("this is no object").hint("a line is as dump prints it")),
+    }
+}
+
+fn understand(snapshot: &Snapshot, mut row: Map<String, Json>) -> Result<(&OperatorState, Edit)> {
     let operator = match (row.remove("operator"), &snapshot.manifest().operators[..]) {
         (Some(Json::String(name)), _) => operator(snapshot, &name)?,
         (None, [only]) => only,

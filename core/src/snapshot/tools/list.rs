@@ -1,6 +1,6 @@
 //! `list`: what is in a directory of snapshots, from the manifests and the ends of files alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use bytesize::ByteSize;
@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::output::Output;
 use crate::error::Result;
 use crate::record::SnapshotId;
+use crate::snapshot::entry_state::RecordedState;
 use crate::snapshot::layers::open_file;
 use crate::snapshot::layout::{Standing, scan};
 use crate::snapshot::manifest::{Manifest, SnapshotKind};
@@ -89,12 +90,19 @@ fn content(manifest: &Manifest, needed: &BTreeMap<&str, usize>) -> Content {
         kind: manifest.kind,
         taken_at: manifest.taken_at.to_string(),
         parallelism: manifest.parallelism.get(),
-        operators: manifest.operators.len(),
+        operators: stateful(manifest),
         rows: files().map(|file| file.rows).sum(),
         rows_are_exact: manifest.operators.iter().all(|operator| is_exact(&operator.files)),
         own_bytes: bytes(true),
         shared_bytes: bytes(false),
     }
+}
+
+/// How many operators have state, per key or not.
+fn stateful(manifest: &Manifest) -> usize {
+    let keyed = manifest.operators.iter().map(|operator| operator.name.clone());
+    let keyless = RecordedState::all(manifest).into_iter().map(|state| state.operator);
+    keyed.chain(keyless).collect::<BTreeSet<_>>().len()
 }
 
 /// What is wrong with the files; their blocks are not read.

@@ -1,7 +1,7 @@
 //! Snapshots looked at and changed with no job at work: `JOB snapshots list|show|verify|dump|get|diff|edit|export`.
 //!
 //! What was asked for enters as a [`Tools`], with the directory of the job's snapshots; what was found leaves as text, or as
-//! JSON lines that [`mod@line`] describes. Everything is read by the schema that the snapshot records: the job is not wired, and
+//! JSON lines that [`mod@line`] and, for what belongs to no key, [`keyless`] describe. Everything is read by the schema that the snapshot records: the job is not wired, and
 //! state of an older version of it is shown as that version had it. Nothing that is there is ever changed: an edit writes a
 //! new savepoint. No lock is taken, so that a running job is not disturbed; it may remove a snapshot that is being read, and
 //! then a file is missing.
@@ -14,6 +14,7 @@ mod dump;
 mod edit;
 #[cfg(test)]
 mod fixture;
+mod keyless;
 mod layer;
 mod line;
 mod list;

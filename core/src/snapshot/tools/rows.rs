@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
+use super::keyless;
 use crate::error::{Error, Result};
 use crate::evolution::shape::{Entries, Shape, managed};
 use crate::key::{KeyGroup, KeyGroupRange};
@@ -43,6 +44,13 @@ pub(super) fn row<'a>(group: KeyGroup, place: &'a Place, value: &'a [u8]) -> Sta
 pub(super) fn operator<'a>(snapshot: &'a Snapshot, name: &str) -> Result<&'a OperatorState> {
     let operators = &snapshot.manifest().operators;
     operators.iter().find(|operator| operator.name == name).ok_or_else(|| {
+        if keyless::has(snapshot, name) {
+            return Error::failure(format!(
+                "snapshot {} has no state per key of operator {name:?}: what that keeps belongs to no key",
+                snapshot.id()
+            ))
+            .hint("dump prints it, without --key-group");
+        }
         let known: Vec<_> = operators.iter().map(|operator| format!("{:?}", operator.name)).collect();
         Error::failure(format!("snapshot {} has no state of an operator {name:?}", snapshot.id())).hint(
             format!("it has state of {}", if known.is_empty() { "none".into() } else { known.join(", ") }),

@@ -6,8 +6,10 @@ use bytesize::ByteSize;
 
 use super::output::Output;
 use crate::error::Result;
+use crate::snapshot::entry_state::{RecordedState, Scope};
 use crate::snapshot::manifest::{Manifest, OperatorState, SnapshotKind, StateFiles};
-use crate::snapshot::part::LayerKind;
+use crate::snapshot::part::{Entry, LayerKind};
+use crate::state::Field;
 
 /// Says what is in the snapshot whose directory is `path`.
 ///
@@ -32,9 +34,17 @@ pub(super) fn show(path: &Path, manifest: &Manifest, json: bool, out: &mut Outpu
     for state in &manifest.operators {
         operator(state, out)?;
     }
+    let keyless = RecordedState::all(manifest);
+    for state in &keyless {
+        keyless_operator(state, out)?;
+    }
+    let is_shown = |entry: &&Entry| {
+        let is_state = matches!(entry.item.as_str(), "schema" | "state");
+        is_state && keyless.iter().any(|state| state.owner() == entry.owner)
+    };
     // As the job has written them: those of one owner come together.
     let mut owner = None;
-    for entry in &manifest.entries {
+    for entry in manifest.entries.iter().filter(|entry| !is_shown(entry)) {
         if owner != Some(&entry.owner) {
             out.line(&entry.owner)?;
             owner = Some(&entry.owner);
@@ -52,12 +62,7 @@ fn operator(OperatorState { name, schema, files }: &OperatorState, out: &mut Out
     let state = &schema.state;
     let version = if state.version == 1 { String::new() } else { format!(" version {}", state.version) };
     out.line(format_args!("  state {}{version}, key {}", state.name, state.key))?;
-    for field in &state.fields {
-        let ttl = field
-            .ttl
-            .map_or(String::new(), |ttl| format!(", kept {}", humantime::format_duration(ttl.lasts)));
-        out.line(format_args!("    {}: {}{ttl}", field.name, field.schema))?;
-    }
+    fields(&state.fields, out)?;
     out.line(format_args!("  timers carry {}", schema.timer))?;
     for file in files {
         let layer = match file.layer {
@@ -76,6 +81,30 @@ fn operator(OperatorState { name, schema, files }: &OperatorState, out: &mut Out
     }
     if files.is_empty() {
         out.line("  no rows")?;
+    }
+    Ok(())
+}
+
+fn fields(fields: &[Field], out: &mut Output<'_>) -> Result<()> {
+    fields.iter().try_for_each(|field| {
+        let ttl = field
+            .ttl
+            .map_or(String::new(), |ttl| format!(", kept {}", humantime::format_duration(ttl.lasts)));
+        out.line(format_args!("    {}: {}{ttl}", field.name, field.schema))
+    })
+}
+
+fn keyless_operator(recorded: &RecordedState, out: &mut Output<'_>) -> Result<()> {
+    out.line(format_args!("operator {:?}", recorded.operator))?;
+    let state = &recorded.schema.state;
+    out.line(format_args!("  state {}, {}", state.name, recorded.scope.in_words()))?;
+    fields(&state.fields, out)?;
+    for kept in &recorded.kept {
+        let bytes = ByteSize(kept.bytes.as_ref().map_or(0, Vec::len) as u64);
+        match recorded.scope {
+            Scope::Unkeyed => out.line(format_args!("  subtask {}: {bytes}", kept.subtask))?,
+            Scope::Broadcast => out.line(format_args!("  {bytes}"))?,
+        }
     }
     Ok(())
 }

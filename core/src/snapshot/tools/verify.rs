@@ -1,13 +1,14 @@
 //! `verify`: all that is wrong with a snapshot.
 //!
 //! Every file is read to its last byte. Of an operator whose files are whole, every row is read by its schema, and must be
-//! where its key belongs; a `Map` or `List` must have the entries that its state says.
+//! where its key belongs; a `Map` or `List` must have the entries that its state says. What belongs to no key must be of its
+//! schema, too.
 
 use std::path::Path;
 
-use super::line;
 use super::output::Output;
 use super::rows::{Rows, miscounts, read, row};
+use super::{keyless, line};
 use crate::error::{Error, Result};
 use crate::evolution::row::{key_group, key_of};
 use crate::key::KeyGroup;
@@ -77,13 +78,14 @@ struct Found {
 
 fn problems(path: &Path, manifest: &Manifest) -> Result<Found> {
     let directory = state_path(path, manifest);
-    let mut found = Found::default();
+    let mut found = Found { problems: keyless::problems(manifest), ..Found::default() };
+    let keyless = found.problems.len();
     for operator in &manifest.operators {
         let wrong = operator.files.iter().filter_map(|file| verify(&directory, file).err());
         found.problems.extend(wrong.map(|error| error.to_string()));
         found.files += operator.files.len();
     }
-    if !found.problems.is_empty() {
+    if found.problems.len() > keyless {
         return Ok(found);
     }
     let snapshot = Snapshot::peek(path)?;

@@ -1,0 +1,5 @@
+#[state(key = String, unkeyed)]
+#[derive(Default)]
+pub struct Pending {
+    lines: DealtList<Line>,
+}

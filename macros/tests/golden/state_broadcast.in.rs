@@ -1,0 +1,6 @@
+#[state(broadcast, name = "tariff")]
+#[derive(Default)]
+pub struct Rates {
+    rates: BTreeMap<String, u64>,
+    told: u64,
+}

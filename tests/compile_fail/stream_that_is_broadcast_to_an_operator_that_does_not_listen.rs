@@ -1,0 +1,43 @@
+#![allow(unused)]
+
+use tidegate::prelude::*;
+
+#[event]
+#[derive(Clone)]
+struct Order {
+    customer: u32,
+    amount: u64,
+}
+
+#[event]
+#[derive(Clone)]
+struct Rate {
+    cents: u64,
+}
+
+#[state(key = u32)]
+#[derive(Default)]
+struct Account {
+    spent: u64,
+}
+
+struct Spend;
+
+#[operator]
+impl Spend {
+    fn on_event(&self, order: Order, account: &mut Account) -> u64 {
+        account.spent += order.amount;
+        account.spent
+    }
+}
+
+fn wire(job: &Job, orders: Vec<Order>, rates: Vec<Rate>) {
+    let rates = job.source("rates", Memory::of(rates));
+    job.source("orders", Memory::of(orders))
+        .key_by(|order| order.customer)
+        .connect_broadcast(rates)
+        .process("spend", Spend)
+        .discard();
+}
+
+fn main() {}

@@ -1,0 +1,37 @@
+#![allow(unused)]
+
+use tidegate::prelude::*;
+
+#[event]
+#[derive(Clone)]
+struct Line {
+    text: String,
+}
+
+#[state(unkeyed)]
+#[derive(Default)]
+struct Pending {
+    lines: DealtList<Line>,
+}
+
+struct Batcher;
+
+#[operator(unkeyed)]
+impl Batcher {
+    fn on_event(&self, line: Line, pending: &mut Pending) -> Option<u64> {
+        pending.lines.push(line);
+        None
+    }
+
+    fn on_restore(&self, pending: &mut Pending, out: &mut impl Emit<u64>) {
+        out.emit(pending.lines.len() as u64);
+    }
+}
+
+fn is_operator(_: impl UnkeyedOperator) {}
+
+fn wired() {
+    is_operator(Batcher);
+}
+
+fn main() {}
