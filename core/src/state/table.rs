@@ -163,7 +163,7 @@ struct Row<S: State> {
     is_cleared: bool,
     /// Whether the store has it as it is now.
     is_stored: bool,
-    /// Whether the store has it at all.
+    /// Whether the store may have it at all.
     in_store: bool,
     /// Whether a snapshot has it, or a delta on its way into one.
     in_snapshot: bool,
@@ -654,7 +654,9 @@ impl<S: State> StateTable<S> {
             if let Err(error) = changes.keep_leaving(row, run, changed) {
                 encoded = Err(error);
             }
-            (row.changed, row.spilled, row.in_store) = (0, number, !row.is_cleared);
+            (row.changed, row.spilled) = (0, number);
+            // A removal on its way has not arrived: until it has, the store says what it said.
+            row.in_store |= !row.is_cleared;
             leaving += 1;
             true
         });
