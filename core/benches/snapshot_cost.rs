@@ -321,10 +321,11 @@ impl Bench {
         let record = move |record: u64| {
             match script.part(record) {
                 Part::Measured(_, 0) => note(),
-                Part::Settling(number) if number.is_multiple_of(SETTLING_STEP) => {
-                    if snapshots.as_deref().is_some_and(|snapshots| !has_complete(snapshots)) {
-                        std::thread::sleep(SETTLING_PAUSE);
-                    }
+                Part::Settling(number)
+                    if number.is_multiple_of(SETTLING_STEP)
+                        && snapshots.as_deref().is_some_and(|snapshots| !has_complete(snapshots)) =>
+                {
+                    std::thread::sleep(SETTLING_PAUSE);
                 }
                 _ => {}
             }

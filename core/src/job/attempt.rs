@@ -444,7 +444,7 @@ impl<'a> Attempt<'a> {
             None => Chains::default(),
         };
         entries.sort_by(|a: &Entry, b: &Entry| (&a.owner, &a.item).cmp(&(&b.owner, &b.item)));
-        directory.complete(&Manifest {
+        let manifest = Manifest {
             format: FORMAT,
             job: self.setting.graph.job.clone(),
             snapshot,
@@ -455,9 +455,10 @@ impl<'a> Attempt<'a> {
             files: StateFiles::Shared,
             operators: chains.operators(),
             entries,
-        })?;
+        };
+        directory.complete(&manifest)?;
         if let Some(compactor) = &mut self.compactor {
-            compactor.completed(chains);
+            compactor.completed(chains, &manifest);
         }
         self.completed_at = self.setting.clock.monotonic();
         let duration = self.completed_at.saturating_sub(began);
