@@ -137,6 +137,7 @@ fn run_job(args: &Args) -> Result<bool> {
     let peak_rss_bytes = peak_rss_bytes();
     let (sum, expected) = (sum.load(Ordering::Relaxed), expected_sum(keys, summary.records));
     let seconds = summary.elapsed.max(Duration::from_nanos(1)).as_secs_f64();
+    let snapshots = &summary.snapshots;
     let line = serde_json::json!({
         "keys": args.keys,
         "value_bytes": args.value_bytes,
@@ -144,7 +145,16 @@ fn run_job(args: &Args) -> Result<bool> {
         "seconds": seconds,
         "updates_per_second": (summary.records as f64 / seconds) as u64,
         "peak_rss_bytes": peak_rss_bytes,
-        "snapshots": summary.snapshots.completed,
+        "state_disk_bytes": summary.state_disk_bytes,
+        "snapshots": {
+            "completed": snapshots.completed,
+            "failed": snapshots.failed,
+            "bytes": snapshots.bytes,
+            "last_bytes": snapshots.last.map(|last| last.bytes),
+            "seconds_max": snapshots.duration_max.as_secs_f64(),
+            "pause_p99_ms": snapshots.pauses.p99.as_secs_f64() * 1e3,
+            "pause_max_ms": snapshots.pauses.max.as_secs_f64() * 1e3,
+        },
         "sum": sum,
         "sum_is_right": sum == expected,
     });

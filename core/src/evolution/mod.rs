@@ -37,6 +37,7 @@ pub(crate) mod fixture;
 pub(crate) mod format;
 pub(crate) mod json;
 mod json_scalar;
+pub(crate) mod living;
 pub mod lock;
 pub mod plan;
 mod planner;

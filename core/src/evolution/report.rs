@@ -225,7 +225,7 @@ impl Display for Report {
 }
 
 /// What time it was for an operator when the snapshot was taken.
-fn taken_at(manifest: &Manifest, operator: &str) -> Now {
+pub(super) fn taken_at(manifest: &Manifest, operator: &str) -> Now {
     let owner = keyed::owner(operator);
     let earliest = |item: &str| {
         let own = manifest.entries.iter().filter(|entry| entry.owner == owner && entry.item == item);

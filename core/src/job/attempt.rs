@@ -496,7 +496,7 @@ impl<'a> Attempt<'a> {
             None => Chains::default(),
         };
         entries.sort_by(|a: &Entry, b: &Entry| (&a.owner, &a.item).cmp(&(&b.owner, &b.item)));
-        directory.complete(&Manifest {
+        let manifest = Manifest {
             format: FORMAT,
             job: self.setting.graph.job.clone(),
             snapshot,
@@ -508,9 +508,10 @@ impl<'a> Attempt<'a> {
             operators: chains.operators(),
             channels,
             entries,
-        })?;
+        };
+        directory.complete(&manifest)?;
         if let Some(compactor) = &mut self.compactor {
-            compactor.completed(chains);
+            compactor.completed(chains, &manifest);
         }
         self.completed_at = self.setting.clock.monotonic();
         let duration = self.completed_at.saturating_sub(began);

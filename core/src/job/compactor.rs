@@ -11,12 +11,13 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvError, TryRecvError, channel};
 
 use crate::error::{Error, Result};
+use crate::evolution::living::Living;
 use crate::job::RunOptions;
 use crate::job::attempt::Restored;
 use crate::key::{MaxParallelism, Parallelism};
 use crate::snapshot::chain::{Chains, Compacted};
 use crate::snapshot::compaction::{Adopted, adopt};
-use crate::snapshot::manifest::{OperatorState, StateFile};
+use crate::snapshot::manifest::{Manifest, OperatorState, StateFile};
 use crate::snapshot::part::OperatorSchema;
 use crate::snapshot::pool::{Hold, StatePool};
 use crate::task::{panic, thread};
@@ -26,6 +27,8 @@ use crate::testing::crash;
 pub(crate) struct Compactor {
     pool: StatePool,
     chains: Chains,
+    /// What has not expired in them.
+    living: Living,
     /// Keeps the files of the chains.
     _hold: Hold,
     parallelism: Parallelism,
@@ -59,6 +62,7 @@ impl Compactor {
         let mut compactor = Compactor {
             pool: pool.clone(),
             chains: restored.map_or_else(Chains::default, |restored| restored.chains.clone()),
+            living: Living::default(),
             _hold: pool.hold([]),
             parallelism: options.parallelism,
             max_parallelism: options.max_parallelism,
@@ -93,10 +97,11 @@ impl Compactor {
         Ok(chains)
     }
 
-    /// The snapshot with these chains is complete: the next is laid over it. Of one that is not, nothing is needed, because
+    /// The snapshot with these chains and this manifest is complete: the next is laid over it. Of one that is not, nothing is needed, because
     /// subtasks write again what they wrote for it.
-    pub fn completed(&mut self, chains: Chains) {
+    pub fn completed(&mut self, chains: Chains, manifest: &Manifest) {
         self.chains = chains;
+        self.living = Living::at(manifest);
         self.hold();
         if matches!(self.work, Work::Resting) {
             self.work = Work::Idle;
@@ -142,11 +147,11 @@ impl Compactor {
                         files = compaction.inputs.len(),
                         "compaction begins"
                     );
-                    let pool = self.pool.clone();
+                    let (pool, living) = (self.pool.clone(), self.living.clone());
                     let inputs = pool.hold(compaction.inputs.iter().map(|file| file.name.as_str()));
                     self.work = Work::Merging(self.start(move || {
                         let _inputs = inputs;
-                        compaction.run(&pool, &|_| true)
+                        compaction.run(&pool, &|row| living.has(&compaction.operator, row))
                     }));
                 }
             }
@@ -226,6 +231,8 @@ mod tests {
     use crate::snapshot::fixture::{self, Rows, groups, row, schema};
     use crate::snapshot::part::{RestoredState, Section};
     use crate::snapshot::{Snapshot, SnapshotDirectory, write_state};
+    use crate::state::TtlTime;
+    use crate::time::EventTime;
 
     struct Scene {
         directory: SnapshotDirectory,
@@ -243,16 +250,20 @@ mod tests {
 
         /// Takes a snapshot in which each key group that is given has a row with this value.
         fn snapshot(&mut self, changed: std::ops::Range<u16>, value: &[u8]) -> Snapshot {
+            let rows = changed.map(|group| row(group, Section::State, b"key", value)).collect();
+            self.snapshot_of(Rows(rows), schema("Count"))
+        }
+
+        fn snapshot_of(&mut self, rows: Rows, schema: OperatorSchema) -> Snapshot {
             let id = self.directory.next_id();
             let pending = self.directory.begin(id).unwrap();
-            let rows = Rows(changed.map(|group| row(group, Section::State, b"key", value)).collect());
             let part = fixture::changed("count", groups(0, 127), rows);
             let file = write_state(pending.state_path(), id, crate::key::SubtaskIndex(0), &part).unwrap();
-            let chains = self.compactor.with([("count".to_string(), schema("Count"), file)]).unwrap();
+            let chains = self.compactor.with([("count".to_string(), schema, file)]).unwrap();
             let mut manifest = fixture::manifest(id);
             manifest.operators = chains.operators();
             pending.complete(&manifest).unwrap();
-            self.compactor.completed(chains);
+            self.compactor.completed(chains, &manifest);
             self.directory.retain(2).unwrap();
             Snapshot::open(&self.directory.snapshot_path(id)).unwrap()
         }
@@ -278,6 +289,27 @@ mod tests {
 
     fn files(snapshot: &Snapshot) -> usize {
         snapshot.manifest().operators[0].files.len()
+    }
+
+    #[test]
+    fn what_has_expired_leaves_the_files_when_they_are_merged() {
+        let temporary = tempfile::tempdir().unwrap();
+        let mut scene = Scene::begin(temporary.path(), None, true);
+        // The snapshots of the fixture were taken in 2015.
+        let entry = |group, refreshed| {
+            let value = postcard::to_stdvec(&EventTime::from_millis(refreshed)).unwrap();
+            row(group, Section::Entry, b"\0key", &value)
+        };
+        let mut last = None;
+        for group in 0..10 {
+            let rows = Rows(vec![entry(group, if group == 3 { i64::MAX / 2 } else { 0 })]);
+            last = Some(scene.snapshot_of(rows, fixture::expiring("Count", TtlTime::Processing)));
+            scene.compactor.turn();
+        }
+        assert_eq!(values(&last.unwrap()).len(), 10);
+        let merged =
+            scene.snapshot_of(Rows(vec![entry(10, 0)]), fixture::expiring("Count", TtlTime::Processing));
+        assert_eq!(values(&merged).len(), 2, "one that is not over, and one that is not merged yet");
     }
 
     #[test]

@@ -213,6 +213,8 @@ pub struct Summary {
     pub snapshots: SnapshotFigures,
     /// How far event time has come.
     pub event_time: EventTimeFigures,
+    /// The bytes of keyed state that lay on disk in the end, because they had not all been let into memory.
+    pub state_disk_bytes: u64,
     /// The savepoint that was left when the job ended, if one was asked for.
     pub savepoint: Option<PathBuf>,
     /// How often the job was started again.
@@ -333,6 +335,7 @@ mod tests {
             snapshots: figures(3),
             event_time: EventTimeFigures::default(),
             savepoint: None,
+            state_disk_bytes: 0,
             restarts: 0,
         }
     }

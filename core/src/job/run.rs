@@ -55,10 +55,12 @@ pub fn run(graph: Graph, options: &RunOptions, signals: &Signals) -> Result<Summ
         records: 0,
         snapshots: SnapshotFigures::default(),
         event_time: EventTimeFigures::default(),
+        state_disk_bytes: 0,
         last_snapshot: start.place().id(),
         restarts: Restarts::new(options.restart),
     };
     loop {
+        let state = Arc::new(directories.backend(&options));
         let setting = Setting {
             graph: Arc::clone(&graph),
             options: &options,
@@ -66,7 +68,7 @@ pub fn run(graph: Graph, options: &RunOptions, signals: &Signals) -> Result<Summ
             snapshots: directories.snapshots.as_ref(),
             first_snapshot: directories.next_snapshot(run.last_snapshot),
             restored: start.restored(),
-            state: Arc::new(directories.backend(&options)),
+            state: Arc::clone(&state),
             savepoints: savepoints.as_ref(),
             pauses: Arc::clone(&pauses),
         };
@@ -76,6 +78,7 @@ pub fn run(graph: Graph, options: &RunOptions, signals: &Signals) -> Result<Summ
             Ok(ending) => {
                 let savepoint = run.leave_savepoint(&options, ending)?;
                 run.snapshots.pauses = pauses.read();
+                run.state_disk_bytes = state.disk_bytes();
                 let elapsed = clock.monotonic().saturating_sub(started);
                 return Ok(run.summary(&graph.job, ending, savepoint, elapsed));
             }
@@ -128,6 +131,7 @@ struct Run<'a> {
     records: u64,
     snapshots: SnapshotFigures,
     event_time: EventTimeFigures,
+    state_disk_bytes: u64,
     last_snapshot: Option<SnapshotId>,
     restarts: Restarts,
 }
@@ -288,6 +292,7 @@ impl Run<'_> {
             elapsed,
             snapshots: self.snapshots,
             event_time: self.event_time,
+            state_disk_bytes: self.state_disk_bytes,
             savepoint,
             restarts: self.restarts.count(),
         }

@@ -136,7 +136,7 @@ impl Content {
 
 fn write_content(content: Content, target: &Path) -> Result<()> {
     check_unused(target)?;
-    write_savepoint(&content.manifest, &content.files, target, &|_| true)
+    write_savepoint(&content.manifest, &content.files, target)
 }
 
 #[cfg(test)]

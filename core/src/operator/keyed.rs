@@ -24,7 +24,7 @@ use crate::snapshot::part::{FrozenState, OperatorSchema, RestoredState, Section,
 use crate::state::delta::Delta;
 use crate::state::fields::Fields;
 use crate::state::kinds::Now;
-use crate::state::table::{StateTable, Visit};
+use crate::state::table::{LOOKAHEAD_ROWS, StateTable, Visit};
 use crate::state::{Describe, State, StateProgram};
 use crate::task::stage::{Stage, StageContext, Whereabouts, Work};
 use crate::testing::crash;
@@ -279,20 +279,25 @@ where
         }
         let expires = working.tell_time();
         let mut records = downcast::<Routed<A::Carried, O::In>>(batch.records);
-        for Routed { hash, carried, value, at } in records.drain(..) {
-            working.current = Some(hash);
-            let (time, next, side) = (&mut working.time, &mut self.next, &mut self.side);
-            let shared = &working.shared.state;
-            if expires {
-                working.table.tell_record_time(at);
+        let mut coming = records.drain(..);
+        while !coming.as_slice().is_empty() {
+            working.table.look_ahead(coming.as_slice().iter().map(|record| record.hash));
+            for Routed { hash, carried, value, at } in coming.by_ref().take(LOOKAHEAD_ROWS) {
+                working.current = Some(hash);
+                let (time, next, side) = (&mut working.time, &mut self.next, &mut self.side);
+                let shared = &working.shared.state;
+                if expires {
+                    working.table.tell_record_time(at);
+                }
+                let key = self.access.key(&value, &carried);
+                working.table.row(hash, key)?.visit(|key, state| {
+                    time.visit((hash, key), state, at, (next, side), |state, cx, out, side| {
+                        operator.on_event(value, state, shared, cx, out, side);
+                    })
+                })?;
             }
-            let key = self.access.key(&value, &carried);
-            working.table.row(hash, key)?.visit(|key, state| {
-                time.visit((hash, key), state, at, (next, side), |state, cx, out, side| {
-                    operator.on_event(value, state, shared, cx, out, side);
-                })
-            })?;
         }
+        drop(coming);
         out.spares.put(records);
         working.table.settle()
     }

@@ -14,9 +14,9 @@ use crate::record::SnapshotId;
 use crate::snapshot::part::{
     Entry, FrozenRows, FrozenState, LayerKind, OperatorSchema, RowChange, Section, StateRow,
 };
-use crate::state::{Describe, Field, StateProgram, StateSchema};
+use crate::state::{Describe, Field, Map, Refresh, StateProgram, StateSchema, Ttl, TtlTime};
 use crate::testing::crash;
-use crate::time::EventTime;
+use crate::time::{EventTime, secs};
 
 /// A row that stands on its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +88,14 @@ pub(crate) fn schema(state: &str) -> OperatorSchema {
         },
         timer: <()>::schema(),
     }
+}
+
+/// The same, with a map whose entries live for a second.
+pub(crate) fn expiring(state: &str, time: TtlTime) -> OperatorSchema {
+    let mut schema = schema(state);
+    let ttl = Ttl { lasts: secs(1), time, refresh: Refresh::Write };
+    schema.state.fields.push(Field::new("seen", <Map<String, ()>>::schema()).expiring(ttl));
+    schema
 }
 
 /// What a program knows of that state.

@@ -23,29 +23,31 @@ use rayon::prelude::*;
 use super::channel_file::copy_channel;
 use super::fault::{cannot, sync_directory};
 use super::file::{StateFileHeader, StateFileWriter};
-use super::layers::{Keep, Layers};
+use super::layers::Layers;
 use super::layout::{MANIFEST_FILE, write_manifest};
 use super::manifest::{Manifest, OperatorState, SnapshotKind, StateFile, StateFiles};
 use super::merge::Removals;
 use super::pool::{CHANNEL_SUFFIX, savepoint_name};
 use super::stack::pieces;
 use crate::error::{Error, Result};
+use crate::evolution::living::Living;
 use crate::key::KeyGroupRange;
 use crate::snapshot::part::{LayerKind, StateRow};
 
-/// Writes the snapshot that `manifest` describes, and whose state files lie in `files`, as a savepoint at `path`: with the
-/// rows that `keep` wants.
+/// Writes the snapshot that `manifest` describes, and whose state files lie in `files`, as a savepoint at `path`: without
+/// entries that have expired.
 ///
 /// # Errors
 /// If there is something at `path` already, a state file can't be read or is broken, or the savepoint can't be written;
 /// then there is no savepoint.
-pub fn write_savepoint(manifest: &Manifest, files: &Path, path: &Path, keep: &Keep<'_>) -> Result<()> {
+pub fn write_savepoint(manifest: &Manifest, files: &Path, path: &Path) -> Result<()> {
+    let living = Living::at(manifest);
     let mut layers = BTreeMap::new();
     for operator in &manifest.operators {
         layers.insert(operator.name.as_str(), Layers::open(files, &operator.files)?);
     }
     write_rows(manifest, files, path, &|operator, groups, each| match layers.get(operator) {
-        Some(layers) => layers.visit(groups, Removals::Drop, keep, each),
+        Some(layers) => layers.visit(groups, Removals::Drop, &|row| living.has(operator, row), each),
         None => Ok(()),
     })
 }
@@ -171,9 +173,12 @@ mod tests {
     use super::*;
     use crate::snapshot::chain::Chains;
     use crate::snapshot::fixture::{self, OwnedChange, OwnedRow, Rows, groups, removal, row};
+    use crate::snapshot::part::FrozenState;
     use crate::snapshot::part::RestoredState;
-    use crate::snapshot::part::Section::{EventTimer, State};
+    use crate::snapshot::part::Section::{Entry, EventTimer, State};
     use crate::snapshot::{Snapshot, SnapshotDirectory};
+    use crate::state::TtlTime;
+    use crate::time::EventTime;
 
     struct Scene {
         temporary: tempfile::TempDir,
@@ -209,7 +214,7 @@ mod tests {
         }
 
         fn write(&self, path: &Path) -> Result<()> {
-            write_savepoint(self.snapshot.manifest(), self.snapshot.state_path(), path, &|_| true)
+            write_savepoint(self.snapshot.manifest(), self.snapshot.state_path(), path)
         }
     }
 
@@ -255,11 +260,23 @@ mod tests {
 
     #[test]
     fn what_has_expired_is_not_in_a_savepoint() {
-        let scene = Scene::new();
-        let path = scene.path("savepoint");
-        let (manifest, files) = (scene.snapshot.manifest(), scene.snapshot.state_path());
-        write_savepoint(manifest, files, &path, &|row| row.section != EventTimer).unwrap();
-        assert_eq!(shown(&Snapshot::open(&path).unwrap()), [row(0, State, b"a", b"2")]);
+        let temporary = tempfile::tempdir().unwrap();
+        let directory = SnapshotDirectory::open(&temporary.path().join("snapshots")).unwrap();
+        let entry = |key, refreshed| {
+            row(0, Entry, key, &postcard::to_stdvec(&EventTime::from_millis(refreshed)).unwrap())
+        };
+        // The snapshot of the fixture was taken in 2015.
+        let (old, new) = (entry(b"\0old", 0), entry(b"\0new", i64::MAX / 2));
+        let rows = vec![row(0, State, b"a", b"1"), new.clone(), old];
+        let part = FrozenState {
+            schema: fixture::expiring("Account", TtlTime::Processing),
+            ..fixture::frozen("count", groups(0, 127), Rows(rows))
+        };
+        let id = fixture::write_next(&directory, &mut Chains::default(), vec![part]);
+        let snapshot = Snapshot::open(&directory.snapshot_path(id)).unwrap();
+        let path = temporary.path().join("savepoint");
+        write_savepoint(snapshot.manifest(), snapshot.state_path(), &path).unwrap();
+        assert_eq!(shown(&Snapshot::open(&path).unwrap()), [row(0, State, b"a", b"1"), new]);
     }
 
     #[test]
@@ -267,7 +284,7 @@ mod tests {
         let scene = Scene::new();
         scene.write(&scene.path("first")).unwrap();
         let first = Snapshot::open(&scene.path("first")).unwrap();
-        write_savepoint(first.manifest(), first.state_path(), &scene.path("second"), &|_| true).unwrap();
+        write_savepoint(first.manifest(), first.state_path(), &scene.path("second")).unwrap();
         assert_eq!(shown(&Snapshot::open(&scene.path("second")).unwrap()), shown(&scene.snapshot));
     }
 

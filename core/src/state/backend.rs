@@ -91,6 +91,13 @@ impl StateBackend {
         self.disk.is_some()
     }
 
+    /// How many bytes of state are on disk; none before the first row has left memory.
+    pub fn disk_bytes(&self) -> u64 {
+        let Some(disk) = &self.disk else { return 0 };
+        let copy = disk.copy.lock().unwrap_or_else(PoisonError::into_inner);
+        copy.as_ref().and_then(WorkingCopy::disk_bytes).unwrap_or(0)
+    }
+
     /// Does something off the operator's thread.
     pub(crate) fn run(&self, work: impl FnOnce() + Send + 'static) {
         match &self.off_thread {

@@ -2,6 +2,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// An eighth of the limit is kept free, but no more than this.
+const RESERVE_BYTES_MAX: u64 = 64 << 20;
+
 /// The account. What is booked is an estimate: of rows, of what hangs off them, and of runs on their way to disk.
 #[derive(Debug)]
 pub struct StateMemory {
@@ -33,6 +36,12 @@ impl StateMemory {
     /// By how much the limit is exceeded.
     pub fn excess(&self) -> u64 {
         self.bytes().saturating_sub(self.bytes_max)
+    }
+
+    /// By how much it is so near to the limit that rows must begin to leave: what is on its way out takes memory, too.
+    pub fn pressure(&self) -> u64 {
+        let reserve = (self.bytes_max / 8).min(RESERVE_BYTES_MAX);
+        self.bytes().saturating_sub(self.bytes_max - reserve)
     }
 }
 

@@ -4,13 +4,14 @@
 //! records it lives in a [`table`] of rows. Its fields are plain Rust, or one of the [`kinds`] of state that know more than
 //! their content: they expire, or are loaded entry by entry. What belongs to no key is [`unkeyed`], or [`broadcast`] to all.
 //!
-//! From the table a row goes two ways, always in a [`run`] of encoded rows: what changed goes as a [`delta`] into the next
+//! From the table a row goes two ways, always in a [`run`] of [encoded](encode) rows: what changed goes as a [`delta`] into the next
 //! snapshot, and what does not fit in [`memory`] is [spilled](spill) into the [`fjall`] working copy. The [`schema`] is what
 //! a snapshot says of a state, so that a restore can tell precisely what changed.
 
 pub mod backend;
 pub mod broadcast;
 pub(crate) mod delta;
+pub(crate) mod encode;
 pub(crate) mod fields;
 pub mod fjall;
 pub mod kinds;
@@ -24,6 +25,7 @@ pub mod schema;
 pub(crate) mod segments;
 pub(crate) mod spill;
 pub(crate) mod table;
+pub(crate) mod touch;
 pub mod unkeyed;
 
 use serde::Serialize;

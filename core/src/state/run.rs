@@ -5,18 +5,50 @@
 //! its rows.
 
 use crate::error::Result;
-use crate::key::{Key, KeyGroup};
+use crate::key::{Key, KeyGroup, KeyGroupRange};
 use crate::snapshot::merge::RowCursor;
 use crate::snapshot::part::{RowChange, Section, StateRow};
-use crate::state::State;
+use crate::state::{State, encode};
 
 /// Rows that changed.
+///
+/// They are kept in buckets of key groups that lie side by side: who writes the run goes through its rows in order, and what
+/// comes next then lies in a small part of memory and not anywhere in all of it.
 #[derive(Default)]
 pub(crate) struct Run {
-    bytes: Vec<u8>,
-    rows: Vec<Place>,
+    buckets: Vec<Bucket>,
+    spread: Spread,
+    /// How many rows and bytes a bucket is expected to take. Nothing is reserved before its first: a run is made at a barrier.
+    expected: (usize, usize),
+    rows: usize,
+    bytes: usize,
     /// The first row that can't be encoded; told when the run is closed, so that the loop that fills it need not ask.
     refused: Option<postcard::Error>,
+}
+
+/// Which key groups are in which bucket.
+#[derive(Clone, Copy)]
+struct Spread {
+    first: u16,
+    /// A bucket has two to the power of this of them.
+    shift: u32,
+}
+
+impl Default for Spread {
+    /// All in one.
+    fn default() -> Spread {
+        Spread { first: 0, shift: u16::BITS }
+    }
+}
+
+/// More buckets than this are not made.
+const BUCKETS_MAX: usize = 128;
+
+/// Rows of some key groups.
+#[derive(Default)]
+struct Bucket {
+    bytes: Vec<u8>,
+    rows: Vec<Place>,
 }
 
 /// One row's place in the bytes: its key, and its value behind it.
@@ -38,27 +70,52 @@ enum Kind {
 }
 
 impl Run {
+    /// For rows of many of these key groups: as many as about `rows`, if that is known, of `row_bytes` each.
+    pub fn of(groups: KeyGroupRange, rows: usize, row_bytes: usize) -> Run {
+        let count = groups.iter().count();
+        let mut spread = Spread { first: groups.first.0, shift: 0 };
+        while count.div_ceil(1 << spread.shift) > BUCKETS_MAX {
+            spread.shift += 1;
+        }
+        // Keys are spread evenly, but not to the last.
+        let each = rows / count.div_ceil(1 << spread.shift) * 9 / 8;
+        Run { spread, expected: (each, each * row_bytes), ..Run::default() }
+    }
+
+    #[inline]
+    fn bucket(&mut self, group: KeyGroup) -> &mut Bucket {
+        let place = usize::from(group.0.saturating_sub(self.spread.first)) >> self.spread.shift;
+        if place >= self.buckets.len() {
+            self.buckets.resize_with(place + 1, Bucket::default);
+        }
+        let bucket = &mut self.buckets[place];
+        if bucket.rows.capacity() == 0 {
+            bucket.rows.reserve_exact(self.expected.0);
+            bucket.bytes.reserve_exact(self.expected.1);
+        }
+        bucket
+    }
+
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.rows == 0
     }
 
     /// How many bytes of memory it takes.
     pub fn bytes(&self) -> usize {
-        self.bytes.len() + self.rows.len() * size_of::<Place>()
+        self.bytes + self.rows * size_of::<Place>()
     }
 
     /// The state of `key` is `state` now. How many bytes that is.
     #[inline]
     pub fn put_state<S: State>(&mut self, group: KeyGroup, key: &S::Key, state: &S) -> usize {
-        let start = self.bytes.len();
-        key.encode(&mut self.bytes);
-        let key_bytes = self.bytes.len() - start;
-        self.put_value(group, Section::State, start, key_bytes, state);
-        self.bytes.len() - start
+        let before = self.bytes;
+        self.put(group, Section::State, |bytes| key.encode(bytes), state);
+        self.bytes - before
     }
 
     /// A row whose key `encode_key` appends has the value `value` now.
+    #[inline]
     pub fn put<V: serde::Serialize>(
         &mut self,
         group: KeyGroup,
@@ -66,28 +123,15 @@ impl Run {
         encode_key: impl FnOnce(&mut Vec<u8>),
         value: &V,
     ) {
-        let start = self.bytes.len();
-        encode_key(&mut self.bytes);
-        let key_bytes = self.bytes.len() - start;
-        self.put_value(group, section, start, key_bytes, value);
-    }
-
-    fn put_value<V: serde::Serialize>(
-        &mut self,
-        group: KeyGroup,
-        section: Section,
-        start: usize,
-        key_bytes: usize,
-        value: &V,
-    ) {
-        let value_start = self.bytes.len();
-        match postcard::to_extend(value, std::mem::take(&mut self.bytes)) {
-            Ok(bytes) => self.bytes = bytes,
-            // The bytes are gone with the error; the run will be refused as a whole.
-            Err(error) => return self.refused = self.refused.take().or(Some(error)),
+        let bytes = &mut self.bucket(group).bytes;
+        let start = bytes.len();
+        encode_key(bytes);
+        let key_bytes = bytes.len() - start;
+        if let Err(error) = encode::append(value, bytes) {
+            bytes.truncate(start);
+            return self.refused = self.refused.take().or(Some(error));
         }
-        let value_bytes = self.bytes.len() - value_start;
-        self.note(group, section, Kind::Put, start, key_bytes, value_bytes);
+        self.note(group, section, Kind::Put, start, key_bytes);
     }
 
     /// A row whose key `encode_key` appends has this encoded value now.
@@ -98,11 +142,12 @@ impl Run {
         encode_key: impl FnOnce(&mut Vec<u8>),
         value: &[u8],
     ) {
-        let start = self.bytes.len();
-        encode_key(&mut self.bytes);
-        let key_bytes = self.bytes.len() - start;
-        self.bytes.extend_from_slice(value);
-        self.note(group, section, Kind::Put, start, key_bytes, value.len());
+        let bytes = &mut self.bucket(group).bytes;
+        let start = bytes.len();
+        encode_key(bytes);
+        let key_bytes = bytes.len() - start;
+        bytes.extend_from_slice(value);
+        self.note(group, section, Kind::Put, start, key_bytes);
     }
 
     /// A row is gone.
@@ -127,30 +172,23 @@ impl Run {
         kind: Kind,
         encode_key: impl FnOnce(&mut Vec<u8>),
     ) {
-        let start = self.bytes.len();
-        encode_key(&mut self.bytes);
-        let key_bytes = self.bytes.len() - start;
-        self.note(group, section, kind, start, key_bytes, 0);
+        let bytes = &mut self.bucket(group).bytes;
+        let start = bytes.len();
+        encode_key(bytes);
+        let key_bytes = bytes.len() - start;
+        self.note(group, section, kind, start, key_bytes);
     }
 
-    fn note(
-        &mut self,
-        group: KeyGroup,
-        section: Section,
-        kind: Kind,
-        start: usize,
-        key_bytes: usize,
-        value_bytes: usize,
-    ) {
-        let bytes = |bytes: usize| u32::try_from(bytes).expect("a key or a value is smaller than 4 GiB");
-        self.rows.push(Place {
-            start,
-            key_bytes: bytes(key_bytes),
-            value_bytes: bytes(value_bytes),
-            group,
-            section,
-            kind,
-        });
+    /// Notes the row whose bytes begin at `start`, and are the last in its bucket.
+    #[inline]
+    fn note(&mut self, group: KeyGroup, section: Section, kind: Kind, start: usize, key_bytes: usize) {
+        let bucket = self.bucket(group);
+        let row_bytes = bucket.bytes.len() - start;
+        let short = |bytes: usize| u32::try_from(bytes).expect("a key or a value is smaller than 4 GiB");
+        let (key_bytes, value_bytes) = (short(key_bytes), short(row_bytes - key_bytes));
+        bucket.rows.push(Place { start, key_bytes, value_bytes, group, section, kind });
+        self.rows += 1;
+        self.bytes += row_bytes;
     }
 
     /// Adds a row of another run.
@@ -180,17 +218,33 @@ impl Run {
     /// If serde could not carry one of them.
     pub fn close(self) -> Result<SortedRun> {
         let mut run = self.checked()?;
-        let bytes = &run.bytes;
-        // What was encoded later stands behind what was encoded before, of the same row.
-        run.rows.sort_unstable_by(|a, b| {
-            let (a_key, b_key) = (a.key(bytes), b.key(bytes));
-            (a.group, a.section, a_key, a.start).cmp(&(b.group, b.section, b_key, b.start))
-        });
+        let mut memory = Sorting::default();
+        run.buckets.iter_mut().for_each(|bucket| bucket.sort(&mut memory));
+        run.rows = run.buckets.iter().map(|bucket| bucket.rows.len()).sum();
+        Ok(SortedRun(run))
+    }
+}
+
+/// What sorting needs, kept from one key group to the next for its memory.
+#[derive(Default)]
+struct Sorting {
+    heads: Vec<(u128, u32)>,
+    sorted: Vec<Place>,
+}
+
+impl Bucket {
+    /// Brings the rows in order, each once.
+    fn sort(&mut self, memory: &mut Sorting) {
+        let Bucket { bytes, rows } = self;
+        rows.sort_unstable_by_key(|row| row.group);
+        for group in rows.chunk_by_mut(|row, next| row.group == next.group) {
+            sort_group(group, bytes, memory);
+        }
         let mut kept = 0;
         let mut gone: Option<Place> = None;
-        for place in 0..run.rows.len() {
-            let row = run.rows[place];
-            let replaced = run.rows.get(place + 1).is_some_and(|next| next.is_of_row(row, bytes));
+        for place in 0..rows.len() {
+            let row = rows[place];
+            let replaced = rows.get(place + 1).is_some_and(|next| next.is_of_row(row, bytes));
             let removed = gone.is_some_and(|prefix| row.start < prefix.start && row.is_under(prefix, bytes));
             if replaced || removed {
                 continue;
@@ -198,15 +252,40 @@ impl Run {
             if let Kind::RemovePrefix = row.kind {
                 gone = Some(row);
             }
-            run.rows[kept] = row;
+            rows[kept] = row;
             kept += 1;
         }
-        run.rows.truncate(kept);
-        Ok(SortedRun(run))
+        rows.truncate(kept);
     }
 }
 
+fn sort_group(rows: &mut [Place], bytes: &[u8], Sorting { heads, sorted }: &mut Sorting) {
+    heads.clear();
+    heads.extend(rows.iter().zip(0..).map(|(row, place)| (row.head(bytes), place)));
+    heads.sort_unstable_by(|&(a_head, a), &(b_head, b)| {
+        a_head.cmp(&b_head).then_with(|| {
+            let (a, b) = (rows[a as usize], rows[b as usize]);
+            // What was encoded later stands behind what was encoded before, of the same row.
+            (a.key(bytes), a.start).cmp(&(b.key(bytes), b.start))
+        })
+    });
+    sorted.clear();
+    sorted.extend(heads.iter().map(|&(_, place)| rows[place as usize]));
+    rows.copy_from_slice(sorted);
+}
+
 impl Place {
+    /// The section and the first bytes of the key: ascending with the order of rows, but equal for some that differ. It is
+    /// looked at where it stands; a key lies anywhere.
+    fn head(self, bytes: &[u8]) -> u128 {
+        let key = self.key(bytes);
+        let mut head = [0; 16];
+        head[0] = self.section as u8;
+        let length = key.len().min(15);
+        head[1..=length].copy_from_slice(&key[..length]);
+        u128::from_be_bytes(head)
+    }
+
     #[inline]
     fn key(self, bytes: &[u8]) -> &[u8] {
         &bytes[self.start..self.start + self.key_bytes as usize]
@@ -238,12 +317,14 @@ pub(crate) struct SortedRun(Run);
 impl SortedRun {
     /// Goes through it, row by row.
     pub fn cursor(&self) -> RunCursor<'_> {
-        RunCursor { run: self, next: 0 }
+        let mut cursor = RunCursor { buckets: &self.0.buckets, next: 0 };
+        cursor.leave_empty();
+        cursor
     }
 
     /// All rows.
     pub fn rows(&self) -> impl Iterator<Item = StateRow<'_>> {
-        self.0.rows.iter().map(|row| row.row(&self.0.bytes))
+        self.0.buckets.iter().flat_map(|Bucket { bytes, rows }| rows.iter().map(|row| row.row(bytes)))
     }
 
     /// How many bytes of memory it takes.
@@ -259,18 +340,30 @@ impl SortedRun {
 
 /// Goes through a sorted run.
 pub(crate) struct RunCursor<'a> {
-    run: &'a SortedRun,
+    /// The first has the row at which it stands.
+    buckets: &'a [Bucket],
     next: usize,
+}
+
+impl RunCursor<'_> {
+    fn leave_empty(&mut self) {
+        while let [bucket, others @ ..] = self.buckets
+            && self.next == bucket.rows.len()
+        {
+            (self.buckets, self.next) = (others, 0);
+        }
+    }
 }
 
 impl RowCursor for RunCursor<'_> {
     fn row(&self) -> Option<StateRow<'_>> {
-        let run = &self.run.0;
-        run.rows.get(self.next).map(|row| row.row(&run.bytes))
+        let bucket = self.buckets.first()?;
+        Some(bucket.rows[self.next].row(&bucket.bytes))
     }
 
     fn advance(&mut self) -> Result<()> {
         self.next += 1;
+        self.leave_empty();
         Ok(())
     }
 }
@@ -301,6 +394,24 @@ mod tests {
         run.put(one, Section::State, key(b"a"), &5u8);
         let expected = [(1, "a", Some(5)), (1, "b", None), (2, "a", Some(1))];
         assert_eq!(rows(run), expected.map(|(group, key, value)| (group, key.to_string(), value)));
+    }
+
+    #[test]
+    fn rows_of_many_key_groups_come_in_order_however_they_are_spread() {
+        for (first, last) in [(0, 127), (3, 3), (100, 32_767), (5, 140)] {
+            let groups = KeyGroupRange { first: KeyGroup(first), last: KeyGroup(last) };
+            let keys = ["a", "", "aaaaaaaaaaaaaaaaaaaaaaab", "aaaaaaaaaaaaaaaaaaaaaaaa", "b"];
+            let (mut spread, mut together) = (Run::of(groups, 1000, 10), Run::default());
+            let numbers: Vec<u16> = groups.iter().map(|group| group.0).collect();
+            for (turn, group) in numbers.iter().rev().chain(&numbers).enumerate() {
+                for run in [&mut spread, &mut together] {
+                    run.put(KeyGroup(*group), Section::State, key(keys[turn % 5].as_bytes()), &(turn as u8));
+                }
+            }
+            let rows = rows(spread);
+            assert!(rows.is_sorted_by_key(|(group, key, _)| (*group, key.clone())), "{first} to {last}");
+            assert_eq!(rows, self::rows(together));
+        }
     }
 
     #[test]

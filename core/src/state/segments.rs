@@ -73,6 +73,13 @@ impl<R: Hashed> Segments<R> {
         Found { rows, growth }
     }
 
+    /// A row of this hash, perhaps of another key.
+    #[inline]
+    pub fn first_of(&self, hash: u64) -> Option<&R> {
+        let place = (hash >> DIRECTORY_SHIFT) as usize & (self.directory.len() - 1);
+        self.segments[self.directory[place] as usize].rows.find(hash, |row| row.hash() == hash)
+    }
+
     /// How many segments there are.
     pub fn count(&self) -> usize {
         self.segments.len()

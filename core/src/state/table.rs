@@ -19,7 +19,6 @@ use crate::error::{Error, Result};
 use crate::key::{Key, KeyGroup, KeyGroupRange, KeyHash, MaxParallelism, SubtaskIndex};
 use crate::record::SnapshotId;
 use crate::snapshot::part::{RestoredState, RowChange, Section};
-use crate::state::State;
 use crate::state::backend::StateBackend;
 use crate::state::delta::{Delta, PendingRun};
 use crate::state::fields::{Fields, Listener, split_entry};
@@ -29,13 +28,18 @@ use crate::state::memory::Share;
 use crate::state::run::Run;
 use crate::state::segments::{Hashed, Segments};
 use crate::state::spill::Spill;
+use crate::state::touch::touch;
+use crate::state::{State, encode};
 use crate::time::EventTime;
 
 /// How many rows are encoded between two batches, about: 50 to 100 microseconds of work.
 const SLICE_ROWS: usize = 512;
-/// How many rows are looked at before they are encoded, so that their cache misses overlap.
-const LOOKAHEAD_ROWS: usize = 16;
-/// A run is sent to the store when it has this many bytes.
+/// How many rows are looked at before they are worked on, so that their cache misses overlap.
+pub(crate) const LOOKAHEAD_ROWS: usize = 16;
+/// From so many segments on, about 50,000 rows, rows are looked at before records work on them.
+const LOOKAHEAD_SEGMENTS_MIN: usize = 8;
+/// A run is sent to the store when it has this many bytes, or when there is no memory for it to grow: every run is a file that
+/// reads have to look into until the store has merged it with all that overlap it.
 const RUN_BYTES: usize = 8 << 20;
 /// A run does not grow beyond this while the one before it is on its way.
 const RUN_BYTES_MAX: usize = 2 * RUN_BYTES;
@@ -162,7 +166,7 @@ struct Row<S: State> {
     is_cleared: bool,
     /// Whether the store has it as it is now.
     is_stored: bool,
-    /// Whether the store has it at all.
+    /// Whether the store may have it at all.
     in_store: bool,
     /// Whether a snapshot has it, or a delta on its way into one.
     in_snapshot: bool,
@@ -411,6 +415,15 @@ impl<S: State> StateTable<S> {
         Ok(FoundRow { row, changes: &mut self.changes, cleared: &mut self.cleared })
     }
 
+    /// Looks at the rows of up to [`LOOKAHEAD_ROWS`] records that come next, so that they are waited for together. In a table
+    /// that the caches hold there is nothing to wait for.
+    #[inline]
+    pub fn look_ahead(&self, hashes: impl Iterator<Item = KeyHash>) {
+        if self.segments.count() >= LOOKAHEAD_SEGMENTS_MIN {
+            look_at(&self.segments, hashes.map(KeyHash::bits));
+        }
+    }
+
     /// Loads the row of `key`, if it is not in memory and somewhere else.
     fn bring(&mut self, hash: KeyHash, key: &S::Key) -> Result<()> {
         let is_it = |row: &Row<S>| row.hash == hash && row.key == *key;
@@ -471,7 +484,7 @@ impl<S: State> StateTable<S> {
         }
         self.sample();
         self.book();
-        if self.eviction.is_some() && self.share.account().excess() > 0 { self.evict() } else { Ok(()) }
+        if self.eviction.is_some() && self.share.account().pressure() > 0 { self.evict() } else { Ok(()) }
     }
 
     fn remove_cleared(&mut self) {
@@ -498,10 +511,9 @@ impl<S: State> StateTable<S> {
         if let Some(row) = self.segments.segment(self.sampled).iter().next() {
             self.scratch.clear();
             row.key.encode(&mut self.scratch);
-            if let Ok(bytes) = postcard::to_extend(&row.state, std::mem::take(&mut self.scratch)) {
-                self.changes.encoded_bytes.add(bytes.len());
-                self.sample_pause = bytes.len() / SAMPLE_BYTES;
-                self.scratch = bytes;
+            if encode::append(&row.state, &mut self.scratch).is_ok() {
+                self.changes.encoded_bytes.add(self.scratch.len());
+                self.sample_pause = self.scratch.len() / SAMPLE_BYTES;
             }
         }
     }
@@ -546,12 +558,13 @@ impl<S: State> StateTable<S> {
         }
         let changes = &mut self.changes;
         changes.unconfirmed.extend(changes.left.drain(..).map(|run| (snapshot, run)));
+        let pending = std::mem::take(&mut changes.touched);
         changes.freezing = Some(Freezing {
             epoch: changes.epoch,
             snapshot,
-            pending: std::mem::take(&mut changes.touched),
             next: 0,
-            run: Run::default(),
+            run: Run::of(self.groups, pending.len(), changes.encoded_bytes.get()),
+            pending,
         });
         changes.epoch += 1;
         Ok(())
@@ -566,12 +579,7 @@ impl<S: State> StateTable<S> {
         freezing.next = last;
         let epoch = freezing.epoch;
         for hashes in pending[first..last].chunks(LOOKAHEAD_ROWS) {
-            let mut found = 0;
-            for &hash in hashes {
-                let row = self.segments.of(hash).rows.find(hash, |row| row.hash.bits() == hash);
-                found += row.map_or(0, |row| usize::from(row.changed == epoch));
-            }
-            std::hint::black_box(found);
+            look_at(&self.segments, hashes.iter().copied());
             for &hash in hashes {
                 for row in self.segments.of(hash).rows.iter_hash_mut(hash) {
                     if row.hash.bits() == hash && row.changed == epoch {
@@ -607,16 +615,18 @@ impl<S: State> StateTable<S> {
         self.remove_landed()?;
         let row_bytes = self.row_bytes() as u64;
         for _ in 0..EVICT_SEGMENTS {
-            let excess = self.share.account().excess();
+            let pressure = self.share.account().pressure();
             let Some(eviction) = &self.eviction else { return Ok(()) };
-            if eviction.leaving() as u64 * row_bytes > excess || eviction.run.bytes() >= RUN_BYTES_MAX {
+            if eviction.leaving() as u64 * row_bytes > pressure || eviction.run.bytes() >= RUN_BYTES_MAX {
                 break;
             }
             self.evict_segment()?;
             self.book();
         }
         let Some(eviction) = &mut self.eviction else { return Ok(()) };
-        if !eviction.run.is_empty() && !eviction.spill.is_busy() {
+        let bytes = eviction.run.bytes();
+        let is_due = bytes >= RUN_BYTES || bytes > 0 && self.share.account().excess() > 0;
+        if is_due && !eviction.spill.is_busy() {
             eviction.spill.send(std::mem::take(&mut eviction.run));
             eviction.in_flight = std::mem::take(&mut eviction.filling);
         }
@@ -653,7 +663,9 @@ impl<S: State> StateTable<S> {
             if let Err(error) = changes.keep_leaving(row, run, changed) {
                 encoded = Err(error);
             }
-            (row.changed, row.spilled, row.in_store) = (0, number, !row.is_cleared);
+            (row.changed, row.spilled) = (0, number);
+            // A removal on its way has not arrived: until it has, the store says what it said.
+            row.in_store |= !row.is_cleared;
             leaving += 1;
             true
         });
@@ -762,20 +774,47 @@ impl<S: State> StateTable<S> {
             self.loading = None;
             self.elsewhere = self.eviction.as_ref().is_some_and(|eviction| eviction.has_left);
         }
+        let mut loaded = Vec::with_capacity(LOOKAHEAD_ROWS);
         source.rows(&operator, KeyGroupRange { first: group, last: group }, &mut |row| {
             let RowChange::Put(value) = row.change else { return Ok(()) };
             match row.section {
-                Section::State => self.load_row(&operator, group, row.key, value),
-                Section::Entry => self.load_entry(row.key, value).map_err(|error| {
-                    error.within(format!("an entry of operator {operator:?} in key group {group}"))
-                }),
+                Section::State => {
+                    loaded.push(self.decode_row(&operator, group, row.key, value)?);
+                    if loaded.len() == LOOKAHEAD_ROWS {
+                        self.insert_all(&mut loaded);
+                    }
+                    Ok(())
+                }
+                Section::Entry => {
+                    // Entries come behind all rows.
+                    self.insert_all(&mut loaded);
+                    self.load_entry(row.key, value).map_err(|error| {
+                        error.within(format!("an entry of operator {operator:?} in key group {group}"))
+                    })
+                }
                 Section::EventTimer | Section::ProcessingTimer => Ok(()),
             }
         })?;
+        self.insert_all(&mut loaded);
         self.settle()
     }
 
-    fn load_row(&mut self, operator: &str, group: KeyGroup, mut key: &[u8], value: &[u8]) -> Result<()> {
+    /// Inserts rows; where they go to is looked at first.
+    fn insert_all(&mut self, rows: &mut Vec<Row<S>>) {
+        look_at(&self.segments, rows.iter().map(|row| row.hash.bits()));
+        rows.drain(..).for_each(|row| self.insert(row));
+        // Segments that have grown are split while they are near, and before they are far too large.
+        self.segments.split_overfull();
+    }
+
+    /// A row of a snapshot.
+    fn decode_row(
+        &mut self,
+        operator: &str,
+        group: KeyGroup,
+        mut key: &[u8],
+        value: &[u8],
+    ) -> Result<Row<S>> {
         self.changes.encoded_bytes.add(key.len() + value.len());
         let key = S::Key::decode(&mut key).ok_or_else(|| {
             Error::failure(format!("a key of operator {operator:?} in key group {group} can't be decoded"))
@@ -784,8 +823,7 @@ impl<S: State> StateTable<S> {
         let Changes { consumers, now, .. } = &self.changes;
         Fields::attach(&mut row.state, Older::Valid, *consumers, None, now)?;
         (row.used, row.in_snapshot) = (false, true);
-        self.insert(row);
-        Ok(())
+        Ok(row)
     }
 
     fn load_entry(&mut self, row_key: &[u8], value: &[u8]) -> Result<()> {
@@ -837,6 +875,20 @@ impl<S: State> StateTable<S> {
             _ => ((segment + 1) % self.segments.count(), 0),
         };
         Ok(())
+    }
+}
+
+/// Looks at rows and at what hangs off them, first at all rows.
+#[inline]
+fn look_at<S: State>(segments: &Segments<Row<S>>, hashes: impl Iterator<Item = u64>) {
+    let mut rows: [Option<&Row<S>>; LOOKAHEAD_ROWS] = [None; LOOKAHEAD_ROWS];
+    for (row, hash) in rows.iter_mut().zip(hashes) {
+        *row = segments.first_of(hash);
+    }
+    if std::mem::needs_drop::<S>() {
+        std::hint::black_box(rows.iter().flatten().fold(0, |sum, row| sum ^ touch(&row.state)));
+    } else {
+        std::hint::black_box(rows.iter().flatten().fold(0, |sum, row| sum ^ row.changed));
     }
 }
 

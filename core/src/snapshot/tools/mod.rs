@@ -76,7 +76,7 @@ fn answer(tool: &Tool, place: &Place, input: &mut dyn BufRead, out: &mut Output<
             match (format, path) {
                 (ExportFormat::Jsonl, _) => dump::dump(&snapshot, None, None, out),
                 (ExportFormat::Savepoint, Some(path)) => {
-                    write_savepoint(snapshot.manifest(), snapshot.state_path(), path, &|_| true)?;
+                    write_savepoint(snapshot.manifest(), snapshot.state_path(), path)?;
                     out.line(format_args!("snapshot {} is a savepoint in {}", snapshot.id(), path.display()))
                 }
                 (ExportFormat::Savepoint, None) => Err(Error::usage("--out DIR is missing")

@@ -18,6 +18,7 @@ use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
 
+use ::fjall::config::PartitioningPolicy;
 pub use directory::StateDirectory;
 
 use self::directory::Directory;
@@ -36,8 +37,9 @@ const CACHE_BYTES: u64 = 16 << 20;
 const MEMTABLE_BYTES: u64 = 16 << 20;
 /// The least that fjall takes.
 const JOURNAL_BYTES_MAX: u64 = 64 << 20;
-/// One can flush while the other compacts.
-const BACKGROUND_THREADS: usize = 2;
+/// Nothing is ever flushed: rows come in as sorted runs. Of two threads, fjall keeps one free for flushes, and as long as the
+/// other compacts that one hands itself the next compaction over and over: a core that spins.
+const BACKGROUND_THREADS: usize = 1;
 
 /// The working copy of all keyed state of one attempt to run a job. Its files go with its last user.
 #[derive(Clone)]
@@ -68,10 +70,20 @@ impl WorkingCopy {
     /// If its keyspace can't be created.
     pub fn store(&self, operator: &str, subtask: SubtaskIndex) -> Result<RowStore> {
         let name = format!("{}.{subtask}", portable_name(operator));
-        let options = || fjall::KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
+        let options = || {
+            fjall::KeyspaceCreateOptions::default()
+                .max_memtable_size(MEMTABLE_BYTES)
+                // Whole, the filter of a table is many times what a read needs of it, and would drive all else out of the cache.
+                .filter_block_partitioning_policy(PartitioningPolicy::all(true))
+        };
         let keyspace =
             self.database.keyspace(&name, options).map_err(|error| self.cannot("create", error))?;
         Ok(RowStore { keyspace, working_copy: self.clone() })
+    }
+
+    /// How many bytes it has on disk, if that can be told.
+    pub fn disk_bytes(&self) -> Option<u64> {
+        self.database.disk_space().ok()
     }
 
     fn cannot(&self, verb: &str, error: fjall::Error) -> Error {
@@ -184,11 +196,6 @@ impl RowStore {
             ingestion.write_tombstone(doomed).map_err(cannot)?;
         }
         ingestion.finish().map_err(cannot)
-    }
-
-    /// How many bytes it has on disk.
-    pub fn disk_bytes(&self) -> u64 {
-        self.keyspace.disk_space()
     }
 }
 
