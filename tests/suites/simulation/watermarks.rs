@@ -89,7 +89,7 @@ fn a_split_that_falls_silent_holds_no_window_open_until_the_end() {
             idle_after.map_or(watermarks, |idle_after| watermarks.idle_after(millis(idle_after)));
         let run = scenario.run(|job| {
             let dribble = |splits| Dribble::of(splits, scenario.seed).idle_at_end(500).only_split(0);
-            if scenario.seed % 2 == 0 {
+            if scenario.seed.is_multiple_of(2) {
                 job.source("clicks", dribble(vec![silent.clone(), steady.clone()]))
                     .watermarks(watermarks)
                     .key_by(|click| click.user)
@@ -238,7 +238,7 @@ fn what_is_behind_the_watermark_that_the_record_before_it_carries_is_late() {
     under_seeds("what_is_behind_the_watermark", 32, |random, scenario| {
         // What is late is certain where the records have a single channel to go through: with others beside it, it is seen to
         // be late only when these have spoken, too.
-        let alone = scenario.seed % 2 == 0;
+        let alone = scenario.seed.is_multiple_of(2);
         let workers = if alone { vec![1] } else { scenario.workers.clone() };
         let scenario = Scenario { workers, ..scenario.clone() };
         let mut watermark = i64::MIN;
