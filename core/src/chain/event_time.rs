@@ -176,7 +176,7 @@ impl<T: 'static, F, S: WatermarkStrategy<T>, U: Uncounted<T>, N: Step<T>> Assign
                 gauge.set(watermark, status, self.watermarks.pace());
             }
             if let Some(hold) = self.watermarks.hold(board.greatest()) {
-                warn_of_hold(stage, &hold);
+                tracing::warn!("{}", hold_in_words(stage, &hold));
             }
         }
         self.say(self.watermarks.current(), self.watermarks.status(), out)
@@ -197,7 +197,7 @@ impl<T: 'static, F, S: WatermarkStrategy<T>, U: Uncounted<T>, N: Step<T>> Assign
         if let Some(Working { gauge, board, stage, .. }) = &self.working {
             gauge.add_uncounted();
             if board.is_news(&format!("uncounted in {stage}")) {
-                warn_of_uncounted(stage, at, U::FATE);
+                tracing::warn!("{}", uncounted_in_words(stage, at, U::FATE));
             }
         }
         if let Some(value) = self.uncounted.take(value, at) {
@@ -206,17 +206,21 @@ impl<T: 'static, F, S: WatermarkStrategy<T>, U: Uncounted<T>, N: Step<T>> Assign
     }
 }
 
-fn warn_of_hold(stage: &str, Hold { split, silent, watermark }: &Hold) {
-    let split =
-        if *split == SplitId(String::new()) { "the input".to_string() } else { format!("split {}", split.0) };
+/// What is said of a split that holds event time back.
+fn hold_in_words(stage: &str, Hold { split, silent, watermark }: &Hold) -> String {
+    let split = match split.0.as_str() {
+        "" => "the input".to_string(),
+        split => format!("split {split}"),
+    };
     let silent = silent.as_secs();
-    tracing::warn!(
+    format!(
         "{split} of {stage:?} has been idle for {silent} s and holds event time back at {watermark}; declare an idle \
          timeout: `Watermarks::bounded(..).idle_after(..)`"
-    );
+    )
 }
 
-fn warn_of_uncounted(stage: &str, at: EventTime, fate: &str) {
+/// What is said of a record whose event time does not count.
+fn uncounted_in_words(stage: &str, at: EventTime, fate: &str) -> String {
     let what = match at {
         EventTime::MIN => "has no event time".to_string(),
         // The most common reason of all: 1.7 * 10^15 microseconds are a time of our days.
@@ -225,7 +229,7 @@ fn warn_of_uncounted(stage: &str, at: EventTime, fate: &str) {
         }
         at => format!("has the event time {at}"),
     };
-    tracing::warn!("a record of {stage:?} {what}: {fate}; others like it are only counted, in the summary");
+    format!("a record of {stage:?} {what}: {fate}; others like it are only counted, in the summary")
 }
 
 impl<T, F, S, U, N> Step<T> for AssignEventTime<T, F, S, U, N>
@@ -324,5 +328,41 @@ where
             uncounted: self.uncounted.end(),
             next,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::secs;
+
+    #[test]
+    fn a_hold_is_said_with_what_to_declare() {
+        let hold =
+            |split: &str, watermark| Hold { split: SplitId(split.to_string()), silent: secs(40), watermark };
+        let declare = "declare an idle timeout: `Watermarks::bounded(..).idle_after(..)`";
+        assert_eq!(
+            hold_in_words("orders", &hold("3", EventTime::from_millis(0))),
+            format!(
+                "split 3 of \"orders\" has been idle for 40 s and holds event time back at 1970-01-01T00:00:00.000Z; {declare}"
+            )
+        );
+        let text = hold_in_words("orders/union", &hold("", EventTime::MIN));
+        assert!(text.starts_with("the input of \"orders/union\" has been idle for 40 s"), "{text}");
+        assert!(text.contains("back at the beginning of time;"), "{text}");
+    }
+
+    #[test]
+    fn of_a_time_that_does_not_count_is_said_what_becomes_of_its_record() {
+        let text = |at| {
+            uncounted_in_words("orders", EventTime::from_millis(at), <KeepUncounted as Uncounted<u8>>::FATE)
+        };
+        let fate = "it goes on with that time and does not move the watermark; others like it are only counted, in the summary";
+        assert_eq!(
+            text(253_402_300_799_999),
+            format!("a record of \"orders\" has the event time 9999-12-31T23:59:59.999Z: {fate}")
+        );
+        assert!(text(1_700_000_000_000_000).contains("may be in micro- or nanoseconds"));
+        assert!(text(i64::MIN).starts_with("a record of \"orders\" has no event time: "));
     }
 }

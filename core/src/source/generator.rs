@@ -106,11 +106,11 @@ impl WatermarkOutput {
 
 /// [`Watermarks::bounded`](super::Watermarks::bounded) and [`monotonous`](super::Watermarks::monotonous).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bounded {
+pub struct BoundedOutOfOrderness {
     pub(super) bound: Duration,
 }
 
-impl<T> WatermarkStrategy<T> for Bounded {
+impl<T> WatermarkStrategy<T> for BoundedOutOfOrderness {
     type Generator = Greatest;
 
     fn generator(&self) -> Greatest {

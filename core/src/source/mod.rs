@@ -24,7 +24,8 @@ use serde::{Deserialize, Serialize};
 
 pub use generate::Generate;
 pub use generator::{
-    Bounded, Custom, NoWatermarks, Punctuated, WatermarkGenerator, WatermarkOutput, WatermarkStrategy,
+    BoundedOutOfOrderness, Custom, NoWatermarks, Punctuated, WatermarkGenerator, WatermarkOutput,
+    WatermarkStrategy,
 };
 pub use line::{BadLine, Line, from_json};
 pub use lines::Lines;

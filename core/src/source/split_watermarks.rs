@@ -358,10 +358,10 @@ impl<T, S: WatermarkStrategy<T>> SplitWatermarks<T, S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::Bounded;
+    use crate::source::BoundedOutOfOrderness;
     use WatermarkStatus::{Active, Idle};
 
-    type Watch = SplitWatermarks<(), Bounded>;
+    type Watch = SplitWatermarks<(), BoundedOutOfOrderness>;
 
     fn id(name: &str) -> SplitId {
         SplitId(name.to_string())

@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use super::WatermarkStrategy;
-use super::generator::{Bounded, Custom, NoWatermarks, Punctuated};
+use super::generator::{BoundedOutOfOrderness, Custom, NoWatermarks, Punctuated};
 use crate::time::EventTime;
 
 /// How a stream's watermark follows from its records.
@@ -23,7 +23,7 @@ use crate::time::EventTime;
 /// becoming idle. Such records go on with the time they have, are counted in the job's summary and warned of once; or they
 /// leave on a stream of their own: [`event_time_with_rejects`](crate::job::Stream::event_time_with_rejects).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Watermarks<S = Bounded> {
+pub struct Watermarks<S = BoundedOutOfOrderness> {
     pub(super) strategy: S,
     pub(super) idle_after: Option<Duration>,
     pub(super) max_ahead: Option<Duration>,
@@ -40,7 +40,7 @@ pub(crate) struct Alignment {
 /// The event times from here on, 9999-01-01T00:00:00Z, stand for "never".
 pub(super) const NEVER: EventTime = EventTime::from_millis(253_370_764_800_000);
 
-impl Watermarks<Bounded> {
+impl Watermarks<BoundedOutOfOrderness> {
     /// A record comes at most this long, in event time, after one of its split that is younger. The watermark is what
     /// Flink's `BoundedOutOfOrdernessWatermarks` makes it: the greatest event time so far, less the bound, less 1 ms.
     ///
@@ -50,7 +50,7 @@ impl Watermarks<Bounded> {
     /// let a_minute_out_of_order_at_most = Watermarks::bounded(secs(60));
     /// ```
     pub const fn bounded(max_out_of_orderness: Duration) -> Watermarks {
-        Watermarks::by(Bounded { bound: max_out_of_orderness })
+        Watermarks::by(BoundedOutOfOrderness { bound: max_out_of_orderness })
     }
 
     /// The records of a split come in the order of their event times.

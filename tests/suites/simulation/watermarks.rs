@@ -238,7 +238,7 @@ fn what_is_behind_the_watermark_that_the_record_before_it_carries_is_late() {
     under_seeds("what_is_behind_the_watermark", 32, |random, scenario| {
         // What is late is certain where the records have a single channel to go through: with others beside it, it is seen to
         // be late only when these have spoken, too.
-        let alone = scenario.seed % 2 == 0;
+        let alone = scenario.seed.is_multiple_of(2);
         let workers = if alone { vec![1] } else { scenario.workers.clone() };
         let scenario = Scenario { workers, ..scenario.clone() };
         let mut watermark = i64::MIN;
