@@ -121,6 +121,9 @@ const SETTLING: u64 = 4_096_000;
 const SETTLING_STEP: u64 = 4_096;
 const SETTLING_PAUSE: Duration = Duration::from_millis(20);
 
+const REMOVING_TRIES_MAX: u32 = 100;
+const REMOVING_PAUSE: Duration = Duration::from_millis(100);
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Distribution {
     OneInAHundred,
@@ -354,8 +357,8 @@ impl Bench {
                 };
                 let (summary, marks) = self.run_script(&options, script, sum)?;
                 if with == 1 {
-                    remove(&snapshots)?;
                     pauses.push(summary.snapshots);
+                    remove(&snapshots)?;
                 }
                 runs[with] = Some(marks);
                 self.say(&format!("{store:?}: pair {}, {}", repetition + 1, ["without", "with"][with]));
@@ -490,6 +493,12 @@ impl Bench {
         Script { keys: self.args.keys, updates: self.args.updates }
     }
 
+    /// Shows figures while others are still to come.
+    fn told(&self, figures: Vec<Figure>) -> Vec<Figure> {
+        figures.iter().for_each(|figure| self.say(&figure.json().to_string()));
+        figures
+    }
+
     fn say(&self, progress: &str) {
         let _ = writeln!(std::io::stderr(), "{progress}");
     }
@@ -562,8 +571,16 @@ fn read_through(path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Removes a job's snapshots. A compaction may still be at work for it, and make a file meanwhile.
 fn remove(directory: &Path) -> Result<()> {
-    Ok(std::fs::remove_dir_all(directory)?)
+    let mut tries = 0..REMOVING_TRIES_MAX;
+    loop {
+        match std::fs::remove_dir_all(directory) {
+            Ok(()) => return Ok(()),
+            Err(error) if tries.next().is_none() => return Err(error.into()),
+            Err(_) => std::thread::sleep(REMOVING_PAUSE),
+        }
+    }
 }
 
 // --- figures ---
@@ -632,12 +649,12 @@ fn measure(args: Args) -> Result<()> {
     if bench.args.measure.contains(&Measure::Throughput) {
         let sum = bench.script().sum();
         for &store in &bench.args.stores {
-            figures.extend(bench.throughput(store, sum)?);
+            figures.extend(bench.told(bench.throughput(store, sum)?));
         }
     }
     if bench.args.measure.contains(&Measure::Restore) {
         for &store in &bench.args.stores {
-            figures.extend(bench.restore(store)?);
+            figures.extend(bench.told(bench.restore(store)?));
         }
     }
     let mut out = String::new();
