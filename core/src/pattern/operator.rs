@@ -91,6 +91,7 @@ impl<K, P: Matcher> PatternMatch<K, P> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<K: Key, P: Matcher> Operator for PatternMatch<K, P> {
     type In = P::Event;
     type State = Runs<K, P::Event>;

@@ -249,6 +249,7 @@ impl PartialOrd for Order {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<K: Key, T: Data> State for Runs<K, T> {
     type Key = K;
 
