@@ -86,7 +86,8 @@ fn sides(stateful: &Stateful, errors: &mut Diagnostics) {
             format!("the operator has `on_event` and `{}`, but it works on one stream or on two", side.name),
             "for one stream write `on_event`; for two, `left.connect(right)`, write `on_left` and `on_right`",
         ),
-        (None, Some(side), None) | (None, None, Some(side)) => {
+        // It may be there under a name that was found to be misspelled.
+        (None, Some(side), None) | (None, None, Some(side)) if errors.is_empty() => {
             let other = if side.cause == Cause::Left { Cause::Right } else { Cause::Left }.method();
             errors.add(
                 &side.name,
