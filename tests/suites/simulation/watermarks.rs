@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use tidegate::prelude::*;
 
 use super::dribble::READ_MAX;
-use super::{Dribble, Random, Scenario, assert_same, under_seeds};
+use super::{Dribble, Random, Scenario, assert_same, under_seeds, under_seeds_all_aligned};
 
 #[event(time = at)]
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -172,13 +172,13 @@ fn race(aligned: bool, random: &mut Random, scenario: &Scenario) -> (u64, tidega
 
 #[test]
 fn a_fast_source_waits_for_a_slow_one_and_does_not_wait_for_a_silent_one() {
-    under_seeds("a_fast_source_waits", 24, |random, scenario| {
+    under_seeds_all_aligned("a_fast_source_waits", 24, |random, scenario| {
         let (too_far, run) = race(true, random, scenario);
         assert_eq!(too_far, 0, "records came too far ahead of the slow source");
         run
     });
     let unaligned = Cell::new(0);
-    under_seeds("a_fast_source_waits", 4, |random, scenario| {
+    under_seeds_all_aligned("a_fast_source_waits", 4, |random, scenario| {
         let (too_far, run) = race(false, random, scenario);
         unaligned.set(unaligned.get() + too_far);
         run
@@ -188,7 +188,7 @@ fn a_fast_source_waits_for_a_slow_one_and_does_not_wait_for_a_silent_one() {
 
 #[test]
 fn more_splits_than_are_open_at_a_time_are_all_read_however_far_apart_they_are() {
-    under_seeds("more_splits_than_are_open", 6, |random, scenario| {
+    under_seeds_all_aligned("more_splits_than_are_open", 6, |random, scenario| {
         // Those that are not open yet are behind all that are: whoever waited for them would wait for ever.
         let splits: Vec<Vec<Click>> = (0..150)
             .map(|split| {
