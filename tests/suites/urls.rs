@@ -92,9 +92,15 @@ fn a_job_whose_machine_is_gone_goes_on_elsewhere_from_what_lies_at_the_url() {
 #[test]
 fn wherever_in_the_protocol_a_machine_dies_the_url_has_all_that_counts() {
     for point in POINTS.into_iter().filter(|point| *point != DURING_RESTORE) {
-        let store = Store::new();
-        let job = store.job("--max-rate 8000 --retain 2").env(VARIABLE, &format!("{point}:2"));
-        assert_eq!(job.run().signal(), Some(SIGABRT), "it was to die at {point}");
+        // On a machine that is busy with other things, a job may be over before it comes there: then it is given more time.
+        let dies = |rate: &u32| {
+            let store = Store::new();
+            let job =
+                store.job(&format!("--max-rate {rate} --retain 2")).env(VARIABLE, &format!("{point}:2"));
+            (job.run().signal() == Some(SIGABRT)).then_some(store)
+        };
+        let store = [8_000, 2_000, 500].iter().find_map(dies);
+        let store = store.unwrap_or_else(|| panic!("it was to die at {point}"));
         fs::remove_dir_all(store.scene.path("local")).unwrap();
         store.job("--restore latest").run().success();
         store.scene.assert_exact();
