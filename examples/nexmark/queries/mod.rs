@@ -26,12 +26,10 @@ mod q9;
 mod ranks;
 mod winning_bids;
 
-use std::time::Duration;
-
 use tidegate::chain::Head;
 use tidegate::prelude::*;
 
-use super::event::{Bid, Event};
+use super::event::{Auction, Bid, Event, Person};
 use super::output::Output;
 
 /// A question, or the events as they are.
@@ -137,16 +135,28 @@ fn bids<'j>(events: Stream<'j, Event, impl Head<Out = Event>>) -> Stream<'j, Bid
     })
 }
 
-/// A timer for when a window is over.
-#[event]
-struct Over;
+/// The auctions among the events.
+fn auctions<'j>(
+    events: Stream<'j, Event, impl Head<Out = Event>>,
+) -> Stream<'j, Auction, impl Head<Out = Auction>> {
+    events.flat_map(|event| match event {
+        Event::Auction(auction) => Some(auction),
+        Event::Person(_) | Event::Bid(_) => None,
+    })
+}
+
+/// The people among the events, and the auctions.
+fn people_and_auctions<'j>(
+    events: Stream<'j, Event, impl Head<Out = Event>>,
+) -> (Stream<'j, Person, impl Head<Out = Person>>, Stream<'j, Auction, impl Head<Out = Auction>>) {
+    let (events, same_events) = events.filter(|event| !matches!(event, Event::Bid(_))).tee();
+    let people = events.flat_map(|event| match event {
+        Event::Person(person) => Some(person),
+        Event::Auction(_) | Event::Bid(_) => None,
+    });
+    (people, auctions(same_events))
+}
 
 /// A timer for the end of the input: an answer that any event may change is final then.
 #[event]
 struct Final;
-
-/// When the tumbling window of this size that holds `at` begins. Windows begin at multiples of their size since 1970.
-fn window_start(at: EventTime, size: Duration) -> EventTime {
-    let size_ms = i64::try_from(size.as_millis()).unwrap_or(i64::MAX);
-    EventTime::from_millis(at.as_millis() - at.as_millis().rem_euclid(size_ms))
-}

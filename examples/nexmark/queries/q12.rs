@@ -8,13 +8,7 @@ use tidegate::prelude::*;
 
 use super::super::event::Event;
 use super::super::output::Output;
-use super::{Over, bids, window_start};
-
-#[state(key = (u64, EventTime))]
-#[derive(Default)]
-struct Count {
-    bids: u64,
-}
+use super::bids;
 
 #[derive(Serialize)]
 struct Row {
@@ -27,28 +21,17 @@ struct Row {
     end: EventTime,
 }
 
-struct CountBids;
-
-#[operator]
-impl CountBids {
-    fn on_event(&self, (_, start): (u64, EventTime), count: &mut Count, cx: &mut Context<Self>) {
-        if count.bids == 0 {
-            cx.set_timer(start + secs(10) - millis(1), Over);
-        }
-        count.bids += 1;
-    }
-
-    fn on_timer(&self, _: Over, count: &mut Count, cx: &mut Context<Self>, out: &mut impl Emit<Row>) {
-        let &(bidder, start) = cx.key();
-        out.emit(Row { bidder, bids: count.bids, start, end: start + secs(10) });
-        cx.clear_state();
-    }
-}
-
 pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &Output) {
     let rows = bids(events)
-        .map(|bid| (bid.bidder, window_start(bid.date_time, secs(10))))
-        .key_by(|&in_window| in_window)
-        .process("bids-of-bidders", CountBids);
+        .map(|bid| bid.bidder)
+        .key_by(|bidder| *bidder)
+        .window(Tumbling::of(secs(10)))
+        .aggregate("bids-of-bidders", Count)
+        .map(|Windowed { key: bidder, window: TimeWindow { start, end }, value: bids }| Row {
+            bidder,
+            bids,
+            start,
+            end,
+        });
     out.rows("q12", rows);
 }

@@ -1,6 +1,6 @@
 //! q20, expand bids with their auction: where its category is 10.
 //!
-//! A join of bids and auctions without a bound in time: what bids wait for comes, or they wait for ever.
+//! A join of bids and auctions without a bound in time: both are kept for ever.
 
 use serde::Serialize;
 use tidegate::chain::Head;
@@ -8,21 +8,7 @@ use tidegate::prelude::*;
 
 use super::super::event::{Auction, Bid, Event};
 use super::super::output::Output;
-
-#[event]
-enum Side {
-    Auction(Auction),
-    Bid(Bid),
-}
-
-/// What has come of an auction. Those of other categories are remembered too, so that bids need not wait for them.
-#[state(key = u64)]
-#[derive(Default)]
-struct Known {
-    auction: Option<Auction>,
-    /// Bids that wait for their auction.
-    bids: Vec<Bid>,
-}
+use super::{auctions, bids};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -48,15 +34,15 @@ struct Row {
 }
 
 impl Row {
-    fn of(bid: Bid, auction: &Auction) -> Row {
+    fn of(bid: &Bid, auction: &Auction) -> Row {
         Row {
             auction: bid.auction,
             bidder: bid.bidder,
             price: bid.price,
-            channel: bid.channel,
-            url: bid.url,
+            channel: bid.channel.clone(),
+            url: bid.url.clone(),
             date_time: bid.date_time,
-            extra: bid.extra,
+            extra: bid.extra.clone(),
             item_name: auction.item_name.clone(),
             description: auction.description.clone(),
             initial_bid: auction.initial_bid,
@@ -70,33 +56,12 @@ impl Row {
     }
 }
 
-struct Join;
-
-#[operator]
-impl Join {
-    fn on_event(&self, side: Side, known: &mut Known, out: &mut impl Emit<Row>) {
-        match side {
-            Side::Auction(auction) => known.auction = Some(auction),
-            Side::Bid(bid) => known.bids.push(bid),
-        }
-        if let Some(auction) = &known.auction {
-            let bids = known.bids.drain(..).filter(|_| auction.category == 10);
-            bids.for_each(|bid| out.emit(Row::of(bid, auction)));
-        }
-    }
-}
-
 pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &Output) {
-    let rows = events
-        .flat_map(|event| match event {
-            Event::Auction(auction) => Some(Side::Auction(auction)),
-            Event::Bid(bid) => Some(Side::Bid(bid)),
-            Event::Person(_) => None,
-        })
-        .key_by(|side| match side {
-            Side::Auction(auction) => auction.id,
-            Side::Bid(bid) => bid.auction,
-        })
-        .process("auctions", Join);
+    let (events, same_events) = events.tee();
+    let auctions = auctions(events).filter(|auction| auction.category == 10);
+    let rows = bids(same_events)
+        .key_by(|bid| bid.auction)
+        .join(auctions.key_by(|auction| auction.id))
+        .inner("auctions", Row::of);
     out.rows("q20", rows);
 }

@@ -6,15 +6,7 @@ use tidegate::prelude::*;
 
 use super::super::event::Event;
 use super::super::output::Output;
-use super::Final;
 use super::winning_bids::{Won, winning_bids};
-
-#[state(key = u64)]
-#[derive(Default)]
-struct Sales {
-    count: u64,
-    sum: u64,
-}
 
 #[derive(Serialize)]
 struct Row {
@@ -23,24 +15,11 @@ struct Row {
     average: u64,
 }
 
-struct Average;
-
-#[operator]
-impl Average {
-    fn on_event(&self, won: Won, sales: &mut Sales, cx: &mut Context<Self>) {
-        if sales.count == 0 {
-            cx.set_timer(EventTime::MAX, Final);
-        }
-        sales.count += 1;
-        sales.sum += won.bid.price;
-    }
-
-    fn on_timer(&self, _: Final, sales: &mut Sales, cx: &mut Context<Self>, out: &mut impl Emit<Row>) {
-        out.emit(Row { category: *cx.key(), average: sales.sum / sales.count });
-    }
-}
-
 pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &Output) {
-    let rows = winning_bids(events).key_by(|won| won.auction.category).process("averages", Average);
+    let rows = winning_bids(events)
+        .key_by(|won| won.auction.category)
+        .window(Global)
+        .aggregate("averages", (Count, Sum::of(|won: &Won| won.bid.price)))
+        .map(|Windowed { key: category, value: (count, sum), .. }| Row { category, average: sum / count });
     out.rows("q4", rows);
 }

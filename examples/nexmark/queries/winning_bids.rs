@@ -11,7 +11,7 @@ use super::super::event::{Auction, Bid, Event};
 
 /// An auction and the bid that won it.
 #[event]
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Won {
     pub auction: Auction,
     pub bid: Bid,
