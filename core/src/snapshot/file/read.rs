@@ -2,12 +2,14 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::format::{
     BLOCK_BYTES, BlockEntry, FOOTER_BYTES, Footer, HEADER_BYTES, RowPlace, StateFileHeader, decode_index,
 };
 use crate::error::{Error, Result};
+use crate::files::UncachedReader;
 use crate::key::KeyGroupRange;
 use crate::snapshot::fault::{broken, cannot};
 use crate::snapshot::merge::RowCursor;
@@ -96,14 +98,14 @@ impl StateFileReader {
     /// # Errors
     /// If the file can't be read or a block has changed since it was written.
     pub fn cursor(&self, groups: KeyGroupRange) -> Result<StateFileCursor<'_>> {
-        let file = File::open(&self.path).map_err(|error| cannot("read", &self.path, error))?;
+        let file = UncachedReader::open(&self.path, self.part_of(groups))
+            .map_err(|error| cannot("read", &self.path, error))?;
         let mut cursor = StateFileCursor {
             reader: self,
             file,
             groups,
             next_block: 0,
             next_offset: HEADER_BYTES as u64,
-            position: 0,
             stored: Vec::new(),
             block: Vec::new(),
             block_rows: 0,
@@ -113,18 +115,30 @@ impl StateFileReader {
         cursor.advance()?;
         Ok(cursor)
     }
+
+    /// Where the blocks lie that can hold a row of these key groups.
+    fn part_of(&self, groups: KeyGroupRange) -> Range<u64> {
+        let mut part = 0..0;
+        let mut offset = HEADER_BYTES as u64;
+        for block in &self.index {
+            let next = offset + u64::from(block.stored_bytes);
+            if groups.overlaps(block.groups) {
+                part = if part.is_empty() { offset..next } else { part.start..next };
+            }
+            offset = next;
+        }
+        part
+    }
 }
 
 /// Goes through the rows of a range of key groups in a state file. Holds one block of it in memory.
 pub struct StateFileCursor<'a> {
     reader: &'a StateFileReader,
-    file: File,
+    file: UncachedReader,
     groups: KeyGroupRange,
     /// The block that is read next, and where it begins.
     next_block: usize,
     next_offset: u64,
-    /// Where the file stands.
-    position: u64,
     /// A block as it lies in the file; kept for its memory.
     stored: Vec<u8>,
     block: Vec<u8>,
@@ -177,12 +191,8 @@ impl StateFileCursor<'_> {
                 break (start, block);
             }
         };
-        if self.position != start {
-            self.file.seek(SeekFrom::Start(start)).map_err(|error| cannot("read", path, error))?;
-        }
         self.stored.resize(block.stored_bytes as usize, 0);
-        self.file.read_exact(&mut self.stored).map_err(|error| cannot("read", path, error))?;
-        self.position = self.next_offset;
+        self.file.read_exact_at(start, &mut self.stored).map_err(|error| cannot("read", path, error))?;
         if crc32fast::hash(&self.stored) != block.crc {
             return Err(self.damaged("does not match its checksum"));
         }

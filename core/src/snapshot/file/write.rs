@@ -1,7 +1,5 @@
 //! Writing a state file: rows in ascending order enter, a durable file is left behind, or none.
 
-use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::format::{
@@ -9,6 +7,7 @@ use super::format::{
     encode_row,
 };
 use crate::error::{Error, Result};
+use crate::files::UncachedWriter;
 use crate::key::{KeyGroup, KeyGroupRange};
 use crate::snapshot::fault::cannot;
 use crate::snapshot::part::{LayerKind, RowChange, Section, StateRow};
@@ -30,7 +29,7 @@ pub struct StateFileSummary {
 /// Writes a state file, row after row. One that is not [finished](StateFileWriter::finish) takes its file with it.
 pub struct StateFileWriter {
     path: PathBuf,
-    file: File,
+    file: UncachedWriter,
     header: StateFileHeader,
     /// The rows of the open block.
     block: Vec<u8>,
@@ -58,7 +57,7 @@ impl StateFileWriter {
     /// # Errors
     /// If the file is there already or can't be written.
     pub fn create(path: &Path, header: StateFileHeader) -> Result<StateFileWriter> {
-        let file = File::create_new(path).map_err(|error| cannot("create", path, error))?;
+        let file = UncachedWriter::create_new(path).map_err(|error| cannot("create", path, error))?;
         let mut writer = StateFileWriter {
             path: path.to_path_buf(),
             file,
@@ -160,7 +159,7 @@ impl StateFileWriter {
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<()> {
-        self.file.write_all(bytes).map_err(|error| cannot("write", &self.path, error))?;
+        self.file.write(bytes).map_err(|error| cannot("write", &self.path, error))?;
         self.crc.update(bytes);
         self.bytes += bytes.len() as u64;
         Ok(())
@@ -184,7 +183,7 @@ impl StateFileWriter {
         footer.encode(&mut tail);
         self.put(&tail)?;
         crash::point(crash::AFTER_STATE_WRITE);
-        self.file.sync_all().map_err(|error| cannot("write", &self.path, error))?;
+        self.file.finish().map_err(|error| cannot("write", &self.path, error))?;
         self.finished = true;
         let crc = self.crc.clone().finalize();
         Ok(StateFileSummary { rows: self.rows, removed: self.removed, bytes: self.bytes, crc })
