@@ -10,7 +10,8 @@
 //! | records           | of which keys                        | what for                                              |
 //! |-------------------|--------------------------------------|-------------------------------------------------------|
 //! | `--keys`          | each once                            | afterwards all keys exist                             |
-//! | 4,096,000         | a hundredth of all                   | not measured: the first snapshot, of all rows, is complete before they have all come |
+//! |                   |                                      | a pause until a snapshot has all of them in one layer |
+//! | 4,096,000         | a hundredth of all                   | not measured: the job is under way again              |
 //! | `--updates`       | *1 % of keys*: uniform over a hundredth of all | measured                                    |
 //! | `--updates`       | *zipf*: that of rank r in proportion to 1/r    | measured                                    |
 //! | `--updates`       | *uniform*: all as often              | measured                                              |
@@ -55,7 +56,9 @@ use tidegate::job::signals::Signals;
 use tidegate::job::{RunOptions, run};
 use tidegate::key::{MaxParallelism, Parallelism};
 use tidegate::prelude::*;
-use tidegate::snapshot::RestoreTarget;
+use tidegate::snapshot::part::LayerKind;
+use tidegate::snapshot::{RestoreTarget, Snapshot, SnapshotDirectory};
+use tidegate::source::{Offset, ReadStatus, Replay, Source, Split, SplitId, SplitReader};
 use tidegate::state::backend::StoreKind;
 use tidegate::time::Clock;
 
@@ -117,9 +120,6 @@ enum Measure {
 
 /// How many updates come between the making of the keys and the first that is measured.
 const SETTLING: u64 = 4_096_000;
-/// How many of them come at a time while the first snapshot is not complete, and the pause between.
-const SETTLING_STEP: u64 = 4_096;
-const SETTLING_PAUSE: Duration = Duration::from_millis(20);
 
 const REMOVING_TRIES_MAX: u32 = 100;
 const REMOVING_PAUSE: Duration = Duration::from_millis(100);
@@ -177,7 +177,7 @@ struct Script {
 /// A part of the records of a script, and the number of a record in it.
 enum Part {
     Making(u64),
-    Settling(u64),
+    Settling,
     Measured(Distribution, u64),
 }
 
@@ -192,7 +192,7 @@ impl Script {
         }
         let update = record - self.keys;
         if update < SETTLING {
-            return Part::Settling(update);
+            return Part::Settling;
         }
         let (part, number) = ((update - SETTLING) / self.updates, (update - SETTLING) % self.updates);
         Part::Measured(MEASURED[part as usize], number)
@@ -201,7 +201,7 @@ impl Script {
     fn key(self, record: u64) -> u64 {
         match self.part(record) {
             Part::Making(number) => number,
-            Part::Settling(_) => Distribution::OneInAHundred.key(record, self.keys),
+            Part::Settling => Distribution::OneInAHundred.key(record, self.keys),
             Part::Measured(distribution, _) => distribution.key(record, self.keys),
         }
     }
@@ -270,6 +270,67 @@ struct Load<R, E> {
     records: u64,
     record: R,
     each: E,
+    pause: Option<Pause>,
+}
+
+/// From record number `at` on there is nothing to read for a time.
+#[derive(Clone)]
+struct Pause {
+    at: u64,
+    is_over: Arc<dyn Fn() -> bool + Send + Sync>,
+}
+
+/// Generated records, with a pause: the operator goes on with its snapshots meanwhile.
+struct Paused<F> {
+    records: Generate<F>,
+    pause: Option<Pause>,
+}
+
+struct PausedReader<R> {
+    records: R,
+    pause: Option<Pause>,
+}
+
+impl<F: Fn(u64) -> u64 + Send + Sync + 'static> Source for Paused<F> {
+    type Item = u64;
+    type Reader = PausedReader<<Generate<F> as Source>::Reader>;
+
+    fn describe(&self) -> String {
+        self.records.describe()
+    }
+
+    fn replay(&self) -> Replay {
+        self.records.replay()
+    }
+
+    fn splits(&self) -> Result<Vec<Split>> {
+        Source::splits(&self.records)
+    }
+
+    fn open(&self, split: &SplitId, from: Offset) -> Result<Self::Reader> {
+        Ok(PausedReader { records: self.records.open(split, from)?, pause: self.pause.clone() })
+    }
+}
+
+impl<R: SplitReader<Item = u64>> SplitReader for PausedReader<R> {
+    type Item = u64;
+
+    fn read(&mut self, max: usize, each: &mut impl FnMut(u64)) -> Result<ReadStatus> {
+        let Some(Pause { at, is_over }) = &self.pause else { return self.records.read(max, each) };
+        let before = at.saturating_sub(self.records.offset().records);
+        if before == 0 && !is_over() {
+            return Ok(ReadStatus::Idle);
+        }
+        if before == 0 {
+            self.pause = None;
+            return self.records.read(max, each);
+        }
+        self.records.read(usize::try_from(before).map_or(max, |before| before.min(max)), each)
+    }
+
+    fn offset(&self) -> Offset {
+        self.records.offset()
+    }
 }
 
 impl Bench {
@@ -291,10 +352,12 @@ impl Bench {
         R: Fn(u64) -> u64 + Send + Sync + 'static,
         E: Fn() + Send + Sync + 'static,
     {
-        let Load { source, records, record, each } = load;
+        let Load { source, records, record, each, pause } = load;
+        let splits = options.parallelism.get();
+        let records = Paused { records: Generate::new(records, record).splits(splits), pause };
         let sum = Arc::new(AtomicU64::new(0));
         let (job, emitted, each) = (Job::new("snapshot-cost"), Arc::clone(&sum), Arc::new(each));
-        job.source(source, Generate::new(records, record).splits(options.parallelism.get()))
+        job.source(source, records)
             .key_by(|key: &u64| *key)
             .process("count", Count { value_bytes: self.args.value_bytes })
             .map(move |updates: u64| {
@@ -320,24 +383,19 @@ impl Bench {
         let (marks, clock) = (Arc::new(Mutex::new(Vec::new())), self.clock.clone());
         let (noted, records) = (Arc::clone(&marks), script.records());
         let note = move || noted.lock().unwrap_or_else(PoisonError::into_inner).push(Mark::now(&clock));
-        let snapshots = options.snapshot_dir.clone();
         let record = move |record: u64| {
-            match script.part(record) {
-                Part::Measured(_, 0) => note(),
-                Part::Settling(number)
-                    if number.is_multiple_of(SETTLING_STEP)
-                        && snapshots.as_deref().is_some_and(|snapshots| !has_complete(snapshots)) =>
-                {
-                    std::thread::sleep(SETTLING_PAUSE);
-                }
-                _ => {}
-            }
-            if record + 1 == records {
+            if matches!(script.part(record), Part::Measured(_, 0)) || record + 1 == records {
                 note();
             }
             script.key(record)
         };
-        let summary = self.run(options, Load { source: "updates", records, record, each: || () }, sum)?;
+        let (keys, snapshots) = (script.keys, options.snapshot_dir.clone());
+        let pause = Pause {
+            at: keys,
+            is_over: Arc::new(move || snapshots.as_deref().is_none_or(|snapshots| has_base(snapshots, keys))),
+        };
+        let load = Load { source: "updates", records, record, each: || (), pause: Some(pause) };
+        let summary = self.run(options, load, sum)?;
         let marks = std::mem::take(&mut *marks.lock().unwrap_or_else(PoisonError::into_inner));
         Ok((summary, marks))
     }
@@ -407,10 +465,13 @@ impl Bench {
         let (keys, hundredth) = (self.args.keys, self.args.keys.div_ceil(100));
         let snapshots = self.directory.join("snapshots");
         let kept = RunOptions { snapshot_dir: Some(snapshots.clone()), retain: 9, ..self.options(store) };
-        let full =
-            self.run(&kept, Load { source: "keys", records: keys, record: |i| i, each: || () }, keys)?;
+        let full = self.run(
+            &kept,
+            Load { source: "keys", records: keys, record: |i| i, each: || (), pause: None },
+            keys,
+        )?;
         let restored = RunOptions { restore: Some(RestoreTarget::Latest), ..kept.clone() };
-        let few = Load { source: "few", records: hundredth, record: |i| i * 100, each: || () };
+        let few = Load { source: "few", records: hundredth, record: |i| i * 100, each: || (), pause: None };
         let small = self.run(&restored, few, 2 * hundredth)?;
         let bytes = |summary: &Summary| summary.snapshots.last.map_or(0, |last| last.bytes);
         let mut figures = vec![Figure {
@@ -457,7 +518,8 @@ impl Bench {
             let (noted, input) = (Arc::clone(&results), one_of_each.clone());
             let count = input.len() as u64;
             let record = move |i: u64| input[i as usize];
-            let load = Load { source: "groups", records: count, record, each: move || noted.note() };
+            let load =
+                Load { source: "groups", records: count, record, each: move || noted.note(), pause: None };
             let began = self.clock.monotonic();
             self.run(&options, load, 2 * count)?;
             let (first_at, last_at) = results.instants();
@@ -483,7 +545,7 @@ impl Bench {
 
         let path = snapshots.join(format!("snapshot-{:010}", small_id.0));
         let options = RunOptions { restore: Some(RestoreTarget::Path(path)), ..self.options(store) };
-        let all = Load { source: "all", records: keys, record: |i| i, each: || () };
+        let all = Load { source: "all", records: keys, record: |i| i, each: || (), pause: None };
         self.run(&options, all, 2 * keys + hundredth)?;
         remove(&snapshots)?;
         Ok(figures)
@@ -541,10 +603,16 @@ fn one_of_each_group(keys: u64) -> Vec<u64> {
 }
 
 /// Whether a snapshot is complete.
-fn has_complete(snapshots: &Path) -> bool {
-    let entries = std::fs::read_dir(snapshots).into_iter().flatten().flatten();
-    let complete = |name: &str| name.starts_with("snapshot-") && !name.contains('.');
-    entries.into_iter().any(|entry| entry.file_name().to_str().is_some_and(complete))
+/// Whether the newest snapshot has this many rows in its lowest layer.
+fn has_base(snapshots: &Path, rows: u64) -> bool {
+    let newest = SnapshotDirectory::open_as_it_is(snapshots)
+        .and_then(|directory| Ok(directory.list()?.last().map(|&newest| directory.snapshot_path(newest))));
+    let Ok(Some(newest)) = newest else { return false };
+    // It may be gone by now.
+    Snapshot::open(&newest).is_ok_and(|snapshot| {
+        let files = snapshot.manifest().operators.iter().flat_map(|operator| &operator.files);
+        files.filter(|file| file.layer == LayerKind::Base).map(|file| file.rows).sum::<u64>() == rows
+    })
 }
 
 fn files_in(directory: &Path) -> Result<Vec<(PathBuf, u64)>> {

@@ -72,6 +72,15 @@ impl PendingRun {
         }
     }
 
+    /// What nobody needs any more, for its memory; nothing, if somebody still reads it or it is not in memory.
+    pub fn into_spent(self: Arc<PendingRun>) -> Option<Run> {
+        match Arc::into_inner(self)?.0.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Content::Open(run) => Some(run),
+            Content::Sorted(run) => Arc::into_inner(run).map(SortedRun::into_run),
+            Content::File(_) => None,
+        }
+    }
+
     /// Moves it out of memory, into a file at `path`. Not durable: it is lost with the process, like the run itself.
     ///
     /// # Errors

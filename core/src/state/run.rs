@@ -82,6 +82,16 @@ impl Run {
         Run { spread, expected: (each, each * row_bytes), ..Run::default() }
     }
 
+    /// The same, still empty, in the memory of a run that nobody needs any more.
+    pub fn in_memory_of(mut self, spent: Run) -> Run {
+        self.buckets = spent.buckets;
+        for Bucket { bytes, rows } in &mut self.buckets {
+            bytes.clear();
+            rows.clear();
+        }
+        self
+    }
+
     #[inline]
     fn bucket(&mut self, group: KeyGroup) -> &mut Bucket {
         let place = usize::from(group.0.saturating_sub(self.spread.first)) >> self.spread.shift;
@@ -89,7 +99,7 @@ impl Run {
             self.buckets.resize_with(place + 1, Bucket::default);
         }
         let bucket = &mut self.buckets[place];
-        if bucket.rows.capacity() == 0 {
+        if bucket.rows.is_empty() {
             bucket.rows.reserve_exact(self.expected.0);
             bucket.bytes.reserve_exact(self.expected.1);
         }
@@ -104,6 +114,11 @@ impl Run {
     /// How many bytes of memory it takes.
     pub fn bytes(&self) -> usize {
         self.bytes + self.rows * size_of::<Place>()
+    }
+
+    /// How many bytes of memory it keeps, whatever is in it.
+    pub fn capacity(&self) -> usize {
+        self.buckets.iter().map(Bucket::capacity).sum()
     }
 
     /// The state of `key` is `state` now. How many bytes that is.
@@ -237,14 +252,45 @@ impl Bucket {
     fn sort(&mut self, memory: &mut Sorting) {
         let Bucket { bytes, rows } = self;
         rows.sort_unstable_by_key(|row| row.group);
-        for group in rows.chunk_by_mut(|row, next| row.group == next.group) {
-            sort_group(group, bytes, memory);
+        let (mut sorted, mut kept) = (0, 0);
+        while let Some(first) = rows.get(sorted) {
+            let group = first.group;
+            let count = rows[sorted..].iter().take_while(|row| row.group == group).count();
+            memory.sort_group(&rows[sorted..sorted + count], bytes);
+            rows[kept..kept + memory.sorted.len()].copy_from_slice(&memory.sorted);
+            sorted += count;
+            kept += memory.sorted.len();
         }
-        let mut kept = 0;
+        rows.truncate(kept);
+    }
+
+    /// How many bytes of memory it has.
+    fn capacity(&self) -> usize {
+        self.bytes.capacity() + self.rows.capacity() * size_of::<Place>()
+    }
+}
+
+impl Sorting {
+    /// Leaves the rows of one key group in order, each as it was encoded last, in `sorted`.
+    fn sort_group(&mut self, rows: &[Place], bytes: &[u8]) {
+        let Sorting { heads, sorted } = self;
+        heads.clear();
+        heads.extend(rows.iter().zip(0..).map(|(row, place)| (row.head(bytes), place)));
+        heads.sort_unstable_by(|&(a_head, a), &(b_head, b)| {
+            a_head.cmp(&b_head).then_with(|| {
+                let (a, b) = (rows[a as usize], rows[b as usize]);
+                // What was encoded later stands behind what was encoded before, of the same row.
+                (a.key(bytes), a.start).cmp(&(b.key(bytes), b.start))
+            })
+        });
+        sorted.clear();
         let mut gone: Option<Place> = None;
-        for place in 0..rows.len() {
-            let row = rows[place];
-            let replaced = rows.get(place + 1).is_some_and(|next| next.is_of_row(row, bytes));
+        for (place, &(head, row)) in heads.iter().enumerate() {
+            let row = rows[row as usize];
+            // Of two rows whose heads differ the keys need no look.
+            let replaced = heads.get(place + 1).is_some_and(|&(next_head, next)| {
+                next_head == head && rows[next as usize].key(bytes) == row.key(bytes)
+            });
             let removed = gone.is_some_and(|prefix| row.start < prefix.start && row.is_under(prefix, bytes));
             if replaced || removed {
                 continue;
@@ -252,26 +298,9 @@ impl Bucket {
             if let Kind::RemovePrefix = row.kind {
                 gone = Some(row);
             }
-            rows[kept] = row;
-            kept += 1;
+            sorted.push(row);
         }
-        rows.truncate(kept);
     }
-}
-
-fn sort_group(rows: &mut [Place], bytes: &[u8], Sorting { heads, sorted }: &mut Sorting) {
-    heads.clear();
-    heads.extend(rows.iter().zip(0..).map(|(row, place)| (row.head(bytes), place)));
-    heads.sort_unstable_by(|&(a_head, a), &(b_head, b)| {
-        a_head.cmp(&b_head).then_with(|| {
-            let (a, b) = (rows[a as usize], rows[b as usize]);
-            // What was encoded later stands behind what was encoded before, of the same row.
-            (a.key(bytes), a.start).cmp(&(b.key(bytes), b.start))
-        })
-    });
-    sorted.clear();
-    sorted.extend(heads.iter().map(|&(_, place)| rows[place as usize]));
-    rows.copy_from_slice(sorted);
 }
 
 impl Place {
@@ -289,10 +318,6 @@ impl Place {
     #[inline]
     fn key(self, bytes: &[u8]) -> &[u8] {
         &bytes[self.start..self.start + self.key_bytes as usize]
-    }
-
-    fn is_of_row(self, other: Place, bytes: &[u8]) -> bool {
-        (self.group, self.section, self.key(bytes)) == (other.group, other.section, other.key(bytes))
     }
 
     fn is_under(self, prefix: Place, bytes: &[u8]) -> bool {
@@ -315,6 +340,11 @@ impl Place {
 pub(crate) struct SortedRun(Run);
 
 impl SortedRun {
+    /// The run, for its memory.
+    pub fn into_run(self) -> Run {
+        self.0
+    }
+
     /// Goes through it, row by row.
     pub fn cursor(&self) -> RunCursor<'_> {
         let mut cursor = RunCursor { buckets: &self.0.buckets, next: 0 };
@@ -345,7 +375,22 @@ pub(crate) struct RunCursor<'a> {
     next: usize,
 }
 
+/// How far ahead a row is looked at: rows that lie side by side in order lie anywhere in memory.
+const LOOKAHEAD_ROWS: usize = 8;
+
 impl RunCursor<'_> {
+    /// Looks at a row whose turn comes soon, so that nobody waits for its memory then.
+    #[inline]
+    fn look_ahead(&self) {
+        if let Some(Bucket { bytes, rows }) = self.buckets.first()
+            && let Some(row) = rows.get(self.next + LOOKAHEAD_ROWS)
+        {
+            let last = row.start + row.key_bytes as usize + row.value_bytes as usize;
+            let look = |place: usize| bytes.get(place).copied().unwrap_or_default();
+            std::hint::black_box(look(row.start) ^ look(last.saturating_sub(1)));
+        }
+    }
+
     fn leave_empty(&mut self) {
         while let [bucket, others @ ..] = self.buckets
             && self.next == bucket.rows.len()
@@ -362,6 +407,7 @@ impl RowCursor for RunCursor<'_> {
     }
 
     fn advance(&mut self) -> Result<()> {
+        self.look_ahead();
         self.next += 1;
         self.leave_empty();
         Ok(())
@@ -394,6 +440,19 @@ mod tests {
         run.put(one, Section::State, key(b"a"), &5u8);
         let expected = [(1, "a", Some(5)), (1, "b", None), (2, "a", Some(1))];
         assert_eq!(rows(run), expected.map(|(group, key, value)| (group, key.to_string(), value)));
+    }
+
+    #[test]
+    fn a_run_in_the_memory_of_another_has_only_its_own_rows() {
+        let groups = KeyGroupRange { first: KeyGroup(0), last: KeyGroup(7) };
+        let mut first = Run::of(groups, 100, 10);
+        (0..100).for_each(|row| first.put(KeyGroup(row % 8), Section::State, key(b"first"), &row));
+        let capacity = first.capacity();
+        let mut second = Run::of(groups, 1, 10).in_memory_of(first.close().unwrap().into_run());
+        assert!(second.is_empty() && second.bytes() == 0);
+        second.put(KeyGroup(3), Section::State, key(b"second"), &7u8);
+        assert_eq!(second.capacity(), capacity);
+        assert_eq!(rows(second), [(3, "second".to_string(), Some(7))]);
     }
 
     #[test]

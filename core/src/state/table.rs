@@ -56,6 +56,8 @@ const WAIT: std::time::Duration = std::time::Duration::from_micros(500);
 const WAITS_MAX: usize = 10;
 /// A hash table has about this much more memory than its rows take.
 const TABLE_OVERHEAD: f64 = 1.5;
+/// A run is kept for its memory if that is at most this part of what all rows take: those that changed will change again.
+const SPENT_SHARE: usize = 2;
 /// What an allocation costs beyond its content.
 const ALLOCATION_BYTES: usize = 32;
 
@@ -105,6 +107,9 @@ pub(crate) struct Changes {
     freezing: Option<Freezing>,
     /// Deltas that are in no complete snapshot yet.
     unconfirmed: Vec<(SnapshotId, Arc<PendingRun>)>,
+    /// A run that is not needed any more, and whose memory the next one takes: memory that is new to a process costs more than
+    /// what is written into it.
+    spent: Option<Run>,
     /// Runs of rows that changed in this epoch and have left memory since.
     left: Vec<Arc<PendingRun>>,
     /// About how many bytes an encoded row has.
@@ -361,6 +366,7 @@ impl<S: State> StateTable<S> {
                 touched: Vec::new(),
                 freezing: None,
                 unconfirmed: Vec::new(),
+                spent: None,
                 left: Vec::new(),
                 encoded_bytes: Average::default(),
                 now: Now {
@@ -529,7 +535,8 @@ impl<S: State> StateTable<S> {
             eviction.run.bytes() + eviction.changed.bytes() + eviction.spill.bytes_in_flight()
         });
         let rows = self.rows * self.row_bytes() + changes.managed_bytes;
-        let bytes = rows + changes.touched.len() * 8 + runs + freezing + leaving;
+        let spent = changes.spent.as_ref().map_or(0, Run::capacity);
+        let bytes = rows + changes.touched.len() * 8 + runs + freezing + leaving + spent;
         self.share.set(bytes as u64);
     }
 
@@ -559,13 +566,12 @@ impl<S: State> StateTable<S> {
         let changes = &mut self.changes;
         changes.unconfirmed.extend(changes.left.drain(..).map(|run| (snapshot, run)));
         let pending = std::mem::take(&mut changes.touched);
-        changes.freezing = Some(Freezing {
-            epoch: changes.epoch,
-            snapshot,
-            next: 0,
-            run: Run::of(self.groups, pending.len(), changes.encoded_bytes.get()),
-            pending,
-        });
+        let run = Run::of(self.groups, pending.len(), changes.encoded_bytes.get());
+        let run = match changes.spent.take() {
+            Some(spent) => run.in_memory_of(spent),
+            None => run,
+        };
+        changes.freezing = Some(Freezing { epoch: changes.epoch, snapshot, next: 0, run, pending });
         changes.epoch += 1;
         Ok(())
     }
@@ -604,7 +610,20 @@ impl<S: State> StateTable<S> {
 
     /// The snapshot is complete: what was kept for it is not needed any more.
     pub fn confirm(&mut self, snapshot: SnapshotId) {
-        self.changes.unconfirmed.retain(|(of, _)| *of > snapshot);
+        let memory = self.rows * self.row_bytes();
+        let has_enough = self.eviction.is_none() || self.share.account().pressure() == 0;
+        let changes = &mut self.changes;
+        for (_, run) in changes.unconfirmed.extract_if(.., |(of, _)| *of <= snapshot) {
+            let Some(run) = run.into_spent() else { continue };
+            let (used, capacity) = (run.bytes(), run.capacity());
+            let is_worth_it = capacity <= 2 * used && capacity <= memory / SPENT_SHARE;
+            if has_enough
+                && is_worth_it
+                && changes.spent.as_ref().is_none_or(|kept| kept.capacity() < capacity)
+            {
+                changes.spent = Some(run);
+            }
+        }
     }
 
     // --- memory ---
@@ -612,6 +631,7 @@ impl<S: State> StateTable<S> {
     /// Takes a step towards having fewer rows in memory.
     #[cold]
     fn evict(&mut self) -> Result<()> {
+        self.changes.spent = None;
         self.remove_landed()?;
         let row_bytes = self.row_bytes() as u64;
         for _ in 0..EVICT_SEGMENTS {
