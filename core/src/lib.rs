@@ -13,6 +13,7 @@
 #[doc(hidden)]
 pub mod __rt;
 pub mod aggregate;
+pub mod async_io;
 pub mod chain;
 pub mod changelog;
 pub mod error;
