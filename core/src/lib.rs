@@ -54,3 +54,7 @@ struct StateWithoutKeys;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/event-time.md")]
 struct EventTimeGuide;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/async-io.md")]
+struct AsyncIo;

@@ -312,7 +312,8 @@ impl Worker {
         tracing::debug!(task = ?self.tasks[index].id, snapshot = barrier.snapshot.0, ?pause, "frozen");
         self.send(index);
         if barrier.kind == BarrierKind::Last {
-            self.tasks[index].state = TaskState::Drained;
+            let task = &mut self.tasks[index];
+            (task.state, task.wishes) = (TaskState::Drained, Wishes::default());
         }
         if part.keyed_follows {
             self.tasks[index].freezing = Some((barrier, part));
