@@ -13,6 +13,7 @@
 #[doc(hidden)]
 pub mod __rt;
 pub mod aggregate;
+pub mod async_io;
 pub mod chain;
 pub mod changelog;
 pub mod error;
@@ -53,3 +54,7 @@ struct StateWithoutKeys;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/event-time.md")]
 struct EventTimeGuide;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/async-io.md")]
+struct AsyncIo;

@@ -1,5 +1,7 @@
 //! What a stage has put out, and where it is to go: the way from a stage to its driver.
 
+use std::time::Duration;
+
 use crate::key::SubtaskIndex;
 use crate::record::{Element, Origin};
 use crate::spares::Spares;
@@ -24,7 +26,25 @@ pub struct Outbox {
     pub origin: Origin,
     /// Vectors for the batches that are put out.
     pub(crate) spares: Spares,
+    /// What the steps of the stage wish for. They say it at every flush.
+    pub(crate) wishes: Wishes,
     elements: Vec<(EdgeIndex, Target, Element)>,
+}
+
+/// What a stage wishes of its driver.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wishes {
+    /// It has no room: it should be given no input before it says otherwise.
+    pub hold: bool,
+    /// It should be flushed again then, by the clock that never goes back, whether or not there is input.
+    pub wake: Option<Duration>,
+}
+
+impl Wishes {
+    /// It should be flushed again then, if not before.
+    pub fn wake_by(&mut self, at: Option<Duration>) {
+        self.wake = self.wake.into_iter().chain(at).min();
+    }
 }
 
 impl Outbox {

@@ -189,6 +189,11 @@ impl Clock {
         }
     }
 
+    /// Whether it stands still unless it is moved.
+    pub(crate) fn is_virtual(&self) -> bool {
+        matches!(self.0, Kind::Virtual(_))
+    }
+
     /// Moves a virtual clock to `now`; a system clock can't be moved, and stays.
     pub fn set(&self, now: EventTime) {
         if let Kind::Virtual(hand) = &self.0 {

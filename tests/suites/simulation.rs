@@ -4,6 +4,7 @@
 //! many there are, when they are killed and whether snapshots are aligned. What the job has committed in the end must be what a loop over the input says,
 //! as a multiset: nothing lost, nothing twice. A seed that fails is printed with the command that reruns it.
 
+mod async_io;
 mod backpressure;
 mod broadcast;
 mod clock;

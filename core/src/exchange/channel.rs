@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
+use std::task::{Wake, Waker};
 use std::thread::Thread;
 use std::time::Duration;
 
@@ -37,6 +38,18 @@ impl Doorbell {
     /// Sleeps until the bell rings, `longest` at most.
     pub fn sleep(&self, longest: Duration) {
         std::thread::park_timeout(longest);
+    }
+}
+
+impl From<Doorbell> for Waker {
+    fn from(doorbell: Doorbell) -> Waker {
+        Waker::from(Arc::new(doorbell))
+    }
+}
+
+impl Wake for Doorbell {
+    fn wake(self: Arc<Self>) {
+        self.ring();
     }
 }
 

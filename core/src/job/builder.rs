@@ -78,7 +78,7 @@ impl Job {
     }
 
     /// Begins a stage whose input comes from `stage` of the same worker.
-    pub(super) fn local_stage<T: Send + 'static>(
+    pub(crate) fn local_stage<T: Send + 'static>(
         &self,
         stage: usize,
         label: &str,
@@ -104,8 +104,25 @@ pub struct Stream<'j, T, H> {
 pub type LocalStream<'j, T> = Stream<'j, T, LocalHead<T>>;
 
 impl<'j, T: 'static, H: Head<Out = T>> Stream<'j, T, H> {
+    /// The job that it is wired in.
+    pub(crate) fn job(&self) -> &'j Job {
+        self.job
+    }
+
+    /// The stage that it is in.
+    pub(crate) fn stage(&self) -> usize {
+        self.stage
+    }
+
+    /// A step `kind` called `name` comes next, whose state belongs to no key.
+    pub(crate) fn with_entry_state(self, kind: &str, name: &str, state: EntryState) -> Self {
+        self.job.step(self.stage, kind, name);
+        self.job.graph.borrow_mut().entry_states.push(state);
+        self
+    }
+
     /// The same stream with another head.
-    pub(super) fn then<U, L>(self, head: impl FnOnce(H) -> L) -> Stream<'j, U, L> {
+    pub(crate) fn then<U, L>(self, head: impl FnOnce(H) -> L) -> Stream<'j, U, L> {
         Stream { job: self.job, stage: self.stage, head: head(self.head), item: PhantomData }
     }
 

@@ -19,7 +19,7 @@ use crate::job::attempt::Restored;
 use crate::job::graph::{Graph, StageRole};
 use crate::job::plan::Ship;
 use crate::key::SubtaskIndex;
-use crate::outbox::{EdgeIndex, Outbox};
+use crate::outbox::{EdgeIndex, Outbox, Wishes};
 use crate::record::{Batch, Element};
 use crate::source::{AssignedSplit, Throttle};
 use crate::state::backend::StateBackend;
@@ -96,7 +96,8 @@ impl WorkerSeed {
                 }
             };
             let id = TaskId { stage: index, subtask: self.subtask };
-            tasks.push(Task { id, stage, state, output, freezing: None, flushed_at: Duration::ZERO });
+            let (wishes, flushed_at) = (Wishes::default(), Duration::ZERO);
+            tasks.push(Task { id, stage, state, output, freezing: None, wishes, flushed_at });
         }
         Ok(Worker {
             outbox: Outbox::default(),
@@ -130,6 +131,7 @@ impl WorkerSeed {
             source_metrics: Arc::clone(&self.metrics),
             event_time: Arc::clone(&self.event_time),
             clock: self.clock.clone(),
+            waker: self.doorbells[self.subtask.index()].clone().into(),
         }
     }
 

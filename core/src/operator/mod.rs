@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use context::Context;
 pub use emit::Emit;
+pub(crate) use emit::SideOutput;
 pub use timers::TimerId;
 pub use unkeyed::{UnkeyedContext, UnkeyedOperator, WorksOn};
 

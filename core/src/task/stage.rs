@@ -5,6 +5,7 @@
 //! [harness](crate::testing) another; a Flink task can be a third.
 
 use std::sync::Arc;
+use std::task::Waker;
 
 use crate::error::Result;
 use crate::exchange::codec::BatchCodec;
@@ -48,6 +49,8 @@ pub struct StageContext {
     pub event_time: Arc<EventTimeBoard>,
     /// Tells processing time to whoever is asked for it between two calls of the driver.
     pub clock: Clock,
+    /// Wakes the driver: for what happens in the stage though no input has come.
+    pub waker: Waker,
 }
 
 /// How a source's poll ended.

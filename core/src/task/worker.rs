@@ -2,7 +2,7 @@
 //!
 //! A turn goes through the stages from the last to the first, so that what is nearly done is done before anything new is
 //! read. A stage whose output could not all be sent is not driven. Nothing in a turn waits; a worker whose stages all
-//! have nothing to do sleeps behind its doorbell.
+//! have nothing to do sleeps behind its doorbell. A stage that [wishes](Wishes) so is given no input for a while.
 //!
 //! A barrier: the coordinator tells the source stages ([`Command::Inject`]); every later stage meets it at its input gate
 //! when it is aligned. The stage freezes its part; encoding and writing are handed to rayon; what was written is reported.
@@ -23,7 +23,7 @@ use crate::exchange::codec::BatchCodec;
 use crate::exchange::input_gate::{Input, InputGate, Recorded};
 use crate::exchange::output_gate::OutputGate;
 use crate::key::SubtaskIndex;
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, Wishes};
 use crate::record::{Barrier, BarrierKind, Fill, SnapshotId};
 use crate::snapshot::channel_file::write_channel;
 use crate::snapshot::manifest::{ChannelState, StateFile};
@@ -107,6 +107,8 @@ pub(crate) struct Task {
     pub output: OutputGate,
     /// The part of a snapshot whose keyed state is being encoded.
     pub freezing: Option<(Barrier, StageSnapshot)>,
+    /// What the stage wished for when it was last flushed.
+    pub wishes: Wishes,
     /// When gathered records were last handed on.
     pub flushed_at: Duration,
 }
@@ -115,6 +117,8 @@ pub(crate) struct Task {
 pub(crate) enum TaskState {
     /// Reads its source.
     Reading,
+    /// Its source has ended, and what comes of its records has not yet been handed on.
+    Ending,
     /// Its source has ended; it still takes part in snapshots.
     Exhausted,
     /// Reads its input gate.
@@ -208,18 +212,24 @@ impl Worker {
     /// Until when there is certainly nothing to do, unless the doorbell rings.
     fn pause(&self) -> Duration {
         let soon = self.tasks.iter().any(|task| match &task.state {
-            TaskState::Reading => true,
+            TaskState::Reading => !task.wishes.hold,
             TaskState::Receiving(gate) => gate.is_recording(),
-            TaskState::Exhausted | TaskState::Drained => false,
+            TaskState::Ending | TaskState::Exhausted | TaskState::Drained => false,
         });
         let longest = if soon { SOURCE_PAUSE } else { PAUSE };
-        let due = self.tasks.iter().filter_map(|task| task.stage.next_processing_timer()).min();
-        due.map_or(longest, |due| due.since(self.clock.now()).min(longest))
+        let tasks = self.tasks.iter().filter(|task| !task.wishes.hold);
+        let due = tasks.filter_map(|task| task.stage.next_processing_timer()).min();
+        let due = due.map_or(longest, |due| due.since(self.clock.now()).min(longest));
+        let wake = self.tasks.iter().filter_map(|task| task.wishes.wake).min();
+        wake.map_or(due, |wake| wake.saturating_sub(self.clock.monotonic()).min(due))
     }
 
     fn inject(&mut self, barrier: Barrier) -> Result<()> {
         for index in 0..self.tasks.len() {
-            if matches!(self.tasks[index].state, TaskState::Reading | TaskState::Exhausted) {
+            if matches!(
+                self.tasks[index].state,
+                TaskState::Reading | TaskState::Ending | TaskState::Exhausted
+            ) {
                 self.snapshot(index, barrier)?;
             }
         }
@@ -302,7 +312,8 @@ impl Worker {
         tracing::debug!(task = ?self.tasks[index].id, snapshot = barrier.snapshot.0, ?pause, "frozen");
         self.send(index);
         if barrier.kind == BarrierKind::Last {
-            self.tasks[index].state = TaskState::Drained;
+            let task = &mut self.tasks[index];
+            (task.state, task.wishes) = (TaskState::Drained, Wishes::default());
         }
         if part.keyed_follows {
             self.tasks[index].freezing = Some((barrier, part));
@@ -351,16 +362,20 @@ impl Worker {
         }
         let worked = self.work(index)?;
         if !self.tasks[index].output.flush() {
+            // Whoever makes room rings; until then, waking it would be in vain.
+            self.tasks[index].wishes.wake = None;
             return Ok(worked);
         }
+        let held = self.tasks[index].wishes.hold;
         let fired = self.fire_processing_time(index)?;
         let turn = match &mut self.tasks[index].state {
+            TaskState::Reading | TaskState::Receiving(_) if held => Turn::Idle,
             TaskState::Reading => self.read(index)?,
             TaskState::Receiving(gate) => match gate.poll() {
                 None => Turn::Idle,
                 Some(input) => self.receive(index, input)?,
             },
-            TaskState::Exhausted | TaskState::Drained => Turn::Idle,
+            TaskState::Ending | TaskState::Exhausted | TaskState::Drained => Turn::Idle,
         };
         let task = &mut self.tasks[index];
         if !matches!(task.state, TaskState::Drained) {
@@ -372,9 +387,24 @@ impl Worker {
                 Fill::Full
             };
             self.drive(index, |stage, out| stage.flush(fill, out))?;
+            self.tasks[index].wishes = std::mem::take(&mut self.outbox.wishes);
         }
-        self.send(index);
-        Ok(if [worked, fired].contains(&Turn::Busy) { Turn::Busy } else { turn })
+        let freed = self.free(index, held);
+        let sent = self.send(index);
+        Ok(if [worked, fired, freed, sent].contains(&Turn::Busy) { Turn::Busy } else { turn })
+    }
+
+    /// Whether the stage has come to have room again, and what that was awaited for.
+    fn free(&mut self, index: usize, held: bool) -> Turn {
+        let task = &mut self.tasks[index];
+        if task.wishes.hold {
+            return Turn::Idle;
+        }
+        if matches!(task.state, TaskState::Ending) {
+            task.state = TaskState::Exhausted;
+            let _ = self.reports.send(Report::Exhausted(task.id));
+        }
+        if held { Turn::Busy } else { Turn::Idle }
     }
 
     fn fire_processing_time(&mut self, index: usize) -> Result<Turn> {
@@ -384,10 +414,10 @@ impl Worker {
             // Of what was in flight, each record sees the watermark that it would have seen. A timer of the same key could see
             // an older one than the key has seen before: the restored subtask begins where the slowest had come to.
             TaskState::Receiving(gate) => !gate.is_catching_up(),
-            TaskState::Reading | TaskState::Exhausted => true,
+            TaskState::Reading | TaskState::Ending | TaskState::Exhausted => true,
             TaskState::Drained => false,
         };
-        if due > now || !may_fire {
+        if due > now || !may_fire || self.tasks[index].wishes.hold {
             return Ok(Turn::Idle);
         }
         self.drive(index, |stage, out| stage.advance_processing_time(now, out))?;
@@ -400,9 +430,7 @@ impl Worker {
             Polled::Idle => Ok(Turn::Idle),
             Polled::Exhausted => {
                 self.drive(index, |stage, out| stage.advance_watermark(EventTime::MAX, out))?;
-                let task = &mut self.tasks[index];
-                task.state = TaskState::Exhausted;
-                let _ = self.reports.send(Report::Exhausted(task.id));
+                self.tasks[index].state = TaskState::Ending;
                 Ok(Turn::Busy)
             }
         }
@@ -420,12 +448,13 @@ impl Worker {
         Ok(Turn::Busy)
     }
 
-    /// Sends what a task has put out.
-    fn send(&mut self, index: usize) {
+    /// Sends what a task has put out. Whoever is to receive it may be a stage of this worker.
+    fn send(&mut self, index: usize) -> Turn {
         if self.outbox.is_empty() {
-            return;
+            return Turn::Idle;
         }
         self.tasks[index].output.send(&mut self.outbox);
+        Turn::Busy
     }
 
     /// Calls a stage. Its panic, or what was thrown through it, is an error that says where it happened.

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Waker;
 
 use crate::chain::{Head, Signal, Step};
 use crate::error::Result;
@@ -264,6 +265,7 @@ pub(super) fn context(clock: &Clock) -> StageContext {
         event_time: Arc::default(),
         source_metrics: Arc::new(SourceMetrics::default()),
         clock: clock.clone(),
+        waker: Waker::noop().clone(),
     }
 }
 

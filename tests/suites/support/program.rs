@@ -58,6 +58,11 @@ impl Program {
         Program::at(Path::new(env!("CARGO_BIN_EXE_ledger")))
     }
 
+    /// The job that asks about every record.
+    pub fn asking() -> Program {
+        Program::at(Path::new(env!("CARGO_BIN_EXE_asking")))
+    }
+
     /// The job with state that belongs to no key.
     pub fn priced() -> Program {
         Program::at(Path::new(env!("CARGO_BIN_EXE_priced")))
