@@ -11,6 +11,7 @@ mod examples;
 mod faults;
 mod fixtures;
 mod nexmark;
+mod patterns;
 mod restarts;
 mod savepoints;
 mod simulation;
