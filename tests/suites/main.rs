@@ -12,6 +12,7 @@ mod examples;
 mod faults;
 mod fixtures;
 mod nexmark;
+mod patterns;
 mod restarts;
 mod savepoints;
 mod simulation;

@@ -13,6 +13,7 @@ mod event_time;
 mod failing;
 mod joins;
 mod keyed;
+mod patterns;
 mod rekeyed;
 mod unkeyed;
 mod watermarks;

@@ -15,8 +15,9 @@ use tidegate::prelude::*;
 use tidegate::testing::Harness;
 use tidegate::window::assigner::Slicing;
 use tidegate::window::{
-    AtEnd, Domain, EveryCount, EveryEventTime, EveryProcessingTime, Evictor, KeepLast, KeepWithin, Purging,
-    Trigger, TriggerContext, TriggerResult, Window, WindowAssigner, Windowing,
+    AtEnd, Domain, EveryCount, EveryEventTime, EveryProcessingTime, Evictor, GlobalWindow, KeepLast,
+    KeepWithin, Purging, SlidingCount, Trigger, TriggerContext, TriggerResult, TumblingCount, Window,
+    WindowAssigner, Windowing,
 };
 
 use self::case::{Case, Step, Time};
@@ -30,7 +31,7 @@ fn span(millis: i64) -> Duration {
     Duration::from_millis(millis as u64)
 }
 
-/// One assigner that is any of them, so that the operator is compiled once and not for each.
+/// One assigner that is any of those by time, so that the operator is compiled once and not for each.
 enum AnyAssigner {
     Tumbling(Tumbling),
     Sliding(Sliding),
@@ -65,6 +66,7 @@ impl AnyAssigner {
                 let windows = Session::gap_by(gap);
                 AnyAssigner::SessionBy(if by_clock { windows.processing_time() } else { windows })
             }
+            case::Assigner::Global | case::Assigner::Count { .. } => unreachable!("its windows have no end"),
         }
     }
 }
@@ -106,6 +108,69 @@ impl WindowAssigner<Record> for AnyAssigner {
     }
 }
 
+/// One assigner that is any of those whose window has no end.
+enum Endless {
+    Global,
+    Tumbling(TumblingCount),
+    Sliding(SlidingCount),
+}
+
+impl Endless {
+    fn of(assigner: case::Assigner) -> Endless {
+        match assigner {
+            case::Assigner::Count { size, tumbles: true, .. } => {
+                Endless::Tumbling(Tumbling::count(size as u64))
+            }
+            case::Assigner::Count { size, slide, .. } => {
+                Endless::Sliding(Sliding::count(size as u64).every(slide as u64))
+            }
+            _ => Endless::Global,
+        }
+    }
+}
+
+macro_rules! endless {
+    ($self:ident, $windows:ident => $then:expr) => {
+        match $self {
+            Endless::Global => {
+                let $windows = &Global;
+                $then
+            }
+            Endless::Tumbling($windows) => $then,
+            Endless::Sliding($windows) => $then,
+        }
+    };
+}
+
+impl WindowAssigner<Record> for Endless {
+    type Window = GlobalWindow;
+    type Trigger = AnyTrigger;
+
+    fn assign(&self, record: &Record, at: EventTime) -> impl IntoIterator<Item = GlobalWindow> {
+        endless!(self, windows => windows.assign(record, at).into_iter().collect::<Vec<_>>())
+    }
+
+    fn default_trigger(&self) -> AnyTrigger {
+        match self {
+            Endless::Global => AnyTrigger::AtEnd(WindowAssigner::<Record>::default_trigger(&Global)),
+            Endless::Tumbling(windows) => {
+                AnyTrigger::PurgingEveryCount(WindowAssigner::<Record>::default_trigger(windows))
+            }
+            Endless::Sliding(windows) => {
+                AnyTrigger::EveryCount(WindowAssigner::<Record>::default_trigger(windows))
+            }
+        }
+    }
+
+    fn domain(&self) -> Domain {
+        endless!(self, windows => WindowAssigner::<Record>::domain(windows))
+    }
+
+    fn slicing(&self) -> Option<Slicing<GlobalWindow>> {
+        endless!(self, windows => WindowAssigner::<Record>::slicing(windows))
+    }
+}
+
 /// One trigger that is any of them.
 enum AnyTrigger {
     AtEnd(AtEnd),
@@ -119,8 +184,10 @@ enum AnyTrigger {
 }
 
 impl AnyTrigger {
-    fn of(case: &Case) -> AnyTrigger {
-        match (case.trigger, case.purges) {
+    /// The trigger that is asked for, if any is.
+    fn of(case: &Case) -> Option<AnyTrigger> {
+        Some(match (case.trigger, case.purges) {
+            (case::Trigger::Default, _) => return None,
             (case::Trigger::AtEnd { early_every, early_count, late_every }, purges) => {
                 let mut trigger = AtEnd::new();
                 trigger = early_every.map_or(trigger, |delay| trigger.early_every(span(delay)));
@@ -149,7 +216,7 @@ impl AnyTrigger {
             (case::Trigger::EveryProcessingTime { interval }, true) => {
                 AnyTrigger::PurgingEveryProcessingTime(Purging::of(EveryProcessingTime::of(span(interval))))
             }
-        }
+        })
     }
 }
 
@@ -195,14 +262,14 @@ macro_rules! any_trigger {
     }};
 }
 
-impl Trigger<Record, TimeWindow> for AnyTrigger {
+impl<W: Window> Trigger<Record, W> for AnyTrigger {
     type State = (OfAtEnd, u64, Option<EventTime>);
 
     fn on_element(
         &self,
         record: &Record,
         at: EventTime,
-        window: &TimeWindow,
+        window: &W,
         state: &mut Self::State,
         cx: &mut TriggerContext<'_>,
     ) -> TriggerResult {
@@ -212,7 +279,7 @@ impl Trigger<Record, TimeWindow> for AnyTrigger {
     fn on_event_time(
         &self,
         at: EventTime,
-        window: &TimeWindow,
+        window: &W,
         state: &mut Self::State,
         cx: &mut TriggerContext<'_>,
     ) -> TriggerResult {
@@ -224,7 +291,7 @@ impl Trigger<Record, TimeWindow> for AnyTrigger {
     fn on_processing_time(
         &self,
         at: EventTime,
-        window: &TimeWindow,
+        window: &W,
         state: &mut Self::State,
         cx: &mut TriggerContext<'_>,
     ) -> TriggerResult {
@@ -233,36 +300,41 @@ impl Trigger<Record, TimeWindow> for AnyTrigger {
         })
     }
 
-    fn on_close(&self, window: &TimeWindow, state: &mut Self::State) -> TriggerResult {
+    fn on_close(&self, window: &W, state: &mut Self::State) -> TriggerResult {
         any_trigger!(self, state: state, trigger => Trigger::<Record, _>::on_close(trigger, window, state))
     }
 
     fn merge(&self, state: &mut Self::State, other: Self::State) {
         match self {
-            AnyTrigger::AtEnd(trigger) => {
-                Trigger::<Record, TimeWindow>::merge(trigger, &mut state.0, other.0)
-            }
-            AnyTrigger::PurgingAtEnd(trigger) => {
-                Trigger::<Record, TimeWindow>::merge(trigger, &mut state.0, other.0)
-            }
-            AnyTrigger::EveryCount(trigger) => {
-                Trigger::<Record, TimeWindow>::merge(trigger, &mut state.1, other.1)
-            }
+            AnyTrigger::AtEnd(trigger) => Trigger::<Record, W>::merge(trigger, &mut state.0, other.0),
+            AnyTrigger::PurgingAtEnd(trigger) => Trigger::<Record, W>::merge(trigger, &mut state.0, other.0),
+            AnyTrigger::EveryCount(trigger) => Trigger::<Record, W>::merge(trigger, &mut state.1, other.1),
             AnyTrigger::PurgingEveryCount(trigger) => {
-                Trigger::<Record, TimeWindow>::merge(trigger, &mut state.1, other.1);
+                Trigger::<Record, W>::merge(trigger, &mut state.1, other.1);
             }
-            _ => unreachable!("no case has windows that merge, with a trigger that fires at intervals"),
+            AnyTrigger::EveryEventTime(trigger) => {
+                Trigger::<Record, W>::merge(trigger, &mut state.2, other.2);
+            }
+            AnyTrigger::PurgingEveryEventTime(trigger) => {
+                Trigger::<Record, W>::merge(trigger, &mut state.2, other.2);
+            }
+            AnyTrigger::EveryProcessingTime(trigger) => {
+                Trigger::<Record, W>::merge(trigger, &mut state.2, other.2);
+            }
+            AnyTrigger::PurgingEveryProcessingTime(trigger) => {
+                Trigger::<Record, W>::merge(trigger, &mut state.2, other.2);
+            }
         }
     }
 
-    fn on_merge(&self, window: &TimeWindow, state: &mut Self::State, cx: &mut TriggerContext<'_>) {
+    fn on_merge(&self, window: &W, state: &mut Self::State, cx: &mut TriggerContext<'_>) {
         any_trigger!(self, state: state, trigger => Trigger::<Record, _>::on_merge(trigger, window, state, cx));
     }
 
     fn fires_at_end_only(&self) -> bool {
         match self {
-            AnyTrigger::AtEnd(trigger) => Trigger::<Record, TimeWindow>::fires_at_end_only(trigger),
-            AnyTrigger::PurgingAtEnd(trigger) => Trigger::<Record, TimeWindow>::fires_at_end_only(trigger),
+            AnyTrigger::AtEnd(trigger) => Trigger::<Record, W>::fires_at_end_only(trigger),
+            AnyTrigger::PurgingAtEnd(trigger) => Trigger::<Record, W>::fires_at_end_only(trigger),
             _ => false,
         }
     }
@@ -274,11 +346,11 @@ enum AnyEvictor {
     Within(KeepWithin),
 }
 
-impl Evictor<Record, TimeWindow> for AnyEvictor {
+impl<W: Window> Evictor<Record, W> for AnyEvictor {
     fn before<K>(
         &self,
         elements: &mut Vec<tidegate::window::Element<Record>>,
-        firing: &tidegate::window::Firing<'_, K>,
+        firing: &tidegate::window::Firing<'_, K, W>,
     ) {
         match self {
             AnyEvictor::Last(evictor) => evictor.before(elements, firing),
@@ -317,9 +389,26 @@ impl Aggregate for Numbers {
 /// What came out of each key: panes, and late records.
 type Outcome = BTreeMap<u8, (Vec<Pane>, Vec<u32>)>;
 
-fn run<O>(case: &Case, operator: O) -> Outcome
+/// A window as the model has it: the first time that belongs to it, and the first that does not.
+trait Bounds: Window {
+    fn bounds(&self) -> (i64, i64);
+}
+
+impl Bounds for TimeWindow {
+    fn bounds(&self) -> (i64, i64) {
+        (self.start.as_millis(), self.end.as_millis())
+    }
+}
+
+impl Bounds for GlobalWindow {
+    fn bounds(&self) -> (i64, i64) {
+        model::ALL_TIME
+    }
+}
+
+fn run<O, W: Bounds>(case: &Case, operator: O) -> Outcome
 where
-    O: Operator<In = Record, Out = (u8, TimeWindow, Vec<u32>), Side = Record>,
+    O: Operator<In = Record, Out = (u8, W, Vec<u32>), Side = Record>,
     O::State: tidegate::state::State<Key = u8>,
 {
     let mut harness = Harness::new(operator, |(key, _): &Record| *key).unwrap();
@@ -339,9 +428,7 @@ where
     }
     let mut outcome = Outcome::new();
     for ((key, window, numbers), at) in harness.take_timed_output() {
-        assert_eq!(at, window.max_timestamp(), "a result carries the last time of its window");
-        let window = (window.start.as_millis(), window.end.as_millis());
-        outcome.entry(key).or_default().0.push((window, numbers));
+        outcome.entry(key).or_default().0.push((window.bounds(), at.as_millis(), numbers));
     }
     for (key, number) in harness.take_side_output() {
         outcome.entry(key).or_default().1.push(number);
@@ -368,7 +455,21 @@ fn expected(case: &Case) -> Outcome {
 }
 
 fn outcome(case: &Case) -> Outcome {
-    let windows = Windowing::of(AnyAssigner::of(case)).trigger(AnyTrigger::of(case));
+    match case.assigner.is_endless() {
+        true => in_windows(case, Endless::of(case.assigner)),
+        false => in_windows(case, AnyAssigner::of(case)),
+    }
+}
+
+fn in_windows<W>(case: &Case, assigner: W) -> Outcome
+where
+    W: WindowAssigner<Record, Window: Bounds, Trigger = AnyTrigger>,
+{
+    let windows = Windowing::of(assigner);
+    let windows = match AnyTrigger::of(case) {
+        Some(trigger) => windows.trigger(trigger),
+        None => windows,
+    };
     let windows = windows.allowed_lateness(span(case.lateness)).side_output_late();
     let evictor = case.evictor.map(|evictor| match evictor {
         case::Evictor::Last(count) => AnyEvictor::Last(KeepLast::of(count)),
@@ -380,7 +481,7 @@ fn outcome(case: &Case) -> Outcome {
                 true => run(
                     case,
                     $windows.aggregate_then(Numbers, |window, numbers| {
-                        Some((*window.key(), *window.window(), numbers))
+                        Some((*window.key(), window.window().clone(), numbers))
                     }),
                 ),
                 false => run(
@@ -388,7 +489,7 @@ fn outcome(case: &Case) -> Outcome {
                     $windows.process(|window, records: Vec<&Record>| {
                         Some((
                             *window.key(),
-                            *window.window(),
+                            window.window().clone(),
                             records.into_iter().map(|(_, number)| *number).collect(),
                         ))
                     }),

@@ -68,7 +68,8 @@ where
         allowed_lateness: Duration,
     ) -> Self {
         let (domain, merges, slicing) = (assigner.domain(), assigner.merges(), assigner.slicing());
-        let fires_at_end = trigger.fires_at_end_only() || (domain == Domain::Count && !is_own);
+        // Windows of so many records fire with the last of them by their own trigger alone: any other sees one without an end.
+        let fires_at_end = if domain == Domain::Count { !is_own } else { trigger.fires_at_end_only() };
         let is_sliced = slicing.is_some() && fires_at_end && !contents.evicts();
         WindowOperator {
             name: String::new(),

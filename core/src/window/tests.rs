@@ -265,3 +265,41 @@ fn an_aggregate_of_windows_that_an_evictor_has_emptied_gives_no_result() {
     harness.advance_watermark(EventTime::MAX).unwrap();
     assert_eq!(counted(&mut harness), []);
 }
+
+#[test]
+fn a_session_that_has_become_longer_fires_an_interval_after_the_end_that_it_was_to_have() {
+    let windows = Windowing::of(Session::gap(millis(5))).trigger(EveryEventTime::of(millis(10)));
+    let mut harness = counting!(windows);
+    harness.push(1, at(3)).unwrap();
+    harness.push(1, at(6)).unwrap();
+    harness.push(1, at(11)).unwrap();
+    harness.push(1, at(15)).unwrap();
+    // It was to end at 7, before the first multiple of the interval. Flink's trigger goes on from there: 17, not 10.
+    let mut fired = Vec::new();
+    for time in 0..25 {
+        harness.advance_watermark(at(time)).unwrap();
+        fired.extend(counted(&mut harness).into_iter().map(|window| (time, window)));
+    }
+    assert_eq!(fired, [(7, (3, 20, 4)), (17, (3, 20, 4)), (19, (3, 20, 4))]);
+}
+
+#[test]
+fn windows_by_count_fire_by_another_trigger_that_is_asked_for() {
+    let windows = Windowing::of(Tumbling::count(2)).trigger(AtEnd::new());
+    let mut harness = Harness::new(windows.aggregate(Count), key).unwrap();
+    (0..5).for_each(|_| harness.push(1, at(0)).unwrap());
+    assert_eq!(harness.take_output(), []);
+    harness.advance_watermark(EventTime::MAX).unwrap();
+    assert_eq!(harness.take_output().iter().map(|counted| counted.value).collect::<Vec<_>>(), [5]);
+}
+
+#[test]
+fn a_window_of_all_time_that_fires_at_intervals_ends_with_the_input() {
+    let windows = Windowing::of(Global).trigger(EveryEventTime::of(millis(10)));
+    let mut harness = Harness::new(windows.aggregate(Count), key).unwrap();
+    harness.push(1, at(3)).unwrap();
+    harness.advance_watermark(at(25)).unwrap();
+    assert_eq!(harness.take_output().len(), 2, "at 10 and at 20");
+    harness.advance_watermark(EventTime::MAX).unwrap();
+    assert_eq!(harness.take_output().len(), 2, "at 30, and at the end");
+}

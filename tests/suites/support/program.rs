@@ -68,6 +68,11 @@ impl Program {
         Program::at(Path::new(env!("CARGO_BIN_EXE_priced")))
     }
 
+    /// The job that looks for a pattern.
+    pub fn thefts() -> Program {
+        Program::at(Path::new(env!("CARGO_BIN_EXE_thefts")))
+    }
+
     /// A program of the system.
     pub fn at(path: &Path) -> Program {
         let shown = path.file_name().unwrap_or_default().to_string_lossy().into_owned();

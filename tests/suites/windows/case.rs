@@ -40,14 +40,32 @@ pub enum Assigner {
     },
     /// The gap is what the record says.
     SessionBy,
+    Global,
+    Count {
+        size: i64,
+        slide: i64,
+        tumbles: bool,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]
 pub enum Trigger {
-    AtEnd { early_every: Option<i64>, early_count: Option<usize>, late_every: Option<i64> },
-    EveryCount { count: usize },
-    EveryEventTime { interval: i64 },
-    EveryProcessingTime { interval: i64 },
+    /// None is asked for: the assigner's own.
+    Default,
+    AtEnd {
+        early_every: Option<i64>,
+        early_count: Option<usize>,
+        late_every: Option<i64>,
+    },
+    EveryCount {
+        count: usize,
+    },
+    EveryEventTime {
+        interval: i64,
+    },
+    EveryProcessingTime {
+        interval: i64,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +91,11 @@ impl Assigner {
     pub fn merges(self) -> bool {
         matches!(self, Assigner::Session { .. } | Assigner::SessionBy)
     }
+
+    /// Whether all records of a key are in one window, which never ends.
+    pub fn is_endless(self) -> bool {
+        matches!(self, Assigner::Global | Assigner::Count { .. })
+    }
 }
 
 fn assigner() -> impl Strategy<Value = Assigner> {
@@ -83,18 +106,22 @@ fn assigner() -> impl Strategy<Value = Assigner> {
             .prop_map(|(max, step, offset)| Assigner::Cumulating { max, step: step.min(max), offset }),
         4 => (1..15i64).prop_map(|gap| Assigner::Session { gap }),
         1 => Just(Assigner::SessionBy),
+        1 => Just(Assigner::Global),
+        1 => (1..6i64).prop_map(|size| Assigner::Count { size, slide: size, tumbles: true }),
+        2 => (1..8i64, 1..6i64).prop_map(|(size, slide)| Assigner::Count { size, slide, tumbles: false }),
     ]
 }
 
 fn trigger() -> impl Strategy<Value = Trigger> {
     let delay = || prop::option::of(1..20i64);
     prop_oneof![
-        5 => Just(Trigger::AtEnd { early_every: None, early_count: None, late_every: None }),
+        5 => Just(Trigger::Default),
+        1 => Just(Trigger::AtEnd { early_every: None, early_count: None, late_every: None }),
         5 => (delay(), prop::option::of(2..5usize), delay())
             .prop_map(|(early_every, early_count, late_every)| Trigger::AtEnd { early_every, early_count, late_every }),
         1 => (1..5usize).prop_map(|count| Trigger::EveryCount { count }),
-        1 => (1..20i64).prop_map(|interval| Trigger::EveryEventTime { interval }),
-        1 => (1..20i64).prop_map(|interval| Trigger::EveryProcessingTime { interval }),
+        2 => (1..20i64).prop_map(|interval| Trigger::EveryEventTime { interval }),
+        2 => (1..20i64).prop_map(|interval| Trigger::EveryProcessingTime { interval }),
     ]
 }
 
@@ -135,13 +162,9 @@ pub fn case() -> impl Strategy<Value = Case> {
     let lateness = prop_oneof![2 => Just(0), 1 => 1..40i64];
     (time, assigner(), trigger(), prop::bool::weighted(0.2), evictor(), lateness, any::<bool>(), steps())
         .prop_map(|(time, assigner, trigger, purges, evictor, lateness, aggregates, steps)| {
-            let repeats =
-                matches!(trigger, Trigger::EveryEventTime { .. } | Trigger::EveryProcessingTime { .. });
-            // Of merged windows each knows a firing of its own; windows of the clock know no event time.
-            let is_odd = (repeats && assigner.merges())
-                || (time == Time::Processing && matches!(trigger, Trigger::EveryEventTime { .. }));
-            let at_end = Trigger::AtEnd { early_every: None, early_count: None, late_every: None };
-            let trigger = if is_odd { at_end } else { trigger };
+            // Windows of the clock know no event time.
+            let is_odd = time == Time::Processing && matches!(trigger, Trigger::EveryEventTime { .. });
+            let trigger = if is_odd { Trigger::Default } else { trigger };
             Case { time, assigner, trigger, purges, evictor, lateness, aggregates, steps }
         })
 }

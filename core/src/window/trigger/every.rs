@@ -71,6 +71,8 @@ fn next_multiple(at: EventTime, interval: Duration) -> EventTime {
 /// Fires a window again and again as event time passes, at multiples of the interval, and at its end: Flink's
 /// `ContinuousEventTimeTrigger`.
 ///
+/// A window that has no end fires once at the end of the input. In Flink it goes on for every interval until then, for ever.
+///
 /// ```
 /// use tidegate::prelude::*;
 /// use tidegate::testing::Harness;
@@ -136,7 +138,12 @@ impl<T, W: Window> Trigger<T, W> for EveryEventTime {
         if *next != Some(at) {
             return TriggerResult::Continue;
         }
-        let then = next_multiple(at, self.interval).min(window.max_timestamp());
+        // An interval later, which is no multiple if a session was to end at this time and has become longer: as in Flink.
+        let is_over_for_good = cx.watermark() == EventTime::MAX && window.max_timestamp() == EventTime::MAX;
+        let then = match is_over_for_good {
+            true => EventTime::MAX,
+            false => (at + self.interval.max(millis(1))).min(window.max_timestamp()),
+        };
         *next = Some(then);
         cx.set_timer(then);
         TriggerResult::Fire
@@ -187,9 +194,9 @@ impl EveryProcessingTime {
         EveryProcessingTime { interval }
     }
 
-    /// The next firing after `at`. A window that is over in processing time fires for the last time then.
-    fn next(&self, at: EventTime, window: &impl Window, cx: &TriggerContext<'_>) -> EventTime {
-        let next = next_multiple(at, self.interval);
+    /// When the window fires that is to fire at `next`: one that is over in processing time before that fires for the last time
+    /// then.
+    fn until_end(next: EventTime, window: &impl Window, cx: &TriggerContext<'_>) -> EventTime {
         match cx.domain() {
             Domain::ProcessingTime => next.min(window.max_timestamp() + millis(1)),
             Domain::EventTime | Domain::Count => next,
@@ -210,7 +217,7 @@ impl<T, W: Window> Trigger<T, W> for EveryProcessingTime {
         cx: &mut TriggerContext<'_>,
     ) -> TriggerResult {
         if next.is_none() {
-            let first = self.next(cx.processing_time(), window, cx);
+            let first = Self::until_end(next_multiple(cx.processing_time(), self.interval), window, cx);
             *next = Some(first);
             cx.set_processing_timer(first);
         }
@@ -227,7 +234,8 @@ impl<T, W: Window> Trigger<T, W> for EveryProcessingTime {
         if *next != Some(at) {
             return TriggerResult::Continue;
         }
-        let then = self.next(at, window, cx);
+        // As in Flink an interval later, also if this is the end that a session was to have.
+        let then = Self::until_end(at + self.interval.max(millis(1)), window, cx);
         *next = Some(then);
         cx.set_processing_timer(then);
         TriggerResult::Fire
