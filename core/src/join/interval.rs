@@ -10,29 +10,26 @@ use std::marker::PhantomData;
 
 use serde::{Deserialize, Serialize};
 
-use crate::chain::Head;
 use crate::error::Error;
 use crate::exchange::partition::KeyAccess;
-use crate::job::Stream;
-use crate::job::builder::LocalStream;
+use crate::exchange::sides::Sides;
 use crate::job::keyed_stream::{ConnectedStreams, Inputs, KeyedStream};
 use crate::join::{For, JoinKind, Joined};
 use crate::key::Key;
-use crate::operator::late::LateRecords;
+use crate::operator::late::{Dropped, Late, ToSide};
 use crate::operator::{Context, Emit, Never, Operator, UnkeyedContext};
 use crate::record::Either;
 use crate::state::{Data, Describe, Field, Schema, State, StateSchema, state_of_any_key};
 use crate::time::{EventTime, TimeOffset};
 
 /// Joins records of two sides that happened near each other.
-pub struct IntervalJoin<K, L, R, Out, F> {
+pub struct IntervalJoin<K, L, R, Out, F, La = Dropped> {
     /// From where on, seen from a record of the left side, those of the right belong to it; both ends included.
     lower: TimeOffset,
     upper: TimeOffset,
     kind: JoinKind,
     join: F,
-    late: LateRecords,
-    sides: For<(K, L, R, Out)>,
+    of: For<(K, L, R, Out, La)>,
 }
 
 /// The records of a key that something can still belong to.
@@ -61,14 +58,14 @@ struct Kept<T> {
 pub struct Over(Either<EventTime, EventTime>);
 
 #[diagnostic::do_not_recommend]
-impl<K: Key, L: Data, R: Data, Out: 'static, F> Operator for IntervalJoin<K, L, R, Out, F>
+impl<K: Key, L: Data, R: Data, Out: 'static, F, La: Late> Operator for IntervalJoin<K, L, R, Out, F, La>
 where
     F: Fn(Joined<'_, L, R>) -> Out + Send + Sync + 'static,
 {
     type In = Either<L, R>;
     type State = Buffers<K, L, R>;
     type Out = Out;
-    type Side = Either<L, R>;
+    type Side = La::Side<Either<L, R>>;
     type Timer = Over;
     type Shared = ();
     type Broadcast = Never;
@@ -80,11 +77,10 @@ where
         (): &(),
         cx: &mut Context<'_, Self>,
         out: &mut impl Emit<Out>,
-        late: &mut impl Emit<Either<L, R>>,
+        late: &mut impl Emit<La::Side<Either<L, R>>>,
     ) {
-        if cx.is_late() {
-            self.late.count();
-            late.emit(event);
+        if cx.has_no_place() {
+            cx.take_late::<La, _>(event, late);
             if buffers.are_empty() {
                 cx.clear_state();
             }
@@ -119,7 +115,7 @@ where
         (): &(),
         cx: &mut Context<'_, Self>,
         out: &mut impl Emit<Out>,
-        _late: &mut impl Emit<Either<L, R>>,
+        _late: &mut impl Emit<La::Side<Either<L, R>>>,
     ) {
         match side {
             Either::Left(at) => {
@@ -144,7 +140,7 @@ where
         (): &mut (),
         _cx: &UnkeyedContext,
         _out: &mut impl Emit<Out>,
-        _late: &mut impl Emit<Either<L, R>>,
+        _late: &mut impl Emit<La::Side<Either<L, R>>>,
     ) {
         match record {}
     }
@@ -276,19 +272,26 @@ where
         B: KeyAccess<R, Key = K>,
         J: Inputs<R>,
     {
-        IntervalJoined { sides: self.connect(right), lower, upper }
+        IntervalJoined { sides: self.connect(right), lower, upper, late: PhantomData }
     }
 }
 
 /// Two streams whose records are to be joined where they happened near each other.
 #[must_use = "a join goes nowhere until its kind is said: `.inner(\"name\", |left, right| ..)`"]
-pub struct IntervalJoined<'j, K, L, R, A, B, I, J> {
+pub struct IntervalJoined<'j, K, L, R, A, B, I, J, La = Dropped> {
     sides: ConnectedStreams<'j, K, L, R, A, B, I, J>,
     lower: TimeOffset,
     upper: TimeOffset,
+    late: For<La>,
 }
 
-impl<'j, K, L, R, A, B, I, J> IntervalJoined<'j, K, L, R, A, B, I, J>
+/// The streams of an interval join.
+pub type IntervalStreams<'j, K, L, R, Out, F, A, B, La> =
+    <La as Late>::Streams<'j, Either<L, R>, IntervalJoin<K, L, R, Out, F, La>, K, Sides<A, B>>;
+
+// The types say what was asked for; nobody writes them out.
+#[allow(clippy::type_complexity)]
+impl<'j, K, L, R, A, B, I, J, La> IntervalJoined<'j, K, L, R, A, B, I, J, La>
 where
     K: Key,
     L: Data,
@@ -297,26 +300,67 @@ where
     B: KeyAccess<R, Key = K>,
     I: Inputs<L>,
     J: Inputs<R>,
+    La: Late,
 {
-    /// Every pair of records that belong together. The name is what snapshots know the waiting records by.
+    /// Makes a stream of late records, of either side: what follows gives two streams, the joined records and those that came
+    /// when event time had passed them, or had no event time. Without it they are counted, and the log says so.
     ///
-    /// Late records are counted, and warned of; [`with_late`](IntervalJoined::with_late) gives them a stream.
-    pub fn inner<Out: 'static, F>(self, name: &str, join: F) -> Stream<'j, Out, impl Head<Out = Out>>
+    /// ```
+    /// use tidegate::prelude::*;
+    /// use tidegate::testing::TestJob;
+    ///
+    /// # fn main() -> Result<()> {
+    /// let at = |second: &u64| EventTime::from_millis(0) + secs(*second);
+    /// let (pairs, late) = (Collect::new(), Collect::new());
+    /// TestJob::new("pairs", |job| {
+    ///     let left = job.source("left", Memory::of(vec![1u64, 2])).event_time(at, Watermarks::bounded(secs(5)));
+    ///     let right = job.source("right", Memory::of(vec![3u64, 60, 4])).event_time(at, Watermarks::bounded(secs(5)));
+    ///     let (joined, too_late) = left
+    ///         .key_by(|_| 0u8)
+    ///         .interval_join(right.key_by(|_| 0u8), TimeOffset::NONE, TimeOffset::after(secs(1)))
+    ///         .side_output_late()
+    ///         .inner("pairs", |left, right| (*left, *right));
+    ///     joined.sink("pairs", pairs.clone());
+    ///     too_late.sink("late", late.clone());
+    ///     Ok(())
+    /// })?
+    /// .run()?;
+    /// assert_eq!(pairs.take(), [(2, 3)]);
+    /// // Whether the last one is late depends on when the watermark comes.
+    /// assert!(matches!(late.take()[..], [] | [Either::Right(4)]));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn side_output_late(self) -> IntervalJoined<'j, K, L, R, A, B, I, J, ToSide> {
+        let IntervalJoined { sides, lower, upper, .. } = self;
+        IntervalJoined { sides, lower, upper, late: PhantomData }
+    }
+
+    /// Every pair of records that belong together. The name is what snapshots know the waiting records by.
+    pub fn inner<Out: 'static, F>(
+        self,
+        name: &str,
+        join: F,
+    ) -> IntervalStreams<'j, K, L, R, Out, impl Fn(Joined<'_, L, R>) -> Out + Send + Sync + 'static, A, B, La>
     where
         F: Fn(&L, &R) -> Out + Send + Sync + 'static,
     {
-        self.without_late(name, JoinKind::Inner, move |joined| match joined {
+        self.joined(name, JoinKind::Inner, move |joined| match joined {
             Joined::Both(left, right) => join(left, right),
             Joined::Left(_) | Joined::Right(_) => unreachable!("an inner join has no record alone"),
         })
     }
 
     /// As [`inner`](IntervalJoined::inner), and every record of the left side to which none belongs, when that is certain.
-    pub fn left_outer<Out: 'static, F>(self, name: &str, join: F) -> Stream<'j, Out, impl Head<Out = Out>>
+    pub fn left_outer<Out: 'static, F>(
+        self,
+        name: &str,
+        join: F,
+    ) -> IntervalStreams<'j, K, L, R, Out, impl Fn(Joined<'_, L, R>) -> Out + Send + Sync + 'static, A, B, La>
     where
         F: Fn(&L, Option<&R>) -> Out + Send + Sync + 'static,
     {
-        self.without_late(name, JoinKind::LeftOuter, move |joined| match joined {
+        self.joined(name, JoinKind::LeftOuter, move |joined| match joined {
             Joined::Both(left, right) => join(left, Some(right)),
             Joined::Left(left) => join(left, None),
             Joined::Right(_) => unreachable!("a left outer join has no record of the right side alone"),
@@ -324,57 +368,33 @@ where
     }
 
     /// As [`inner`](IntervalJoined::inner), and every record of either side to which none belongs, when that is certain.
-    pub fn full_outer<Out: 'static, F>(self, name: &str, join: F) -> Stream<'j, Out, impl Head<Out = Out>>
+    pub fn full_outer<Out: 'static, F>(
+        self,
+        name: &str,
+        join: F,
+    ) -> IntervalStreams<'j, K, L, R, Out, F, A, B, La>
     where
         F: Fn(Joined<'_, L, R>) -> Out + Send + Sync + 'static,
     {
-        self.without_late(name, JoinKind::FullOuter, join)
+        self.joined(name, JoinKind::FullOuter, join)
     }
 
-    /// A join of any kind. Late records come as the second stream.
-    pub fn with_late<Out: 'static, F>(
+    fn joined<Out: 'static, F>(
         self,
         name: &str,
         kind: JoinKind,
         join: F,
-    ) -> (Stream<'j, Out, impl Head<Out = Out>>, LocalStream<'j, Either<L, R>>)
+    ) -> IntervalStreams<'j, K, L, R, Out, F, A, B, La>
     where
         F: Fn(Joined<'_, L, R>) -> Out + Send + Sync + 'static,
     {
-        let operator = self.operator(kind, LateRecords::of(name, true), join);
-        self.sides.process_with_side(name, operator)
-    }
-
-    fn without_late<Out: 'static, F>(
-        self,
-        name: &str,
-        kind: JoinKind,
-        join: F,
-    ) -> Stream<'j, Out, impl Head<Out = Out>>
-    where
-        F: Fn(Joined<'_, L, R>) -> Out + Send + Sync + 'static,
-    {
-        let operator = self.operator(kind, LateRecords::of(name, false), join);
-        self.sides.process_without_side(name, operator)
-    }
-
-    fn operator<Out: 'static, F>(
-        &self,
-        kind: JoinKind,
-        late: LateRecords,
-        join: F,
-    ) -> IntervalJoin<K, L, R, Out, F>
-    where
-        F: Fn(Joined<'_, L, R>) -> Out + Send + Sync + 'static,
-    {
-        let IntervalJoined { sides, lower, upper } = self;
+        let IntervalJoined { sides, lower, upper, .. } = self;
         if lower > upper {
             sides.job.mistake(Error::usage(format!(
-                "the interval join {:?} ends before it begins: from {lower} to {upper}",
-                late.operator()
+                "the interval join {name:?} ends before it begins: from {lower} to {upper}"
             )).hint("give the earlier end first: `.interval_join(right, TimeOffset::before(..), TimeOffset::after(..))`"));
         }
-        IntervalJoin { lower: *lower, upper: *upper, kind, join, late, sides: PhantomData }
+        La::streams(sides, name, IntervalJoin { lower, upper, kind, join, of: PhantomData })
     }
 }
 
@@ -453,8 +473,9 @@ mod tests {
             Joined::Left(left) => (Some(left.1), None),
             Joined::Right(right) => (None, Some(right.1)),
         };
-        let (lower, upper, late) = (offset(lower), offset(upper), LateRecords::of("join", true));
-        let operator = IntervalJoin { lower, upper, kind, join, late, sides: PhantomData };
+        let (lower, upper) = (offset(lower), offset(upper));
+        let operator: IntervalJoin<u8, _, _, _, _, ToSide> =
+            IntervalJoin { lower, upper, kind, join, of: PhantomData };
         let key = |record: &Either<(u8, u32), (u8, u32)>| match record {
             Either::Left((key, _)) | Either::Right((key, _)) => *key,
         };

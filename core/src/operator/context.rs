@@ -1,6 +1,7 @@
 //! What an operator may ask and do while it handles one record or timer.
 
 use crate::key::KeyHash;
+use crate::operator::late::LateCount;
 use crate::operator::timers::{TimeDomain, Timer, Timers};
 use crate::operator::{KeyOf, Operator, TimerId};
 use crate::time::{Clock, EventTime};
@@ -13,6 +14,7 @@ pub struct Context<'a, O: Operator> {
     pub(crate) watermark: EventTime,
     pub(crate) clock: &'a Clock,
     pub(crate) timers: &'a mut Timers<KeyOf<O>, O::Timer>,
+    pub(crate) late: &'a LateCount,
     pub(crate) cleared: bool,
 }
 

@@ -37,7 +37,8 @@ use crate::pattern::{Skip, SoFar, Times};
 ///     job.source("payments", Memory::of(payments))
 ///         .watermarks(Watermarks::bounded(secs(5)))
 ///         .key_by(|payment| payment.card)
-///         .pattern("thefts", theft)
+///         .pattern(theft)
+///         .matches("thefts")
 ///         .map(|theft| theft.all("large").map(|payment| payment.amount).collect::<Vec<_>>())
 ///         .sink("thefts", thefts.clone());
 ///     Ok(())
@@ -47,7 +48,7 @@ use crate::pattern::{Skip, SoFar, Times};
 /// # Ok(())
 /// # }
 /// ```
-#[must_use = "a pattern finds nothing until a stream is given it: `stream.key_by(..).pattern(\"name\", pattern)`"]
+#[must_use = "a pattern finds nothing until a stream is given it: `stream.key_by(..).pattern(pattern)`"]
 pub struct Pattern<T> {
     written: Vec<Written<T>>,
     within: Option<Duration>,

@@ -302,7 +302,7 @@ fn a_pattern_that_can_not_be_is_refused_by_the_name_of_its_step() {
 fn a_stream_refuses_a_pattern_that_can_not_be() {
     let job = crate::job::Job::new("payments");
     let payments = job.source("payments", crate::source::Memory::of(vec![('a', 1)])).key_by(|event| event.1);
-    payments.pattern("thefts", a().greedy()).discard();
+    payments.pattern(a().greedy()).matches("thefts").discard();
     let error = job.finish().map(drop).unwrap_err();
     assert_eq!(error.to_string(), "the pattern \"thefts\" has a step \"a\" that is greedy and taken once");
 }
