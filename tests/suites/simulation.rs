@@ -13,6 +13,7 @@ mod failing;
 mod joins;
 mod keyed;
 mod rekeyed;
+mod table;
 mod unkeyed;
 mod watermarks;
 
