@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
+use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
@@ -89,7 +90,7 @@ where
         let at = cx.event_time();
         match event {
             Either::Left(record) => {
-                let joined = join(&mut buffers.right, at + self.lower, at + self.upper, |other, then| {
+                let joined = join(&mut buffers.right, at.around(self.lower, self.upper), |other, then| {
                     out.emit_at((self.join)(Joined::Both(&record, other)), at.max(then));
                 });
                 if keep(&mut buffers.left, at, Kept { record, joined }) {
@@ -98,7 +99,7 @@ where
             }
             Either::Right(record) => {
                 let (lower, upper) = (self.upper.back(), self.lower.back());
-                let joined = join(&mut buffers.left, at + lower, at + upper, |other, then| {
+                let joined = join(&mut buffers.left, at.around(lower, upper), |other, then| {
                     out.emit_at((self.join)(Joined::Both(other, &record)), at.max(then));
                 });
                 if keep(&mut buffers.right, at, Kept { record, joined }) {
@@ -152,15 +153,15 @@ impl<K, L, R> Buffers<K, L, R> {
     }
 }
 
-/// Shows every record from `lower` to `upper`, in their order. Whether there was any.
+/// Shows every record of these times, in their order. Whether there was any.
 fn join<T>(
     buffer: &mut Buffer<T>,
-    lower: EventTime,
-    upper: EventTime,
+    times: Option<RangeInclusive<EventTime>>,
     mut show: impl FnMut(&T, EventTime),
 ) -> bool {
+    let Some(times) = times else { return false };
     let mut any = false;
-    for (at, kept) in buffer.range_mut(lower..=upper) {
+    for (at, kept) in buffer.range_mut(times) {
         for kept in kept {
             kept.joined = true;
             show(&kept.record, *at);
@@ -368,6 +369,35 @@ where
     }
 
     /// As [`inner`](IntervalJoined::inner), and every record of either side to which none belongs, when that is certain.
+    ///
+    /// ```
+    /// use tidegate::join::Joined;
+    /// use tidegate::prelude::*;
+    /// use tidegate::testing::TestJob;
+    ///
+    /// # fn main() -> Result<()> {
+    /// let at = |second: &u64| EventTime::from_millis(0) + secs(*second);
+    /// let joined = Collect::new();
+    /// TestJob::new("pairs", |job| {
+    ///     let left = job.source("left", Memory::of(vec![1u64, 20])).event_time(at, Watermarks::bounded(secs(5)));
+    ///     let right = job.source("right", Memory::of(vec![2u64, 40])).event_time(at, Watermarks::bounded(secs(5)));
+    ///     left.key_by(|_| 0u8)
+    ///         .interval_join(right.key_by(|_| 0u8), TimeOffset::before(secs(3)), TimeOffset::after(secs(3)))
+    ///         .full_outer("pairs", |joined| match joined {
+    ///             Joined::Both(left, right) => (Some(*left), Some(*right)),
+    ///             Joined::Left(left) => (Some(*left), None),
+    ///             Joined::Right(right) => (None, Some(*right)),
+    ///         })
+    ///         .sink("joined", joined.clone());
+    ///     Ok(())
+    /// })?
+    /// .run()?;
+    /// let mut joined = joined.take();
+    /// joined.sort();
+    /// assert_eq!(joined, [(None, Some(40)), (Some(1), Some(2)), (Some(20), None)]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn full_outer<Out: 'static, F>(
         self,
         name: &str,
@@ -412,6 +442,9 @@ mod tests {
     }
 
     /// What happens to the join: a record of a side, `(key, number)`, at a time; or a watermark.
+    /// From here on times are near the end of time; from its opposite on, near the beginning.
+    const FAR: i64 = i64::MAX - 50;
+
     #[derive(Clone, Copy, Debug)]
     enum Happening {
         Left(u8, i64),
@@ -420,11 +453,28 @@ mod tests {
     }
 
     fn happening() -> impl Strategy<Value = Happening> {
-        let record = || (0..3u8, 0..40i64);
+        happening_from(0)
+    }
+
+    fn happening_from(start: i64) -> impl Strategy<Value = Happening> {
+        let record = move || (0..3u8, start..start + 40);
         prop_oneof![
             4 => record().prop_map(|(key, at)| Happening::Left(key, at)),
             4 => record().prop_map(|(key, at)| Happening::Right(key, at)),
-            2 => (0..45i64).prop_map(Happening::Watermark),
+            2 => (start..start + 45).prop_map(Happening::Watermark),
+        ]
+    }
+
+    /// Also at the ends of time, and of the year 9999.
+    fn far_happening() -> impl Strategy<Value = Happening> {
+        let end = (0..3u8, prop::sample::select(vec![i64::MIN, i64::MIN + 1, i64::MAX - 1, i64::MAX]));
+        prop_oneof![
+            4 => happening_from(FAR),
+            4 => happening_from(-FAR - 2),
+            1 => happening_from(-20),
+            1 => happening_from(253_402_300_799_000),
+            1 => end.clone().prop_map(|(key, at)| Happening::Left(key, at)),
+            1 => end.prop_map(|(key, at)| Happening::Right(key, at)),
         ]
     }
 
@@ -451,17 +501,21 @@ mod tests {
                 Happening::Right(key, time) => right.push((key, number, time)),
             }
         }
-        let belong = |l: &Seen, r: &Seen| l.0 == r.0 && (l.2 + lower..=l.2 + upper).contains(&r.2);
+        let (lower, upper) = (i128::from(lower), i128::from(upper));
+        let apart = |l: &Seen, r: &Seen| i128::from(r.2) - i128::from(l.2);
+        let belong = |l: &Seen, r: &Seen| l.0 == r.0 && (lower..=upper).contains(&apart(l, r));
+        let shifted =
+            |time: i64, by: i128| at((i128::from(time) + by).clamp(i64::MIN.into(), i64::MAX.into()) as i64);
         let mut out = Vec::new();
         for l in &left {
             let pairs = right.iter().filter(|r| belong(l, r));
             out.extend(pairs.map(|r| (Some(l.1), Some(r.1), at(l.2.max(r.2)))));
             if kind.keeps_left() && !right.iter().any(|r| belong(l, r)) {
-                out.push((Some(l.1), None, at(l.2.max(l.2 + upper))));
+                out.push((Some(l.1), None, at(l.2).max(shifted(l.2, upper))));
             }
         }
         for r in right.iter().filter(|r| kind.keeps_right() && !left.iter().any(|l| belong(l, r))) {
-            out.push((None, Some(r.1), at(r.2.max(r.2 - lower))));
+            out.push((None, Some(r.1), at(r.2).max(shifted(r.2, -lower))));
         }
         out.sort();
         (out, late)
@@ -516,6 +570,32 @@ mod tests {
             let (output, late) = expected(&happenings, lower, upper, kind);
             prop_assert_eq!(join(&happenings, lower, upper, kind), (output, late, 0));
         }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(500))]
+
+        /// Nothing wraps around, overflows or waits for ever. Of records that are beyond the ends of time from each other, neither
+        /// belongs to the other, whichever comes first.
+        #[test]
+        fn it_does_so_at_the_ends_of_time(
+            happenings in prop::collection::vec(far_happening(), 0..40),
+            (lower, width) in (-60..60i64, 0..60i64),
+            kind in prop::sample::select(vec![JoinKind::Inner, JoinKind::FullOuter]),
+        ) {
+            let upper = lower + width;
+            let (output, late) = expected(&happenings, lower, upper, kind);
+            prop_assert_eq!(join(&happenings, lower, upper, kind), (output, late, 0));
+        }
+    }
+
+    #[test]
+    fn an_interval_may_be_as_wide_as_time() {
+        let happenings =
+            [Happening::Left(1, i64::MIN + 1), Happening::Right(1, 0), Happening::Left(1, i64::MAX)];
+        let everything = join(&happenings, -i64::MAX, i64::MAX, JoinKind::FullOuter);
+        let pair = |left, right, time| (Some(left), Some(right), at(time));
+        assert_eq!(everything, (vec![pair(0, 1, 0), pair(2, 1, i64::MAX)], vec![], 0));
     }
 
     #[test]

@@ -344,12 +344,39 @@ mod tests {
     }
 
     fn happening() -> impl Strategy<Value = Happening> {
-        let record = || (0..2u8, 0..30i64);
+        // Now and then from one end of time to the other.
+        let far = prop::sample::select(vec![
+            i64::MIN,
+            i64::MIN + 1,
+            -253_402_300_799_999,
+            -1,
+            253_402_300_799_999,
+            i64::MAX - 1,
+            i64::MAX,
+        ]);
+        let record = || (0..2u8, prop_oneof![20 => 0..30i64, 1 => far.clone()]);
         prop_oneof![
             4 => record().prop_map(|(key, at)| Happening::Record(key, at)),
             3 => record().prop_map(|(key, at)| Happening::Version(key, at)),
             2 => (0..35i64).prop_map(Happening::Watermark),
         ]
+    }
+
+    #[test]
+    fn a_version_without_event_time_is_valid_from_ever_and_a_record_without_is_late() {
+        let join =
+            |record: Record, version: Option<&Record>| Some((record.1, version.map(|version| version.1)));
+        let operator = TemporalJoin::<u8, Record, Record, _, _, ToSide> { join, of: PhantomData };
+        let key = |record: &Either<Record, Record>| match record {
+            Either::Left((key, _)) | Either::Right((key, _)) => *key,
+        };
+        let mut harness = Harness::new(operator, key).unwrap().restore_after_every_step();
+        harness.push(Either::Right((0, 1)), EventTime::MIN).unwrap();
+        harness.push(Either::Left((0, 2)), at(i64::MIN + 1)).unwrap();
+        harness.push(Either::Left((0, 3)), EventTime::MIN).unwrap();
+        assert_eq!(harness.take_side_output(), [(0, 3)]);
+        harness.advance_watermark(at(0)).unwrap();
+        assert_eq!(harness.take_output(), [(2, Some(1))]);
     }
 
     proptest! {
