@@ -12,7 +12,7 @@ pub use crate::key::Key;
 pub use crate::operator::{Context, Emit, Never, Operator, TimerId, UnkeyedContext, UnkeyedOperator};
 pub use crate::pattern::{Match, Pattern, Skip};
 pub use crate::record::Either;
-pub use crate::sink::{Collect, Csv, JsonLines, Stderr, Stdout};
+pub use crate::sink::{Collect, Csv, JsonLines, Stderr, Stdout, Table};
 pub use crate::source::{BadLine, Generate, Line, Lines, Memory, Watermarks, from_json};
 pub use crate::state::{Aggregating, Data, DealtList, List, Map, Reducing, State, UnionList, Value};
 pub use crate::time::{EventTime, TimeOffset, millis, minutes, secs};

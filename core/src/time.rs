@@ -3,7 +3,7 @@
 //! Everything that asks for the time asks a [`Clock`], so that a test can run a job under virtual time.
 
 use std::fmt;
-use std::ops::{Add, Sub};
+use std::ops::{Add, RangeInclusive, Sub};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -123,6 +123,17 @@ impl Add<TimeOffset> for EventTime {
 
     fn add(self, offset: TimeOffset) -> EventTime {
         EventTime(self.0.saturating_add(offset.0))
+    }
+}
+
+impl EventTime {
+    /// The times from `lower` to `upper` of this one, both ends included; none if all of them are beyond the ends of time.
+    pub(crate) fn around(self, lower: TimeOffset, upper: TimeOffset) -> Option<RangeInclusive<EventTime>> {
+        let is_beyond = |offset: TimeOffset| self.0.checked_add(offset.0).is_none();
+        if lower > upper || (lower.0 > 0 && is_beyond(lower)) || (upper.0 < 0 && is_beyond(upper)) {
+            return None;
+        }
+        Some(self + lower..=self + upper)
     }
 }
 

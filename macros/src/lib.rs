@@ -114,8 +114,8 @@ pub fn operator(options: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Makes a pattern of a function: its parameters are the steps, and it is given every match.
 ///
-/// `#[pattern] fn card_theft(..)` makes a pattern called `CardTheft`, beside the function: `stream.key_by(..).pattern("thefts",
-/// CardTheft)` is the stream of what the function returns. A parameter's type says how many events the step takes: `Payment` one,
+/// `#[pattern] fn card_theft(..)` makes a pattern called `CardTheft`, beside the function: `stream.key_by(..).pattern(CardTheft)
+/// .matches("thefts")` is the stream of what the function returns. A parameter's type says how many events the step takes: `Payment` one,
 /// `Option<Payment>` one or none, `Vec<Payment>` one or more, `[Payment; 3]` so many. A step that takes none, because
 /// it says what must not come, is `_: ()`.
 ///

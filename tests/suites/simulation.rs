@@ -15,6 +15,7 @@ mod joins;
 mod keyed;
 mod patterns;
 mod rekeyed;
+mod table;
 mod unkeyed;
 mod watermarks;
 

@@ -119,7 +119,7 @@ impl<T: 'static, F, S: WatermarkStrategy<T>, U: Uncounted<T>, N: Step<T>> Assign
     fn open(&mut self, cx: &StageContext) {
         // Which times count is asked of the clock before the first record.
         self.watermarks.settle(cx.clock.monotonic(), cx.clock.now());
-        let gauge = cx.event_time.join(self.declared.alignment.map(|alignment| alignment.group));
+        let gauge = cx.event_time.join(&cx.stage, self.declared.alignment.map(|alignment| alignment.group));
         if cx.splits.iter().any(|split| matches!(split.from, SplitPosition::At(_))) {
             // It reads soon: the others wait for its first word.
             gauge.set(EventTime::MIN, WatermarkStatus::Active, EventTime::MIN);

@@ -1,7 +1,7 @@
 //! Updating results: a stream of [`Change`]s to a table, for questions whose answer changes as records come.
 //!
 //! What enters: rows that are put into a table and taken out again. What leaves, where the changes are [folded](Latest): the
-//! table as it is in the end. Semantics: Flink's changelog streams and `RowKind`.
+//! table as it is in the end; the sink [`Table`](crate::sink::Table) keeps it in a file while the job runs. Semantics: Flink's changelog streams and `RowKind`.
 
 mod latest;
 

@@ -178,6 +178,25 @@ impl<'j, T: 'static, H: Head<Out = T>> Stream<'j, T, H> {
     }
 
     /// One stream of the records of two. Event time is the earlier of the two.
+    ///
+    /// ```
+    /// use tidegate::prelude::*;
+    /// use tidegate::testing::TestJob;
+    ///
+    /// # fn main() -> Result<()> {
+    /// let all = Collect::new();
+    /// TestJob::new("all", |job| {
+    ///     let even = job.source("even", Memory::of(vec![2u64, 4]));
+    ///     job.source("odd", Memory::of(vec![1u64, 3])).union(even).sink("all", all.clone());
+    ///     Ok(())
+    /// })?
+    /// .run()?;
+    /// let mut all = all.take();
+    /// all.sort();
+    /// assert_eq!(all, [1, 2, 3, 4]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn union<G: Head<Out = T>>(self, other: Stream<'j, T, G>) -> LocalStream<'j, T>
     where
         T: Send,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::record::SnapshotId;
-pub use crate::task::event_time::EventTimeFigures;
+pub use crate::task::event_time::{EventTimeFigures, OperatorEventTime, SourceEventTime};
 use crate::task::metrics::Pauses;
 
 /// The figures of all snapshots of a run, over all its attempts.

@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use indicatif::{HumanBytes, HumanCount, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::job::figures::{CompleteSnapshot, EventTimeFigures, SnapshotFigures};
+use crate::job::figures::{
+    CompleteSnapshot, EventTimeFigures, OperatorEventTime, SnapshotFigures, SourceEventTime,
+};
 use crate::record::WatermarkStatus;
 use crate::time::{millis, minutes};
 
@@ -131,6 +133,10 @@ fn status(report: &ProgressReport, rate: f64) -> String {
     if let Some(event_time) = event_time(&report.event_time) {
         line += &format!(" · watermark {event_time}");
     }
+    let dropped = report.event_time.dropped();
+    if dropped > 0 {
+        line += &format!(" · {} dropped", counted(dropped, "late record"));
+    }
     let failed = report.failed_snapshots;
     match report.last_snapshot {
         Some((CompleteSnapshot { id, bytes, duration }, age)) => {
@@ -150,7 +156,8 @@ fn status(report: &ProgressReport, rate: f64) -> String {
 }
 
 /// The watermark, and how far it is behind the clock if the stream is of these days.
-fn event_time(EventTimeFigures { watermark, lag, status, .. }: &EventTimeFigures) -> Option<String> {
+fn event_time(figures: &EventTimeFigures) -> Option<String> {
+    let EventTimeFigures { watermark, lag, status, .. } = figures;
     let watermark = (*watermark)?.to_string();
     // To the second: the milliseconds would only flicker, and a narrow terminal has better use for the room.
     let mut text = watermark.split_once('.').map_or(watermark.clone(), |(seconds, _)| format!("{seconds}Z"));
@@ -162,6 +169,9 @@ fn event_time(EventTimeFigures { watermark, lag, status, .. }: &EventTimeFigures
     }
     if *status == WatermarkStatus::Idle {
         text += ", idle";
+    }
+    if let Some(SourceEventTime { source, .. }) = figures.slowest() {
+        text += &format!(" (by {source:?})");
     }
     Some(text)
 }
@@ -263,6 +273,10 @@ impl fmt::Display for Summary {
         if self.event_time.uncounted > 0 {
             let records = counted(self.event_time.uncounted, "record");
             write!(f, ", {records} with an event time that does not count")?;
+        }
+        let dropping = self.event_time.operators.iter().filter(|operator| operator.dropped > 0);
+        for OperatorEventTime { operator, dropped, .. } in dropping {
+            write!(f, ", {} dropped by {operator:?}", counted(*dropped, "late record"))?;
         }
         if self.restarts > 0 {
             write!(f, ", {}", counted(self.restarts.into(), "restart"))?;
@@ -412,7 +426,7 @@ mod tests {
             watermark: Some(EventTime::from_millis(1_431_857_103_999)),
             lag: Some(lag),
             status,
-            uncounted: 0,
+            ..EventTimeFigures::default()
         };
         let text = |lag, status| event_time(&figures(lag, status)).unwrap();
         let active = WatermarkStatus::Active;
@@ -427,6 +441,34 @@ mod tests {
         };
         let says = ", watermark 2015-05-17T10:05:03Z, 1 min 1 s behind, 2 records with an event time that does not count\n";
         assert!(stopped.to_string().contains(says), "{stopped}");
+    }
+
+    #[test]
+    fn late_records_that_are_dropped_are_said_by_operator_and_the_slowest_of_several_sources_by_name() {
+        let operator = |name: &str, late, dropped| OperatorEventTime {
+            operator: name.to_string(),
+            watermark: None,
+            lag: None,
+            late,
+            dropped,
+        };
+        let source = |name: &str, millis| SourceEventTime {
+            source: name.to_string(),
+            watermark: Some(EventTime::from_millis(millis)),
+            lag: None,
+            status: WatermarkStatus::Active,
+            uncounted: 0,
+        };
+        let figures = EventTimeFigures {
+            watermark: Some(EventTime::from_millis(1_431_857_103_999)),
+            sources: vec![source("clicks", 1_431_857_109_999), source("orders", 1_431_857_103_999)],
+            operators: vec![operator("count", 3, 1), operator("join", 9, 0), operator("theft", 1_200, 1_200)],
+            ..EventTimeFigures::default()
+        };
+        assert_eq!(event_time(&figures).unwrap(), "2015-05-17T10:05:03Z (by \"orders\")");
+        let summary = Summary { event_time: figures, ..summary() }.to_string();
+        let says = ", 1 late record dropped by \"count\", 1,200 late records dropped by \"theft\"";
+        assert!(summary.ends_with(says), "{summary}");
     }
 
     #[test]

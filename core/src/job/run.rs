@@ -145,8 +145,7 @@ impl Run<'_> {
         self.records += attempt.metrics.records.load(Ordering::Relaxed);
         self.snapshots.add(&attempt.figures);
         let event_time = attempt.event_time.read(self.clock.now());
-        let uncounted = self.event_time.uncounted + event_time.uncounted;
-        self.event_time = EventTimeFigures { uncounted, ..event_time };
+        self.event_time = self.event_time.followed_by(event_time);
         self.last_snapshot = attempt.figures.last.map(|last| last.id).or(self.last_snapshot);
         match &result {
             Ok(_) => attempt.serve_late_request(),

@@ -7,32 +7,30 @@
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
+use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
-use crate::chain::Head;
 use crate::error::Error;
 use crate::exchange::partition::KeyAccess;
-use crate::job::Stream;
-use crate::job::builder::LocalStream;
+use crate::exchange::sides::Sides;
 use crate::job::keyed_stream::{ConnectedStreams, Inputs, KeyedStream};
 use crate::join::{For, JoinKind, Joined};
 use crate::key::Key;
-use crate::operator::late::LateRecords;
+use crate::operator::late::{Dropped, Late, ToSide};
 use crate::operator::{Context, Emit, Never, Operator, UnkeyedContext};
 use crate::record::Either;
 use crate::state::{Data, Describe, Field, Schema, State, StateSchema, state_of_any_key};
 use crate::time::{EventTime, TimeOffset};
 
 /// Joins records of two sides that happened near each other.
-pub struct IntervalJoin<K, L, R, Out, F> {
+pub struct IntervalJoin<K, L, R, Out, F, La = Dropped> {
     /// From where on, seen from a record of the left side, those of the right belong to it; both ends included.
     lower: TimeOffset,
     upper: TimeOffset,
     kind: JoinKind,
     join: F,
-    late: LateRecords,
-    sides: For<(K, L, R, Out)>,
+    of: For<(K, L, R, Out, La)>,
 }
 
 /// The records of a key that something can still belong to.
@@ -61,14 +59,14 @@ struct Kept<T> {
 pub struct Over(Either<EventTime, EventTime>);
 
 #[diagnostic::do_not_recommend]
-impl<K: Key, L: Data, R: Data, Out: 'static, F> Operator for IntervalJoin<K, L, R, Out, F>
+impl<K: Key, L: Data, R: Data, Out: 'static, F, La: Late> Operator for IntervalJoin<K, L, R, Out, F, La>
 where
     F: Fn(Joined<'_, L, R>) -> Out + Send + Sync + 'static,
 {
     type In = Either<L, R>;
     type State = Buffers<K, L, R>;
     type Out = Out;
-    type Side = Either<L, R>;
+    type Side = La::Side<Either<L, R>>;
     type Timer = Over;
     type Shared = ();
     type Broadcast = Never;
@@ -80,11 +78,10 @@ where
         (): &(),
         cx: &mut Context<'_, Self>,
         out: &mut impl Emit<Out>,
-        late: &mut impl Emit<Either<L, R>>,
+        late: &mut impl Emit<La::Side<Either<L, R>>>,
     ) {
-        if cx.is_late() {
-            self.late.count();
-            late.emit(event);
+        if cx.has_no_place() {
+            cx.take_late::<La, _>(event, late);
             if buffers.are_empty() {
                 cx.clear_state();
             }
@@ -93,7 +90,7 @@ where
         let at = cx.event_time();
         match event {
             Either::Left(record) => {
-                let joined = join(&mut buffers.right, at + self.lower, at + self.upper, |other, then| {
+                let joined = join(&mut buffers.right, at.around(self.lower, self.upper), |other, then| {
                     out.emit_at((self.join)(Joined::Both(&record, other)), at.max(then));
                 });
                 if keep(&mut buffers.left, at, Kept { record, joined }) {
@@ -102,7 +99,7 @@ where
             }
             Either::Right(record) => {
                 let (lower, upper) = (self.upper.back(), self.lower.back());
-                let joined = join(&mut buffers.left, at + lower, at + upper, |other, then| {
+                let joined = join(&mut buffers.left, at.around(lower, upper), |other, then| {
                     out.emit_at((self.join)(Joined::Both(other, &record)), at.max(then));
                 });
                 if keep(&mut buffers.right, at, Kept { record, joined }) {
@@ -119,7 +116,7 @@ where
         (): &(),
         cx: &mut Context<'_, Self>,
         out: &mut impl Emit<Out>,
-        _late: &mut impl Emit<Either<L, R>>,
+        _late: &mut impl Emit<La::Side<Either<L, R>>>,
     ) {
         match side {
             Either::Left(at) => {
@@ -144,7 +141,7 @@ where
         (): &mut (),
         _cx: &UnkeyedContext,
         _out: &mut impl Emit<Out>,
-        _late: &mut impl Emit<Either<L, R>>,
+        _late: &mut impl Emit<La::Side<Either<L, R>>>,
     ) {
         match record {}
     }
@@ -156,15 +153,15 @@ impl<K, L, R> Buffers<K, L, R> {
     }
 }
 
-/// Shows every record from `lower` to `upper`, in their order. Whether there was any.
+/// Shows every record of these times, in their order. Whether there was any.
 fn join<T>(
     buffer: &mut Buffer<T>,
-    lower: EventTime,
-    upper: EventTime,
+    times: Option<RangeInclusive<EventTime>>,
     mut show: impl FnMut(&T, EventTime),
 ) -> bool {
+    let Some(times) = times else { return false };
     let mut any = false;
-    for (at, kept) in buffer.range_mut(lower..=upper) {
+    for (at, kept) in buffer.range_mut(times) {
         for kept in kept {
             kept.joined = true;
             show(&kept.record, *at);
@@ -276,19 +273,26 @@ where
         B: KeyAccess<R, Key = K>,
         J: Inputs<R>,
     {
-        IntervalJoined { sides: self.connect(right), lower, upper }
+        IntervalJoined { sides: self.connect(right), lower, upper, late: PhantomData }
     }
 }
 
 /// Two streams whose records are to be joined where they happened near each other.
 #[must_use = "a join goes nowhere until its kind is said: `.inner(\"name\", |left, right| ..)`"]
-pub struct IntervalJoined<'j, K, L, R, A, B, I, J> {
+pub struct IntervalJoined<'j, K, L, R, A, B, I, J, La = Dropped> {
     sides: ConnectedStreams<'j, K, L, R, A, B, I, J>,
     lower: TimeOffset,
     upper: TimeOffset,
+    late: For<La>,
 }
 
-impl<'j, K, L, R, A, B, I, J> IntervalJoined<'j, K, L, R, A, B, I, J>
+/// The streams of an interval join.
+pub type IntervalStreams<'j, K, L, R, Out, F, A, B, La> =
+    <La as Late>::Streams<'j, Either<L, R>, IntervalJoin<K, L, R, Out, F, La>, K, Sides<A, B>>;
+
+// The types say what was asked for; nobody writes them out.
+#[allow(clippy::type_complexity)]
+impl<'j, K, L, R, A, B, I, J, La> IntervalJoined<'j, K, L, R, A, B, I, J, La>
 where
     K: Key,
     L: Data,
@@ -297,26 +301,67 @@ where
     B: KeyAccess<R, Key = K>,
     I: Inputs<L>,
     J: Inputs<R>,
+    La: Late,
 {
-    /// Every pair of records that belong together. The name is what snapshots know the waiting records by.
+    /// Makes a stream of late records, of either side: what follows gives two streams, the joined records and those that came
+    /// when event time had passed them, or had no event time. Without it they are counted, and the log says so.
     ///
-    /// Late records are counted, and warned of; [`with_late`](IntervalJoined::with_late) gives them a stream.
-    pub fn inner<Out: 'static, F>(self, name: &str, join: F) -> Stream<'j, Out, impl Head<Out = Out>>
+    /// ```
+    /// use tidegate::prelude::*;
+    /// use tidegate::testing::TestJob;
+    ///
+    /// # fn main() -> Result<()> {
+    /// let at = |second: &u64| EventTime::from_millis(0) + secs(*second);
+    /// let (pairs, late) = (Collect::new(), Collect::new());
+    /// TestJob::new("pairs", |job| {
+    ///     let left = job.source("left", Memory::of(vec![1u64, 2])).event_time(at, Watermarks::bounded(secs(5)));
+    ///     let right = job.source("right", Memory::of(vec![3u64, 60, 4])).event_time(at, Watermarks::bounded(secs(5)));
+    ///     let (joined, too_late) = left
+    ///         .key_by(|_| 0u8)
+    ///         .interval_join(right.key_by(|_| 0u8), TimeOffset::NONE, TimeOffset::after(secs(1)))
+    ///         .side_output_late()
+    ///         .inner("pairs", |left, right| (*left, *right));
+    ///     joined.sink("pairs", pairs.clone());
+    ///     too_late.sink("late", late.clone());
+    ///     Ok(())
+    /// })?
+    /// .run()?;
+    /// assert_eq!(pairs.take(), [(2, 3)]);
+    /// // Whether the last one is late depends on when the watermark comes.
+    /// assert!(matches!(late.take()[..], [] | [Either::Right(4)]));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn side_output_late(self) -> IntervalJoined<'j, K, L, R, A, B, I, J, ToSide> {
+        let IntervalJoined { sides, lower, upper, .. } = self;
+        IntervalJoined { sides, lower, upper, late: PhantomData }
+    }
+
+    /// Every pair of records that belong together. The name is what snapshots know the waiting records by.
+    pub fn inner<Out: 'static, F>(
+        self,
+        name: &str,
+        join: F,
+    ) -> IntervalStreams<'j, K, L, R, Out, impl Fn(Joined<'_, L, R>) -> Out + Send + Sync + 'static, A, B, La>
     where
         F: Fn(&L, &R) -> Out + Send + Sync + 'static,
     {
-        self.without_late(name, JoinKind::Inner, move |joined| match joined {
+        self.joined(name, JoinKind::Inner, move |joined| match joined {
             Joined::Both(left, right) => join(left, right),
             Joined::Left(_) | Joined::Right(_) => unreachable!("an inner join has no record alone"),
         })
     }
 
     /// As [`inner`](IntervalJoined::inner), and every record of the left side to which none belongs, when that is certain.
-    pub fn left_outer<Out: 'static, F>(self, name: &str, join: F) -> Stream<'j, Out, impl Head<Out = Out>>
+    pub fn left_outer<Out: 'static, F>(
+        self,
+        name: &str,
+        join: F,
+    ) -> IntervalStreams<'j, K, L, R, Out, impl Fn(Joined<'_, L, R>) -> Out + Send + Sync + 'static, A, B, La>
     where
         F: Fn(&L, Option<&R>) -> Out + Send + Sync + 'static,
     {
-        self.without_late(name, JoinKind::LeftOuter, move |joined| match joined {
+        self.joined(name, JoinKind::LeftOuter, move |joined| match joined {
             Joined::Both(left, right) => join(left, Some(right)),
             Joined::Left(left) => join(left, None),
             Joined::Right(_) => unreachable!("a left outer join has no record of the right side alone"),
@@ -324,57 +369,62 @@ where
     }
 
     /// As [`inner`](IntervalJoined::inner), and every record of either side to which none belongs, when that is certain.
-    pub fn full_outer<Out: 'static, F>(self, name: &str, join: F) -> Stream<'j, Out, impl Head<Out = Out>>
+    ///
+    /// ```
+    /// use tidegate::join::Joined;
+    /// use tidegate::prelude::*;
+    /// use tidegate::testing::TestJob;
+    ///
+    /// # fn main() -> Result<()> {
+    /// let at = |second: &u64| EventTime::from_millis(0) + secs(*second);
+    /// let joined = Collect::new();
+    /// TestJob::new("pairs", |job| {
+    ///     let left = job.source("left", Memory::of(vec![1u64, 20])).event_time(at, Watermarks::bounded(secs(5)));
+    ///     let right = job.source("right", Memory::of(vec![2u64, 40])).event_time(at, Watermarks::bounded(secs(5)));
+    ///     left.key_by(|_| 0u8)
+    ///         .interval_join(right.key_by(|_| 0u8), TimeOffset::before(secs(3)), TimeOffset::after(secs(3)))
+    ///         .full_outer("pairs", |joined| match joined {
+    ///             Joined::Both(left, right) => (Some(*left), Some(*right)),
+    ///             Joined::Left(left) => (Some(*left), None),
+    ///             Joined::Right(right) => (None, Some(*right)),
+    ///         })
+    ///         .sink("joined", joined.clone());
+    ///     Ok(())
+    /// })?
+    /// .run()?;
+    /// let mut joined = joined.take();
+    /// joined.sort();
+    /// assert_eq!(joined, [(None, Some(40)), (Some(1), Some(2)), (Some(20), None)]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn full_outer<Out: 'static, F>(
+        self,
+        name: &str,
+        join: F,
+    ) -> IntervalStreams<'j, K, L, R, Out, F, A, B, La>
     where
         F: Fn(Joined<'_, L, R>) -> Out + Send + Sync + 'static,
     {
-        self.without_late(name, JoinKind::FullOuter, join)
+        self.joined(name, JoinKind::FullOuter, join)
     }
 
-    /// A join of any kind. Late records come as the second stream.
-    pub fn with_late<Out: 'static, F>(
+    fn joined<Out: 'static, F>(
         self,
         name: &str,
         kind: JoinKind,
         join: F,
-    ) -> (Stream<'j, Out, impl Head<Out = Out>>, LocalStream<'j, Either<L, R>>)
+    ) -> IntervalStreams<'j, K, L, R, Out, F, A, B, La>
     where
         F: Fn(Joined<'_, L, R>) -> Out + Send + Sync + 'static,
     {
-        let operator = self.operator(kind, LateRecords::of(name, true), join);
-        self.sides.process_with_side(name, operator)
-    }
-
-    fn without_late<Out: 'static, F>(
-        self,
-        name: &str,
-        kind: JoinKind,
-        join: F,
-    ) -> Stream<'j, Out, impl Head<Out = Out>>
-    where
-        F: Fn(Joined<'_, L, R>) -> Out + Send + Sync + 'static,
-    {
-        let operator = self.operator(kind, LateRecords::of(name, false), join);
-        self.sides.process_without_side(name, operator)
-    }
-
-    fn operator<Out: 'static, F>(
-        &self,
-        kind: JoinKind,
-        late: LateRecords,
-        join: F,
-    ) -> IntervalJoin<K, L, R, Out, F>
-    where
-        F: Fn(Joined<'_, L, R>) -> Out + Send + Sync + 'static,
-    {
-        let IntervalJoined { sides, lower, upper } = self;
+        let IntervalJoined { sides, lower, upper, .. } = self;
         if lower > upper {
             sides.job.mistake(Error::usage(format!(
-                "the interval join {:?} ends before it begins: from {lower} to {upper}",
-                late.operator()
+                "the interval join {name:?} ends before it begins: from {lower} to {upper}"
             )).hint("give the earlier end first: `.interval_join(right, TimeOffset::before(..), TimeOffset::after(..))`"));
         }
-        IntervalJoin { lower: *lower, upper: *upper, kind, join, late, sides: PhantomData }
+        La::streams(sides, name, IntervalJoin { lower, upper, kind, join, of: PhantomData })
     }
 }
 
@@ -392,6 +442,9 @@ mod tests {
     }
 
     /// What happens to the join: a record of a side, `(key, number)`, at a time; or a watermark.
+    /// From here on times are near the end of time; from its opposite on, near the beginning.
+    const FAR: i64 = i64::MAX - 50;
+
     #[derive(Clone, Copy, Debug)]
     enum Happening {
         Left(u8, i64),
@@ -400,11 +453,28 @@ mod tests {
     }
 
     fn happening() -> impl Strategy<Value = Happening> {
-        let record = || (0..3u8, 0..40i64);
+        happening_from(0)
+    }
+
+    fn happening_from(start: i64) -> impl Strategy<Value = Happening> {
+        let record = move || (0..3u8, start..start + 40);
         prop_oneof![
             4 => record().prop_map(|(key, at)| Happening::Left(key, at)),
             4 => record().prop_map(|(key, at)| Happening::Right(key, at)),
-            2 => (0..45i64).prop_map(Happening::Watermark),
+            2 => (start..start + 45).prop_map(Happening::Watermark),
+        ]
+    }
+
+    /// Also at the ends of time, and of the year 9999.
+    fn far_happening() -> impl Strategy<Value = Happening> {
+        let end = (0..3u8, prop::sample::select(vec![i64::MIN, i64::MIN + 1, i64::MAX - 1, i64::MAX]));
+        prop_oneof![
+            4 => happening_from(FAR),
+            4 => happening_from(-FAR - 2),
+            1 => happening_from(-20),
+            1 => happening_from(253_402_300_799_000),
+            1 => end.clone().prop_map(|(key, at)| Happening::Left(key, at)),
+            1 => end.prop_map(|(key, at)| Happening::Right(key, at)),
         ]
     }
 
@@ -431,17 +501,21 @@ mod tests {
                 Happening::Right(key, time) => right.push((key, number, time)),
             }
         }
-        let belong = |l: &Seen, r: &Seen| l.0 == r.0 && (l.2 + lower..=l.2 + upper).contains(&r.2);
+        let (lower, upper) = (i128::from(lower), i128::from(upper));
+        let apart = |l: &Seen, r: &Seen| i128::from(r.2) - i128::from(l.2);
+        let belong = |l: &Seen, r: &Seen| l.0 == r.0 && (lower..=upper).contains(&apart(l, r));
+        let shifted =
+            |time: i64, by: i128| at((i128::from(time) + by).clamp(i64::MIN.into(), i64::MAX.into()) as i64);
         let mut out = Vec::new();
         for l in &left {
             let pairs = right.iter().filter(|r| belong(l, r));
             out.extend(pairs.map(|r| (Some(l.1), Some(r.1), at(l.2.max(r.2)))));
             if kind.keeps_left() && !right.iter().any(|r| belong(l, r)) {
-                out.push((Some(l.1), None, at(l.2.max(l.2 + upper))));
+                out.push((Some(l.1), None, at(l.2).max(shifted(l.2, upper))));
             }
         }
         for r in right.iter().filter(|r| kind.keeps_right() && !left.iter().any(|l| belong(l, r))) {
-            out.push((None, Some(r.1), at(r.2.max(r.2 - lower))));
+            out.push((None, Some(r.1), at(r.2).max(shifted(r.2, -lower))));
         }
         out.sort();
         (out, late)
@@ -453,8 +527,9 @@ mod tests {
             Joined::Left(left) => (Some(left.1), None),
             Joined::Right(right) => (None, Some(right.1)),
         };
-        let (lower, upper, late) = (offset(lower), offset(upper), LateRecords::of("join", true));
-        let operator = IntervalJoin { lower, upper, kind, join, late, sides: PhantomData };
+        let (lower, upper) = (offset(lower), offset(upper));
+        let operator: IntervalJoin<u8, _, _, _, _, ToSide> =
+            IntervalJoin { lower, upper, kind, join, of: PhantomData };
         let key = |record: &Either<(u8, u32), (u8, u32)>| match record {
             Either::Left((key, _)) | Either::Right((key, _)) => *key,
         };
@@ -495,6 +570,32 @@ mod tests {
             let (output, late) = expected(&happenings, lower, upper, kind);
             prop_assert_eq!(join(&happenings, lower, upper, kind), (output, late, 0));
         }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(500))]
+
+        /// Nothing wraps around, overflows or waits for ever. Of records that are beyond the ends of time from each other, neither
+        /// belongs to the other, whichever comes first.
+        #[test]
+        fn it_does_so_at_the_ends_of_time(
+            happenings in prop::collection::vec(far_happening(), 0..40),
+            (lower, width) in (-60..60i64, 0..60i64),
+            kind in prop::sample::select(vec![JoinKind::Inner, JoinKind::FullOuter]),
+        ) {
+            let upper = lower + width;
+            let (output, late) = expected(&happenings, lower, upper, kind);
+            prop_assert_eq!(join(&happenings, lower, upper, kind), (output, late, 0));
+        }
+    }
+
+    #[test]
+    fn an_interval_may_be_as_wide_as_time() {
+        let happenings =
+            [Happening::Left(1, i64::MIN + 1), Happening::Right(1, 0), Happening::Left(1, i64::MAX)];
+        let everything = join(&happenings, -i64::MAX, i64::MAX, JoinKind::FullOuter);
+        let pair = |left, right, time| (Some(left), Some(right), at(time));
+        assert_eq!(everything, (vec![pair(0, 1, 0), pair(2, 1, i64::MAX)], vec![], 0));
     }
 
     #[test]

@@ -10,24 +10,21 @@ use std::marker::PhantomData;
 
 use serde::{Deserialize, Serialize};
 
-use crate::chain::Head;
 use crate::exchange::partition::KeyAccess;
-use crate::job::Stream;
-use crate::job::builder::LocalStream;
+use crate::exchange::sides::Sides;
 use crate::job::keyed_stream::{ConnectedStreams, Inputs, KeyedStream};
 use crate::join::For;
 use crate::key::Key;
-use crate::operator::late::LateRecords;
+use crate::operator::late::{Dropped, Late, ToSide};
 use crate::operator::{Context, Emit, Never, Operator, UnkeyedContext};
 use crate::record::Either;
 use crate::state::{Data, Describe, Field, Schema, State, StateSchema, state_of_any_key};
 use crate::time::EventTime;
 
 /// Joins records with the version that was valid when they happened.
-pub struct TemporalJoin<K, L, R, Out, F> {
+pub struct TemporalJoin<K, L, R, Out, F, La = Dropped> {
     join: F,
-    late: LateRecords,
-    sides: For<(K, L, R, Out)>,
+    of: For<(K, L, R, Out, La)>,
 }
 
 /// What is known of a key: its versions, and the records that may still get another one.
@@ -45,14 +42,14 @@ pub struct Versions<K, L, R> {
 pub struct Certain;
 
 #[diagnostic::do_not_recommend]
-impl<K: Key, L: Data, R: Data, Out: 'static, F> Operator for TemporalJoin<K, L, R, Out, F>
+impl<K: Key, L: Data, R: Data, Out: 'static, F, La: Late> Operator for TemporalJoin<K, L, R, Out, F, La>
 where
     F: Fn(L, Option<&R>) -> Option<Out> + Send + Sync + 'static,
 {
     type In = Either<L, R>;
     type State = Versions<K, L, R>;
     type Out = Out;
-    type Side = L;
+    type Side = La::Side<L>;
     type Timer = Certain;
     type Shared = ();
     type Broadcast = Never;
@@ -64,13 +61,12 @@ where
         (): &(),
         cx: &mut Context<'_, Self>,
         _out: &mut impl Emit<Out>,
-        late: &mut impl Emit<L>,
+        late: &mut impl Emit<La::Side<L>>,
     ) {
         let at = cx.event_time();
         match event {
-            Either::Left(record) if cx.is_late() => {
-                self.late.count();
-                late.emit(record);
+            Either::Left(record) if cx.has_no_place() => {
+                cx.take_late::<La, L>(record, late);
                 if key.versions.is_empty() && key.waiting.is_empty() {
                     cx.clear_state();
                 }
@@ -98,7 +94,7 @@ where
         (): &(),
         cx: &mut Context<'_, Self>,
         out: &mut impl Emit<Out>,
-        _late: &mut impl Emit<L>,
+        _late: &mut impl Emit<La::Side<L>>,
     ) {
         let at = cx.event_time();
         if let Some(records) = key.waiting.remove(&at) {
@@ -126,7 +122,7 @@ where
         (): &mut (),
         _cx: &UnkeyedContext,
         _out: &mut impl Emit<Out>,
-        _late: &mut impl Emit<L>,
+        _late: &mut impl Emit<La::Side<L>>,
     ) {
         match record {}
     }
@@ -215,15 +211,24 @@ where
         B: KeyAccess<R, Key = K>,
         J: Inputs<R>,
     {
-        TemporalJoined(self.connect(versions))
+        TemporalJoined { sides: self.connect(versions), late: PhantomData }
     }
 }
 
 /// A stream whose records are to be joined with versions.
 #[must_use = "a join goes nowhere until its kind is said: `.inner(\"name\", |record, version| ..)`"]
-pub struct TemporalJoined<'j, K, L, R, A, B, I, J>(ConnectedStreams<'j, K, L, R, A, B, I, J>);
+pub struct TemporalJoined<'j, K, L, R, A, B, I, J, La = Dropped> {
+    sides: ConnectedStreams<'j, K, L, R, A, B, I, J>,
+    late: For<La>,
+}
 
-impl<'j, K, L, R, A, B, I, J> TemporalJoined<'j, K, L, R, A, B, I, J>
+/// The streams of a temporal join.
+pub type TemporalStreams<'j, K, L, R, Out, F, A, B, La> =
+    <La as Late>::Streams<'j, L, TemporalJoin<K, L, R, Out, F, La>, K, Sides<A, B>>;
+
+// The types say what was asked for; nobody writes them out.
+#[allow(clippy::type_complexity)]
+impl<'j, K, L, R, A, B, I, J, La> TemporalJoined<'j, K, L, R, A, B, I, J, La>
 where
     K: Key,
     L: Data,
@@ -232,46 +237,89 @@ where
     B: KeyAccess<R, Key = K>,
     I: Inputs<L>,
     J: Inputs<R>,
+    La: Late,
 {
-    /// Every record that has a version. The name is what snapshots know the versions by.
+    /// Makes a stream of late records: what follows gives two streams, the joined records and those that came when event time
+    /// had passed them, or had no event time. Without it they are counted, and the log says so. Versions are never late.
     ///
-    /// Late records are counted, and warned of; [`with_late`](TemporalJoined::with_late) gives them a stream.
-    pub fn inner<Out: 'static, F>(self, name: &str, join: F) -> Stream<'j, Out, impl Head<Out = Out>>
-    where
-        F: Fn(L, &R) -> Out + Send + Sync + 'static,
-    {
-        let join = move |record, version: Option<&R>| version.map(|version| join(record, version));
-        self.0.process_without_side(name, TemporalJoin::of(LateRecords::of(name, false), join))
+    /// ```
+    /// use tidegate::prelude::*;
+    /// use tidegate::testing::TestJob;
+    ///
+    /// # fn main() -> Result<()> {
+    /// let at = |second: &u64| EventTime::from_millis(0) + secs(*second);
+    /// let (joined, late) = (Collect::new(), Collect::new());
+    /// TestJob::new("versions", |job| {
+    ///     let records = job.source("records", Memory::of(vec![7u64, 60, 8])).event_time(at, Watermarks::bounded(secs(5)));
+    ///     let versions = job.source("versions", Memory::of(vec![1u64, 50])).event_time(at, Watermarks::monotonous());
+    ///     let (results, too_late) = records
+    ///         .key_by(|_| 0u8)
+    ///         .temporal_join(versions.key_by(|_| 0u8))
+    ///         .side_output_late()
+    ///         .inner("versions of records", |record, version| (record, *version));
+    ///     results.sink("joined", joined.clone());
+    ///     too_late.sink("late", late.clone());
+    ///     Ok(())
+    /// })?
+    /// .run()?;
+    /// // Whether the last one is late depends on when the watermark comes; it is in one of the two.
+    /// assert_eq!(joined.take().len() + late.take().len(), 3);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn side_output_late(self) -> TemporalJoined<'j, K, L, R, A, B, I, J, ToSide> {
+        TemporalJoined { sides: self.sides, late: PhantomData }
     }
 
-    /// Every record, also one before the first version of its key.
-    pub fn left_outer<Out: 'static, F>(self, name: &str, join: F) -> Stream<'j, Out, impl Head<Out = Out>>
-    where
-        F: Fn(L, Option<&R>) -> Out + Send + Sync + 'static,
-    {
-        let join = move |record, version: Option<&R>| Some(join(record, version));
-        self.0.process_without_side(name, TemporalJoin::of(LateRecords::of(name, false), join))
-    }
-
-    /// What `join` makes of every record and its version, if it makes anything. Late records come as the second stream.
-    pub fn with_late<Out: 'static, F>(
+    /// Every record that has a version. The name is what snapshots know the versions by.
+    pub fn inner<Out: 'static, F>(
         self,
         name: &str,
         join: F,
-    ) -> (Stream<'j, Out, impl Head<Out = Out>>, LocalStream<'j, L>)
+    ) -> TemporalStreams<
+        'j,
+        K,
+        L,
+        R,
+        Out,
+        impl Fn(L, Option<&R>) -> Option<Out> + Send + Sync + 'static,
+        A,
+        B,
+        La,
+    >
+    where
+        F: Fn(L, &R) -> Out + Send + Sync + 'static,
+    {
+        self.joined(name, move |record, version| version.map(|version| join(record, version)))
+    }
+
+    /// Every record, also one before the first version of its key.
+    pub fn left_outer<Out: 'static, F>(
+        self,
+        name: &str,
+        join: F,
+    ) -> TemporalStreams<
+        'j,
+        K,
+        L,
+        R,
+        Out,
+        impl Fn(L, Option<&R>) -> Option<Out> + Send + Sync + 'static,
+        A,
+        B,
+        La,
+    >
+    where
+        F: Fn(L, Option<&R>) -> Out + Send + Sync + 'static,
+    {
+        self.joined(name, move |record, version| Some(join(record, version)))
+    }
+
+    fn joined<Out: 'static, F>(self, name: &str, join: F) -> TemporalStreams<'j, K, L, R, Out, F, A, B, La>
     where
         F: Fn(L, Option<&R>) -> Option<Out> + Send + Sync + 'static,
     {
-        self.0.process_with_side(name, TemporalJoin::of(LateRecords::of(name, true), join))
-    }
-}
-
-impl<K, L, R, Out, F> TemporalJoin<K, L, R, Out, F> {
-    fn of(late: LateRecords, join: F) -> Self
-    where
-        F: Fn(L, Option<&R>) -> Option<Out>,
-    {
-        TemporalJoin { join, late, sides: PhantomData }
+        La::streams(self.sides, name, TemporalJoin { join, of: PhantomData })
     }
 }
 
@@ -296,12 +344,39 @@ mod tests {
     }
 
     fn happening() -> impl Strategy<Value = Happening> {
-        let record = || (0..2u8, 0..30i64);
+        // Now and then from one end of time to the other.
+        let far = prop::sample::select(vec![
+            i64::MIN,
+            i64::MIN + 1,
+            -253_402_300_799_999,
+            -1,
+            253_402_300_799_999,
+            i64::MAX - 1,
+            i64::MAX,
+        ]);
+        let record = || (0..2u8, prop_oneof![20 => 0..30i64, 1 => far.clone()]);
         prop_oneof![
             4 => record().prop_map(|(key, at)| Happening::Record(key, at)),
             3 => record().prop_map(|(key, at)| Happening::Version(key, at)),
             2 => (0..35i64).prop_map(Happening::Watermark),
         ]
+    }
+
+    #[test]
+    fn a_version_without_event_time_is_valid_from_ever_and_a_record_without_is_late() {
+        let join =
+            |record: Record, version: Option<&Record>| Some((record.1, version.map(|version| version.1)));
+        let operator = TemporalJoin::<u8, Record, Record, _, _, ToSide> { join, of: PhantomData };
+        let key = |record: &Either<Record, Record>| match record {
+            Either::Left((key, _)) | Either::Right((key, _)) => *key,
+        };
+        let mut harness = Harness::new(operator, key).unwrap().restore_after_every_step();
+        harness.push(Either::Right((0, 1)), EventTime::MIN).unwrap();
+        harness.push(Either::Left((0, 2)), at(i64::MIN + 1)).unwrap();
+        harness.push(Either::Left((0, 3)), EventTime::MIN).unwrap();
+        assert_eq!(harness.take_side_output(), [(0, 3)]);
+        harness.advance_watermark(at(0)).unwrap();
+        assert_eq!(harness.take_output(), [(2, Some(1))]);
     }
 
     proptest! {
@@ -313,7 +388,7 @@ mod tests {
             happenings in prop::collection::vec(happening(), 0..40),
         ) {
             let join = |record: Record, version: Option<&Record>| Some((record.1, version.map(|version| version.1)));
-            let operator = TemporalJoin::<u8, Record, Record, _, _>::of(LateRecords::of("join", true), join);
+            let operator = TemporalJoin::<u8, Record, Record, _, _, ToSide> { join, of: PhantomData };
             let key = |record: &Either<Record, Record>| match record {
                 Either::Left((key, _)) | Either::Right((key, _)) => *key,
             };

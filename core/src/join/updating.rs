@@ -314,6 +314,35 @@ where
     I: Inputs<Change<L>>,
 {
     /// [`join`](KeyedStream::join) of two tables that change: what leaves are the changes of the joined table.
+    ///
+    /// ```
+    /// use tidegate::join::JoinKind;
+    /// use tidegate::prelude::*;
+    /// use tidegate::testing::TestJob;
+    ///
+    /// # fn main() -> Result<()> {
+    /// let people = vec![Change::Insert((1u32, "Ada".to_string())), Change::Delete((1, "Ada".to_string()))];
+    /// let cities = vec![Change::Insert((1u32, "London".to_string()))];
+    /// let changes = Collect::new();
+    /// TestJob::new("names", |job| {
+    ///     let people = job.source("people", Memory::of(people)).key_by(|change| change.row().0);
+    ///     let cities = job.source("cities", Memory::of(cities)).key_by(|change| change.row().0);
+    ///     people
+    ///         .updating_join(cities)
+    ///         .changes("people of cities", JoinKind::Inner, |joined| match joined {
+    ///             tidegate::join::Joined::Both((_, name), (_, city)) => format!("{name} lives in {city}"),
+    ///             alone => unreachable!("{alone:?} is of an outer join"),
+    ///         })
+    ///         .sink("changes", changes.clone());
+    ///     Ok(())
+    /// })?
+    /// .run()?;
+    /// // Ada comes and goes: nothing is left, whichever side came first.
+    /// let left: i32 = changes.take().iter().map(|change| if change.adds() { 1 } else { -1 }).sum();
+    /// assert_eq!(left, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn updating_join<R, B, J>(
         self,
         right: KeyedStream<'j, K, Change<R>, B, J>,

@@ -10,10 +10,10 @@ use crate::job::keyed_stream::Inputs;
 use crate::join::For;
 use crate::key::Key;
 use crate::operator::Emit;
+use crate::operator::late::Late;
 use crate::record::Either;
 use crate::state::Data;
 use crate::window::contents::Look;
-use crate::window::stream::LateOutput;
 use crate::window::windowing::{Keeps, Looking};
 use crate::window::{Firing, Trigger, WindowAssigner, WindowedStream, Windowing};
 
@@ -71,8 +71,8 @@ fn sides<L, R>(records: Vec<&Either<L, R>>) -> (Vec<&L>, Vec<&R>) {
 
 // The types say what was asked for; nobody writes them out.
 #[allow(clippy::type_complexity)]
-impl<'j, K, L, R, A, I, W, Tr, Ev, Late>
-    WindowedStream<'j, K, Either<L, R>, A, I, Windowing<Either<L, R>, W, Tr, Ev, Late>>
+impl<'j, K, L, R, A, I, W, Tr, Ev, La>
+    WindowedStream<'j, K, Either<L, R>, A, I, Windowing<Either<L, R>, W, Tr, Ev, La>>
 where
     K: Key,
     L: Data + Clone,
@@ -82,7 +82,7 @@ where
     W: WindowAssigner<Either<L, R>>,
     Tr: Trigger<Either<L, R>, W::Window>,
     Ev: Keeps<Either<L, R>, W::Window>,
-    Late: LateOutput<Either<L, R>>,
+    La: Late,
 {
     /// Every pair of records of the two sides that are in the same window of a key: Flink's window join.
     ///
@@ -114,7 +114,7 @@ where
         self,
         name: &str,
         join: F,
-    ) -> Late::Streams<'j, Looking<K, Either<L, R>, W, Tr, Ev, Late, Pairs<F, Out>>, K, A>
+    ) -> La::Streams<'j, Either<L, R>, Looking<K, Either<L, R>, W, Tr, Ev, La, Pairs<F, Out>>, K, A>
     where
         F: Fn(&L, &R) -> Out + Send + Sync + 'static,
         Out: 'static,
@@ -151,7 +151,7 @@ where
         self,
         name: &str,
         group: F,
-    ) -> Late::Streams<'j, Looking<K, Either<L, R>, W, Tr, Ev, Late, CoGroup<F, Out>>, K, A>
+    ) -> La::Streams<'j, Either<L, R>, Looking<K, Either<L, R>, W, Tr, Ev, La, CoGroup<F, Out>>, K, A>
     where
         F: Fn(&Firing<'_, K, W::Window>, Vec<&L>, Vec<&R>) -> Out + Send + Sync + 'static,
         Out: IntoIterator<Item: 'static> + 'static,

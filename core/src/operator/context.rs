@@ -1,11 +1,53 @@
 //! What an operator may ask and do while it handles one record or timer.
 
 use crate::key::KeyHash;
+use crate::operator::late::LateCount;
 use crate::operator::timers::{TimeDomain, Timer, Timers};
 use crate::operator::{KeyOf, Operator, TimerId};
 use crate::time::{Clock, EventTime};
 
 /// The surroundings of one record or timer: its key and times, and the timers of the key.
+///
+/// ```
+/// use tidegate::prelude::*;
+/// use tidegate::testing::Harness;
+///
+/// #[state(key = u32)]
+/// #[derive(Default)]
+/// struct Order { reminder: Option<TimerId> }
+///
+/// /// Reminds of orders that were not paid in a minute.
+/// struct Remind;
+///
+/// #[event]
+/// struct Overdue;
+///
+/// #[operator]
+/// impl Remind {
+///     fn on_event(&self, is_payment: bool, order: &mut Order, cx: &mut Context<Self>) -> Option<String> {
+///         match order.reminder.take() {
+///             Some(reminder) if is_payment => { cx.cancel_timer(reminder); }
+///             _ => order.reminder = Some(cx.set_processing_timer(cx.processing_time() + minutes(1), Overdue)),
+///         }
+///         None
+///     }
+///
+///     fn on_timer(&self, _: Overdue, _order: &mut Order, cx: &mut Context<Self>) -> Option<String> {
+///         cx.clear_state();
+///         Some(format!("order {} is not paid", cx.key()))
+///     }
+/// }
+///
+/// # fn main() -> Result<()> {
+/// let mut harness = Harness::new(Remind, |_: &bool| 7u32)?;
+/// harness.push(false, EventTime::MIN)?;
+/// harness.advance_processing_time(EventTime::from_millis(59_999))?;
+/// harness.push(true, EventTime::MIN)?;
+/// harness.advance_processing_time(EventTime::from_millis(60_000))?;
+/// assert!(harness.take_output().is_empty());
+/// # Ok(())
+/// # }
+/// ```
 pub struct Context<'a, O: Operator> {
     pub(crate) key: &'a KeyOf<O>,
     pub(crate) hash: KeyHash,
@@ -13,6 +55,7 @@ pub struct Context<'a, O: Operator> {
     pub(crate) watermark: EventTime,
     pub(crate) clock: &'a Clock,
     pub(crate) timers: &'a mut Timers<KeyOf<O>, O::Timer>,
+    pub(crate) late: &'a LateCount,
     pub(crate) cleared: bool,
 }
 

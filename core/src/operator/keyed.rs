@@ -26,6 +26,7 @@ use crate::state::fields::Fields;
 use crate::state::kinds::Now;
 use crate::state::table::{LOOKAHEAD_ROWS, StateTable, Visit};
 use crate::state::{Describe, State, StateProgram};
+use crate::task::event_time::OperatorGauge;
 use crate::task::stage::{Stage, StageContext, Whereabouts, Work};
 use crate::testing::crash;
 use crate::time::{Clock, EventTime};
@@ -110,6 +111,8 @@ enum Freezing {
 struct Time<O: Operator> {
     timers: Timers<KeyOf<O>, O::Timer>,
     watermark: EventTime,
+    /// Where it is said how far event time has come.
+    gauge: Arc<OperatorGauge>,
     /// The last watermark before the end of the input: what a snapshot keeps. A finished job that is restored with more
     /// input goes on from there; the end of time would make all of it late.
     reached: EventTime,
@@ -147,6 +150,7 @@ impl<O: Operator> Time<O> {
             watermark: self.watermark,
             clock: &self.clock,
             timers: &mut self.timers,
+            late: &self.gauge.late,
             cleared: false,
         };
         act(state, &mut cx, &mut Emitter { next, at }, &mut Emitter { next: side, at });
@@ -222,6 +226,7 @@ where
             time: Time {
                 timers: Timers::new(max_parallelism, cx.snapshots),
                 watermark: EventTime::MIN,
+                gauge: cx.event_time.join_operator(&self.name),
                 reached: EventTime::MIN,
                 clock: cx.clock.clone(),
                 ran_before: Duration::ZERO,
@@ -253,6 +258,7 @@ where
         }
         working.time.reached = watermarks.into_iter().min().unwrap_or(EventTime::MIN);
         working.time.watermark = working.time.reached;
+        working.time.gauge.set(working.time.reached);
         working.shared.restore(&**state)?;
         working.complete = false;
         working.table.restore(Arc::clone(state));
@@ -310,6 +316,7 @@ where
         working.time.watermark = watermark;
         if watermark < EventTime::MAX {
             working.time.reached = watermark;
+            working.time.gauge.set(watermark);
         }
         working.fire(&self.operator, TimeDomain::Event, watermark, &mut self.next, &mut self.side)?;
         self.side.signal(&mut Signal::Watermark(watermark), out)?;

@@ -9,7 +9,7 @@ pub(crate) mod broadcast;
 mod context;
 mod emit;
 pub(crate) mod keyed;
-pub(crate) mod late;
+pub mod late;
 mod timers;
 pub(crate) mod unkeyed;
 

@@ -37,7 +37,8 @@ use crate::pattern::{Skip, SoFar, Times};
 ///     job.source("payments", Memory::of(payments))
 ///         .watermarks(Watermarks::bounded(secs(5)))
 ///         .key_by(|payment| payment.card)
-///         .pattern("thefts", theft)
+///         .pattern(theft)
+///         .matches("thefts")
 ///         .map(|theft| theft.all("large").map(|payment| payment.amount).collect::<Vec<_>>())
 ///         .sink("thefts", thefts.clone());
 ///     Ok(())
@@ -47,7 +48,47 @@ use crate::pattern::{Skip, SoFar, Times};
 /// # Ok(())
 /// # }
 /// ```
-#[must_use = "a pattern finds nothing until a stream is given it: `stream.key_by(..).pattern(\"name\", pattern)`"]
+///
+/// How steps follow each other, and how often one is taken, in the words of Flink:
+///
+/// ```
+/// use tidegate::pattern::PatternMatch;
+/// use tidegate::prelude::*;
+/// use tidegate::testing::Harness;
+///
+/// /// The matches in `events`, one a millisecond.
+/// fn found(pattern: Pattern<char>, events: &str) -> Vec<String> {
+///     let mut harness = Harness::new(PatternMatch::of(pattern).unwrap(), |_: &char| 0u8).unwrap();
+///     for (millis, event) in (0..).zip(events.chars()) {
+///         harness.push(event, EventTime::from_millis(millis)).unwrap();
+///     }
+///     harness.advance_watermark(EventTime::MAX).unwrap();
+///     let mut found: Vec<String> =
+///         harness.take_output().iter().map(|found| found.iter().map(|(_, event)| *event).collect()).collect();
+///     found.sort();
+///     found
+/// }
+///
+/// let a = || Pattern::begin("a").filter(|event| *event == 'a');
+/// let digit = |event: &char| event.is_ascii_digit();
+/// assert_eq!(found(a().next("n").filter(digit), "ax12"), [""; 0]);
+/// assert_eq!(found(a().followed_by("n").filter(digit), "ax12"), ["a1"]);
+/// assert_eq!(found(a().followed_by_any("n").filter(digit), "ax12"), ["a1", "a2"]);
+///
+/// let some = || a().followed_by("n").filter(digit).one_or_more();
+/// let end = |pattern: Pattern<char>| pattern.followed_by("e").filter(|event| *event == 'e');
+/// assert_eq!(found(end(some()), "a12x3e"), ["a123e", "a12e", "a1e"]);
+/// assert_eq!(found(end(some().consecutive()), "a12x3e"), ["a12e", "a1e"]);
+/// assert_eq!(found(end(some().allow_combinations()), "a12x3e"), ["a123e", "a12e", "a13e", "a1e"]);
+/// assert_eq!(found(end(some().greedy()), "a12x3e"), ["a123e"]);
+/// assert_eq!(found(end(some().until(|event| *event == '2')), "a12x3e"), ["a1e"]);
+/// assert_eq!(found(end(a().followed_by("n").filter(digit).optional()), "a1e"), ["a1e", "ae"]);
+///
+/// let without_x = || end(a().not_next("x").filter(|event| *event == 'x'));
+/// assert_eq!(found(without_x(), "axe"), [""; 0]);
+/// assert_eq!(found(without_x(), "a1xe"), ["ae"]);
+/// ```
+#[must_use = "a pattern finds nothing until a stream is given it: `stream.key_by(..).pattern(pattern)`"]
 pub struct Pattern<T> {
     written: Vec<Written<T>>,
     within: Option<Duration>,

@@ -32,4 +32,5 @@ pub use matched::{Match, Matcher};
 pub use operator::{Aside, PatternMatch};
 pub use skip::Skip;
 pub use step::Times;
+pub use stream::PatternStream;
 pub use taken::SoFar;

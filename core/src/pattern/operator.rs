@@ -11,14 +11,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::key::Key;
-use crate::operator::late::LateRecords;
+use crate::operator::late::{Dropped, Late, ToSide};
 use crate::operator::{Context, Emit, Never, Operator, UnkeyedContext};
 use crate::pattern::machine::Machine;
 use crate::pattern::run::{Found, Runs};
 use crate::pattern::{Match, Matcher};
 use crate::state::{Data, Describe, Schema};
 
-/// Looks for a pattern in the events of each key. `stream.key_by(..).pattern("name", pattern)` makes one; a test may, too.
+/// Looks for a pattern in the events of each key. `stream.key_by(..).pattern(pattern)` makes one; a test may, too.
 ///
 /// ```
 /// use tidegate::pattern::PatternMatch;
@@ -40,13 +40,12 @@ use crate::state::{Data, Describe, Schema};
 /// # Ok(())
 /// # }
 /// ```
-pub struct PatternMatch<K, P: Matcher> {
+pub struct PatternMatch<K, P: Matcher, La = Dropped> {
     matcher: P,
     machine: Machine<P::Event>,
-    late: LateRecords,
     /// The first time that runs are given up because the pattern is another one now.
     changed: Once,
-    key: PhantomData<fn() -> K>,
+    of: PhantomData<fn() -> (K, La)>,
 }
 
 /// What comes out beside the matches.
@@ -62,21 +61,23 @@ pub enum Aside<T> {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Due;
 
-impl<K, P: Matcher> PatternMatch<K, P> {
+impl<K, P: Matcher> PatternMatch<K, P, ToSide> {
     /// The operator by itself. Its side output is late records and timed-out partial matches.
     ///
     /// # Errors
     /// If there can't be such a pattern.
-    pub fn of(matcher: P) -> Result<PatternMatch<K, P>> {
+    pub fn of(matcher: P) -> Result<PatternMatch<K, P, ToSide>> {
         let machine = matcher.pattern().machine("pattern")?;
-        Ok(PatternMatch::new(matcher, machine, LateRecords::of("pattern", true)))
+        Ok(PatternMatch::new(matcher, machine))
+    }
+}
+
+impl<K, P: Matcher, La: Late> PatternMatch<K, P, La> {
+    pub(super) fn new(matcher: P, machine: Machine<P::Event>) -> PatternMatch<K, P, La> {
+        PatternMatch { matcher, machine, changed: Once::new(), of: PhantomData }
     }
 
-    pub(super) fn new(matcher: P, machine: Machine<P::Event>, late: LateRecords) -> PatternMatch<K, P> {
-        PatternMatch { matcher, machine, late, changed: Once::new(), key: PhantomData }
-    }
-
-    fn fit(&self, runs: &mut Runs<K, P::Event>)
+    fn fit(&self, runs: &mut Runs<K, P::Event>, cx: &Context<'_, Self>)
     where
         K: Key,
     {
@@ -84,7 +85,7 @@ impl<K, P: Matcher> PatternMatch<K, P> {
             self.changed.call_once(|| {
                 tracing::warn!(
                     "the pattern of operator {:?} has changed: partial matches of what it was are given up",
-                    self.late.operator()
+                    cx.operator()
                 );
             });
         }
@@ -92,7 +93,7 @@ impl<K, P: Matcher> PatternMatch<K, P> {
 }
 
 #[diagnostic::do_not_recommend]
-impl<K: Key, P: Matcher> Operator for PatternMatch<K, P> {
+impl<K: Key, P: Matcher, La: Late> Operator for PatternMatch<K, P, La> {
     type In = P::Event;
     type State = Runs<K, P::Event>;
     type Out = P::Out;
@@ -110,9 +111,11 @@ impl<K: Key, P: Matcher> Operator for PatternMatch<K, P> {
         _out: &mut impl Emit<P::Out>,
         side: &mut impl Emit<Aside<P::Event>>,
     ) {
-        if cx.is_late() {
-            self.late.count();
-            side.emit(Aside::Late(event));
+        if cx.has_no_place() {
+            cx.count_late(La::KEPT);
+            if La::KEPT {
+                side.emit(Aside::Late(event));
+            }
             if runs.are_empty() {
                 cx.clear_state();
             }
@@ -135,7 +138,7 @@ impl<K: Key, P: Matcher> Operator for PatternMatch<K, P> {
         out: &mut impl Emit<P::Out>,
         side: &mut impl Emit<Aside<P::Event>>,
     ) {
-        self.fit(runs);
+        self.fit(runs, cx);
         let now = cx.event_time();
         let mut found = |found| match found {
             Found::Match(found) => out.emit(self.matcher.select(found)),

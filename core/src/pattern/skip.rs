@@ -4,6 +4,33 @@
 ///
 /// With any but [`Skip::None`], matches come out in the order of the events that they began with: one that is complete waits
 /// for the partial matches that began before it.
+///
+/// ```
+/// # use tidegate::pattern::PatternMatch;
+/// # use tidegate::prelude::*;
+/// # use tidegate::testing::Harness;
+/// #
+/// # /// The matches in `events`, one a millisecond.
+/// # fn found(pattern: Pattern<char>, events: &str) -> Vec<String> {
+/// #     let mut harness = Harness::new(PatternMatch::of(pattern).unwrap(), |_: &char| 0u8).unwrap();
+/// #     for (millis, event) in (0..).zip(events.chars()) {
+/// #         harness.push(event, EventTime::from_millis(millis)).unwrap();
+/// #     }
+/// #     harness.advance_watermark(EventTime::MAX).unwrap();
+/// #     let mut found: Vec<String> =
+/// #         harness.take_output().iter().map(|found| found.iter().map(|(_, event)| *event).collect()).collect();
+/// #     found.sort();
+/// #     found
+/// # }
+/// let digits = || Pattern::begin("n").filter(char::is_ascii_digit).one_or_more().consecutive();
+/// let matches = |skip| found(digits().next("e").filter(|event| *event == 'e').skip(skip), "123e");
+/// assert_eq!(matches(Skip::None), ["123e", "23e", "3e"]);
+/// assert_eq!(matches(Skip::ToFirst("n")), ["123e", "23e", "3e"]);
+/// assert_eq!(matches(Skip::ToLast("n")), ["123e", "3e"]);
+/// assert_eq!(matches(Skip::PastLast), ["123e"]);
+/// // Of those that begin with one event, the first is enough.
+/// assert_eq!(found(digits().skip(Skip::ToNext), "123"), ["1", "2", "3"]);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Skip {
     /// None: every match comes out.

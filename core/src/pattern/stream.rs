@@ -1,4 +1,6 @@
-//! The methods of a keyed stream by which a pattern is looked for.
+//! The methods by which a pattern is looked for in a keyed stream.
+
+use std::marker::PhantomData;
 
 use crate::chain::Head;
 use crate::exchange::partition::KeyAccess;
@@ -6,13 +8,21 @@ use crate::job::Stream;
 use crate::job::builder::LocalStream;
 use crate::job::keyed_stream::{Inputs, KeyedStream, Processed};
 use crate::key::Key;
-use crate::operator::late::LateRecords;
+use crate::operator::late::{Dropped, Late, ToSide};
 use crate::pattern::machine::Machine;
 use crate::pattern::{Aside, Match, Matcher, PatternMatch};
 use crate::state::Data;
 
+/// A stream in which a pattern is looked for.
+#[must_use = "nothing is found until the matches are asked for: `.matches(\"name\")`"]
+pub struct PatternStream<'j, K, T, A, I, P, Timeouts = Dropped, La = Dropped> {
+    keyed: KeyedStream<'j, K, T, A, I>,
+    matcher: P,
+    sides: PhantomData<fn() -> (Timeouts, La)>,
+}
+
 /// The stream of what is made of every match.
-pub type Matches<'j, K, P, A> = Processed<'j, PatternMatch<K, P>, K, A>;
+pub type Matches<'j, K, P, A, La = Dropped> = Processed<'j, PatternMatch<K, P, La>, K, A>;
 
 impl<'j, K, T, A, I> KeyedStream<'j, K, T, A, I>
 where
@@ -21,12 +31,7 @@ where
     A: KeyAccess<T, Key = K>,
     I: Inputs<T>,
 {
-    /// Looks for a pattern in the events of each key, in the order of event time: Flink's `CEP.pattern`. The name is what
-    /// snapshots know the partial matches by.
-    ///
-    /// Partial matches whose time is up are dropped; late records are counted, and warned of.
-    /// [`pattern_with_timeouts`](KeyedStream::pattern_with_timeouts) and [`pattern_with_sides`](KeyedStream::pattern_with_sides)
-    /// give them streams.
+    /// Looks for a pattern in the events of each key, in the order of event time: Flink's `CEP.pattern`.
     ///
     /// ```
     /// use tidegate::prelude::*;
@@ -60,7 +65,8 @@ where
     ///     job.source("payments", Memory::of(payments))
     ///         .watermarks(Watermarks::bounded(minutes(1)))
     ///         .key_by(|payment| payment.card)
-    ///         .pattern("thefts", CardTheft)
+    ///         .pattern(CardTheft)
+    ///         .matches("thefts")
     ///         .sink("thefts", thefts.clone());
     ///     Ok(())
     /// })?
@@ -69,13 +75,24 @@ where
     /// # Ok(())
     /// # }
     /// ```
-    pub fn pattern<P: Matcher<Event = T>>(self, name: &str, matcher: P) -> Matches<'j, K, P, A> {
-        let operator = self.looking_for(name, matcher, false);
-        self.process_without_side(name, operator)
+    pub fn pattern<P: Matcher<Event = T>>(self, matcher: P) -> PatternStream<'j, K, T, A, I, P> {
+        PatternStream { keyed: self, matcher, sides: PhantomData }
     }
+}
 
-    /// [`pattern`](KeyedStream::pattern), and partial matches that were not completed [`within`](crate::pattern::Pattern::within)
-    /// their time as the second stream.
+// The types say what was asked for; nobody writes them out.
+#[allow(clippy::type_complexity)]
+impl<'j, K, T, A, I, P, Timeouts, La> PatternStream<'j, K, T, A, I, P, Timeouts, La>
+where
+    K: Key,
+    T: Data + Clone,
+    A: KeyAccess<T, Key = K>,
+    I: Inputs<T>,
+    P: Matcher<Event = T>,
+    La: Late,
+{
+    /// Makes a stream of the partial matches that were not completed [`within`](crate::pattern::Pattern::within) their time: what
+    /// follows gives it behind the matches. Without it they are dropped.
     ///
     /// ```
     /// use tidegate::prelude::*;
@@ -97,7 +114,9 @@ where
     ///     let (paid, unpaid) = job.source("steps", Memory::of(steps))
     ///         .watermarks(Watermarks::monotonous())
     ///         .key_by(|step| step.order)
-    ///         .pattern_with_timeouts("paid", paid);
+    ///         .pattern(paid)
+    ///         .side_output_timeouts()
+    ///         .matches("paid");
     ///     paid.discard();
     ///     unpaid.flat_map(|unpaid| unpaid.first("ordered").map(|step| step.order)).sink("reminders", reminders.clone());
     ///     Ok(())
@@ -107,47 +126,133 @@ where
     /// # Ok(())
     /// # }
     /// ```
-    #[expect(clippy::type_complexity, reason = "two streams")]
-    pub fn pattern_with_timeouts<P: Matcher<Event = T>>(
+    pub fn side_output_timeouts(self) -> PatternStream<'j, K, T, A, I, P, ToSide, La> {
+        PatternStream { keyed: self.keyed, matcher: self.matcher, sides: PhantomData }
+    }
+
+    /// Makes a stream of late records: what follows gives as the last stream those that came when event time had passed them, or
+    /// had no event time. Without it they are counted, and the log says so.
+    ///
+    /// ```
+    /// use tidegate::prelude::*;
+    /// use tidegate::testing::TestJob;
+    ///
+    /// # fn main() -> Result<()> {
+    /// let (rises, late) = (Collect::new(), Collect::new());
+    /// TestJob::new("rises", |job| {
+    ///     let rise = Pattern::begin("low").next("high").filter_with(|high, so_far| so_far.first("low") < Some(high));
+    ///     let (found, too_late) = job
+    ///         .source("seconds", Memory::of(vec![1u64, 2, 60, 3]))
+    ///         .event_time(|second| EventTime::from_millis(0) + secs(*second), Watermarks::bounded(secs(5)))
+    ///         .key_by(|_| 0u8)
+    ///         .pattern(rise)
+    ///         .side_output_late()
+    ///         .matches("rises");
+    ///     found.map(|found| found.first("low").copied()).sink("rises", rises.clone());
+    ///     too_late.sink("late", late.clone());
+    ///     Ok(())
+    /// })?
+    /// .run()?;
+    /// // Whether the last one is late depends on when the watermark comes: if it is, there is a rise the less.
+    /// assert_eq!(rises.take().len() + late.take().len(), 3);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn side_output_late(self) -> PatternStream<'j, K, T, A, I, P, Timeouts, ToSide> {
+        PatternStream { keyed: self.keyed, matcher: self.matcher, sides: PhantomData }
+    }
+
+    /// The stream, and the operator that looks.
+    fn looking(self, name: &str) -> (KeyedStream<'j, K, T, A, I>, PatternMatch<K, P, La>) {
+        let PatternStream { keyed, matcher, .. } = self;
+        let machine = matcher.pattern().machine(name).unwrap_or_else(|mistake| {
+            keyed.job.mistake(mistake);
+            Machine::idle()
+        });
+        (keyed, PatternMatch::new(matcher, machine))
+    }
+}
+
+impl<'j, K, T, A, I, P> PatternStream<'j, K, T, A, I, P, Dropped, Dropped>
+where
+    K: Key,
+    T: Data + Clone,
+    A: KeyAccess<T, Key = K>,
+    I: Inputs<T>,
+    P: Matcher<Event = T>,
+{
+    /// What is made of every match. The name is what snapshots know the partial matches by.
+    pub fn matches(self, name: &str) -> Matches<'j, K, P, A> {
+        let (keyed, operator) = self.looking(name);
+        keyed.process_without_side(name, operator)
+    }
+}
+
+#[allow(clippy::type_complexity)]
+impl<'j, K, T, A, I, P> PatternStream<'j, K, T, A, I, P, ToSide, Dropped>
+where
+    K: Key,
+    T: Data + Clone,
+    A: KeyAccess<T, Key = K>,
+    I: Inputs<T>,
+    P: Matcher<Event = T>,
+{
+    /// What is made of every match, and the partial matches whose time was up. The name is what snapshots know the partial matches by.
+    pub fn matches(
         self,
         name: &str,
-        matcher: P,
     ) -> (Matches<'j, K, P, A>, Stream<'j, Match<T>, impl Head<Out = Match<T>>>) {
-        let operator = self.looking_for(name, matcher, false);
-        let (found, aside) = self.process_with_side(name, operator);
+        let (keyed, operator) = self.looking(name);
+        let (found, aside) = keyed.process_with_side(name, operator);
         let timeouts = aside.flat_map(|aside| match aside {
             Aside::TimedOut(partial) => Some(partial),
             Aside::Late(_) => None,
         });
         (found, timeouts)
     }
+}
 
-    /// [`pattern_with_timeouts`](KeyedStream::pattern_with_timeouts), and late records as the third stream.
-    #[expect(clippy::type_complexity, reason = "three streams")]
-    pub fn pattern_with_sides<P: Matcher<Event = T>>(
+impl<'j, K, T, A, I, P> PatternStream<'j, K, T, A, I, P, Dropped, ToSide>
+where
+    K: Key,
+    T: Data + Clone,
+    A: KeyAccess<T, Key = K>,
+    I: Inputs<T>,
+    P: Matcher<Event = T>,
+{
+    /// What is made of every match, and late records. The name is what snapshots know the partial matches by.
+    pub fn matches(self, name: &str) -> (Matches<'j, K, P, A, ToSide>, Stream<'j, T, impl Head<Out = T>>) {
+        let (keyed, operator) = self.looking(name);
+        let (found, aside) = keyed.process_with_side(name, operator);
+        let late = aside.flat_map(|aside| match aside {
+            Aside::TimedOut(_) => None,
+            Aside::Late(record) => Some(record),
+        });
+        (found, late)
+    }
+}
+
+#[allow(clippy::type_complexity)]
+impl<'j, K, T, A, I, P> PatternStream<'j, K, T, A, I, P, ToSide, ToSide>
+where
+    K: Key,
+    T: Data + Clone,
+    A: KeyAccess<T, Key = K>,
+    I: Inputs<T>,
+    P: Matcher<Event = T>,
+{
+    /// What is made of every match, the partial matches whose time was up, and late records. The name is what snapshots know the partial matches by.
+    pub fn matches(
         self,
         name: &str,
-        matcher: P,
-    ) -> (Matches<'j, K, P, A>, Stream<'j, Match<T>, impl Head<Out = Match<T>>>, LocalStream<'j, T>) {
-        let operator = self.looking_for(name, matcher, true);
-        let (found, aside) = self.process_with_side(name, operator);
+    ) -> (Matches<'j, K, P, A, ToSide>, Stream<'j, Match<T>, impl Head<Out = Match<T>>>, LocalStream<'j, T>)
+    {
+        let (keyed, operator) = self.looking(name);
+        let (found, aside) = keyed.process_with_side(name, operator);
         let (timeouts, late) = aside.try_map(|aside| match aside {
             Aside::TimedOut(partial) => Ok(partial),
             Aside::Late(record) => Err(record),
         });
         (found, timeouts, late)
-    }
-
-    fn looking_for<P: Matcher<Event = T>>(
-        &self,
-        name: &str,
-        matcher: P,
-        keeps_late: bool,
-    ) -> PatternMatch<K, P> {
-        let machine = matcher.pattern().machine(name).unwrap_or_else(|mistake| {
-            self.job.mistake(mistake);
-            Machine::idle()
-        });
-        PatternMatch::new(matcher, machine, LateRecords::of(name, keeps_late))
     }
 }

@@ -299,10 +299,41 @@ fn a_pattern_that_can_not_be_is_refused_by_the_name_of_its_step() {
 }
 
 #[test]
+fn events_at_the_ends_of_time_are_matched_and_one_without_a_time_is_late() {
+    let year_9999 = 253_402_300_799_999;
+    let pairs = a().next("b").filter(is('b')).within(millis(10));
+    let mut harness =
+        Harness::new(PatternMatch::of(pairs).unwrap(), |_: &Event| 0u8).unwrap().restore_after_every_step();
+    let at = EventTime::from_millis;
+    harness.push(('a', 0), EventTime::MIN).unwrap();
+    for (number, time) in (1..).zip([i64::MIN + 1, -year_9999, -1, year_9999, i64::MAX - 9]) {
+        harness.push(('b', number), at(time + 1)).unwrap();
+        harness.push(('a', number), at(time)).unwrap();
+    }
+    // Its time would be up behind the end of time, and is up there.
+    harness.push(('a', 6), EventTime::MAX).unwrap();
+    harness.advance_watermark(at(0)).unwrap();
+    let found = |matches: Vec<Match<Event>>| matches.iter().map(spelled).collect::<Vec<_>>();
+    assert_eq!(
+        found(harness.take_output()),
+        ["a1 b1", "a2 b2", "a3 b3"],
+        "what is far ahead holds nothing up"
+    );
+    harness.advance_watermark(EventTime::MAX).unwrap();
+    assert_eq!(found(harness.take_output()), ["a4 b4", "a5 b5"]);
+    let aside = harness.take_side_output().into_iter().map(|aside| match aside {
+        Aside::Late(event) => format!("late {}{}", event.0, event.1),
+        Aside::TimedOut(partial) => format!("timed out {}", spelled(&partial)),
+    });
+    assert_eq!(aside.collect::<Vec<_>>(), ["late a0", "timed out a6"]);
+    assert_eq!(harness.rows().unwrap(), 0);
+}
+
+#[test]
 fn a_stream_refuses_a_pattern_that_can_not_be() {
     let job = crate::job::Job::new("payments");
     let payments = job.source("payments", crate::source::Memory::of(vec![('a', 1)])).key_by(|event| event.1);
-    payments.pattern("thefts", a().greedy()).discard();
+    payments.pattern(a().greedy()).matches("thefts").discard();
     let error = job.finish().map(drop).unwrap_err();
     assert_eq!(error.to_string(), "the pattern \"thefts\" has a step \"a\" that is greedy and taken once");
 }

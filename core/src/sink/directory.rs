@@ -79,8 +79,8 @@ impl Directory {
         }
         for part in files.list()? {
             match part {
-                Part::Open(..) | Part::Pending(..) => files.remove(part)?,
-                Part::Committed(..) => (),
+                Part::Open(..) | Part::Pending(..) | Part::OpenTable(_) => files.remove(part)?,
+                Part::Committed(..) | Part::Table(_) => (),
             }
         }
         files.sync()
@@ -101,9 +101,11 @@ impl Directory {
 }
 
 /// Refuses a directory in which a reader sees results that this run is going to show again.
-fn refuse_seen_results(dir: &Path, parts: &[Part], cx: &SettleContext<'_>) -> Result<()> {
+pub(super) fn refuse_seen_results(dir: &Path, parts: &[Part], cx: &SettleContext<'_>) -> Result<()> {
     let seen = |part: &Part| match part {
-        Part::Committed(snapshot, _) if Some(*snapshot) > cx.restored => Some(*snapshot),
+        Part::Committed(snapshot, _) | Part::Table(snapshot) if Some(*snapshot) > cx.restored => {
+            Some(*snapshot)
+        }
         _ => None,
     };
     let Some(newest) = parts.iter().filter_map(seen).max() else { return Ok(()) };

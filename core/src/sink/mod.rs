@@ -13,6 +13,7 @@ mod parts;
 mod stderr;
 mod stdout;
 pub(crate) mod step;
+mod table;
 
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,7 @@ pub use csv::Csv;
 pub use json_lines::JsonLines;
 pub use stderr::Stderr;
 pub use stdout::Stdout;
+pub use table::{Table, TableWriter};
 
 use crate::error::Result;
 use crate::key::SubtaskIndex;

@@ -5,6 +5,8 @@
 //! | `.{sink}-{subtask}-{n}.open` | is being written | nobody: an earlier run's is rubbish |
 //! | `.{sink}-s{snapshot}-{subtask}.pending` | complete and durable; its snapshot may yet fail | nobody |
 //! | `{sink}-s{snapshot}-{subtask}.{extension}` | committed: its snapshot is complete | every reader |
+//! | `.{sink}-s{snapshot}.open` | a whole [table](super::table) that is being written | nobody |
+//! | `{sink}-s{snapshot}.{extension}` | a whole table | every reader, until a newer one is there |
 //! | `.{sink}.lock` | is locked by the process that writes | other processes |
 //!
 //! Numbers of snapshots have ten digits or more, so that names sort by snapshot. In the sink's name every byte but ASCII
@@ -34,6 +36,10 @@ pub(super) enum Part {
     Pending(SnapshotId, SubtaskIndex),
     /// Is committed.
     Committed(SnapshotId, SubtaskIndex),
+    /// A table that is being written.
+    OpenTable(SnapshotId),
+    /// A table as it was at a snapshot.
+    Table(SnapshotId),
 }
 
 impl PartFiles {
@@ -49,6 +55,8 @@ impl PartFiles {
             Part::Open(subtask, n) => format!(".{sink}-{subtask}-{n}.open"),
             Part::Pending(snapshot, subtask) => format!(".{sink}-s{:010}-{subtask}.pending", snapshot.0),
             Part::Committed(snapshot, subtask) => format!("{sink}-s{:010}-{subtask}.{extension}", snapshot.0),
+            Part::OpenTable(snapshot) => format!(".{sink}-s{:010}.open", snapshot.0),
+            Part::Table(snapshot) => format!("{sink}-s{:010}.{extension}", snapshot.0),
         }
     }
 
@@ -64,8 +72,16 @@ impl PartFiles {
             None => (false, name),
         };
         let (stem, extension) = visible.strip_prefix(&self.sink)?.strip_prefix('-')?.rsplit_once('.')?;
-        let (first, second) = stem.split_once('-')?;
-        let snapshot = || Some((SnapshotId(number(first.strip_prefix('s')?)?), subtask(second)?));
+        let snapshot = |name: &str| Some(SnapshotId(number(name.strip_prefix('s')?)?));
+        let Some((first, second)) = stem.split_once('-') else {
+            let table = snapshot(stem)?;
+            return match (hidden, extension) {
+                (true, "open") => Some(Part::OpenTable(table)),
+                (false, _) if extension == self.extension => Some(Part::Table(table)),
+                _ => None,
+            };
+        };
+        let snapshot = || Some((snapshot(first)?, subtask(second)?));
         let part = match (hidden, extension) {
             (true, "open") => Part::Open(subtask(first)?, number(second)?),
             (true, "pending") => snapshot().map(|(snapshot, subtask)| Part::Pending(snapshot, subtask))?,
@@ -184,6 +200,8 @@ mod tests {
                 Part::Committed(SnapshotId(u64::MAX), SubtaskIndex(1)),
                 "visit-counts-s18446744073709551615-1.jsonl",
             ),
+            (Part::OpenTable(SnapshotId(7)), ".visit-counts-s0000000007.open"),
+            (Part::Table(SnapshotId(7)), "visit-counts-s0000000007.jsonl"),
         ] {
             assert_eq!(files.name(part), name);
             assert_eq!(files.part(name), Some(part));
@@ -199,6 +217,9 @@ mod tests {
             ".a-s0000000007-0.jsonl",
             "a-s0000000007-0.pending",
             "a-s-0.jsonl",
+            "a-s.jsonl",
+            "a-7.jsonl",
+            ".a-s0000000007.pending",
             "a-s+7-0.jsonl",
             "a-s7-0.jsonl.gz",
             "a-s0000000007-0.csv",

@@ -96,6 +96,28 @@ impl<F: Fn() -> G, G> Watermarks<Custom<F, G>> {
 
 impl Watermarks<NoWatermarks> {
     /// Records have event times, and event time does not advance before the end of the input.
+    ///
+    /// ```
+    /// use tidegate::prelude::*;
+    /// use tidegate::testing::TestJob;
+    ///
+    /// # fn main() -> Result<()> {
+    /// let counts = Collect::new();
+    /// TestJob::new("counts", |job| {
+    ///     job.source("seconds", Memory::of(vec![1u64, 90, 2]))
+    ///         .event_time(|second| EventTime::from_millis(0) + secs(*second), Watermarks::none())
+    ///         .key_by(|_| 0u8)
+    ///         .window(Tumbling::of(minutes(1)))
+    ///         .aggregate("counts", Count)
+    ///         .map(|counted| counted.value)
+    ///         .sink("counts", counts.clone());
+    ///     Ok(())
+    /// })?
+    /// .run()?;
+    /// assert_eq!(counts.take(), [2, 1], "none is late");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub const fn none() -> Watermarks<NoWatermarks> {
         Watermarks::by(NoWatermarks)
     }
@@ -148,6 +170,12 @@ impl<S> Watermarks<S> {
     ///
     /// Of history that is read again nothing is ahead of the clock. What is ahead of it depends on when it is read, and can
     /// count after a restore if it did not before.
+    ///
+    /// ```
+    /// # use tidegate::source::Watermarks;
+    /// # use tidegate::time::{minutes, secs};
+    /// let watermarks = Watermarks::bounded(secs(60)).max_ahead(minutes(5));
+    /// ```
     #[must_use]
     pub const fn max_ahead(mut self, ahead: Duration) -> Watermarks<S> {
         self.max_ahead = Some(ahead);

@@ -1,5 +1,5 @@
-//! The board on which the steps that make watermarks say how far they are: for the progress display and the summary, for
-//! hints, and for each other, so that sources can read side by side.
+//! The board on which the steps that make watermarks, and the operators behind them, say how far they are: for the progress
+//! display and the summary, for hints, and for each other, so that sources can read side by side.
 //!
 //! There is a board for every attempt. It decides nothing that a result depends on: what is on it is read a moment later.
 
@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::operator::late::LateCount;
 use crate::record::WatermarkStatus;
 use crate::time::EventTime;
 
@@ -16,10 +17,11 @@ use crate::time::EventTime;
 pub struct EventTimeBoard {
     gauges: Mutex<Vec<Arc<Gauge>>>,
     said: Mutex<BTreeSet<String>>,
+    operators: Mutex<Vec<Arc<OperatorGauge>>>,
 }
 
 /// How far event time has come in a job.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EventTimeFigures {
     /// The lowest watermark of the sources that are not idle. None if there is none yet.
     pub watermark: Option<EventTime>,
@@ -29,11 +31,94 @@ pub struct EventTimeFigures {
     pub status: WatermarkStatus,
     /// Records of this attempt whose event time does not count: see [`Watermarks`](crate::source::Watermarks).
     pub uncounted: u64,
+    /// The same of every source, and of every other stage in which watermarks are made.
+    pub sources: Vec<SourceEventTime>,
+    /// The same of every keyed operator.
+    pub operators: Vec<OperatorEventTime>,
 }
 
-/// One subtask's line on the board.
+/// How far event time has come in a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceEventTime {
+    /// Its name.
+    pub source: String,
+    /// The lowest watermark of its subtasks that are not idle. None if there is none yet.
+    pub watermark: Option<EventTime>,
+    /// How far it is behind the clock on the wall.
+    pub lag: Option<Duration>,
+    /// Whether all its splits are idle.
+    pub status: WatermarkStatus,
+    /// Records whose event time does not count.
+    pub uncounted: u64,
+}
+
+/// How far event time has come in a keyed operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OperatorEventTime {
+    /// Its name.
+    pub operator: String,
+    /// The lowest watermark of its subtasks. None if there is none yet.
+    pub watermark: Option<EventTime>,
+    /// How far it is behind the clock on the wall.
+    pub lag: Option<Duration>,
+    /// Records that came too late, for a window, a join or a pattern.
+    pub late: u64,
+    /// Those of them that were dropped, because nothing was to become of them.
+    pub dropped: u64,
+}
+
+impl EventTimeFigures {
+    /// How many late records were dropped, by all operators.
+    pub fn dropped(&self) -> u64 {
+        self.operators.iter().map(|operator| operator.dropped).sum()
+    }
+
+    /// The source that event time waits for, if there are several.
+    pub fn slowest(&self) -> Option<&SourceEventTime> {
+        let waited_for = |source: &&SourceEventTime| {
+            source.status == WatermarkStatus::Active && source.watermark == self.watermark
+        };
+        self.sources.iter().find(waited_for).filter(|_| self.sources.len() > 1)
+    }
+
+    /// Those of a later attempt, and what was counted in the ones before.
+    pub(crate) fn followed_by(&self, mut later: EventTimeFigures) -> EventTimeFigures {
+        later.uncounted += self.uncounted;
+        for before in &self.sources {
+            if let Some(source) = later.sources.iter_mut().find(|later| later.source == before.source) {
+                source.uncounted += before.uncounted;
+            }
+        }
+        for before in &self.operators {
+            let same = later.operators.iter_mut().find(|later| later.operator == before.operator);
+            if let Some(operator) = same {
+                operator.late += before.late;
+                operator.dropped += before.dropped;
+            }
+        }
+        later
+    }
+}
+
+/// One subtask's line on the board, of a keyed operator.
+#[derive(Debug)]
+pub(crate) struct OperatorGauge {
+    watermark: AtomicI64,
+    /// The late records of all subtasks.
+    pub late: Arc<LateCount>,
+}
+
+impl OperatorGauge {
+    /// How far event time has come.
+    pub fn set(&self, watermark: EventTime) {
+        self.watermark.store(watermark.as_millis(), Ordering::Relaxed);
+    }
+}
+
+/// One subtask's line on the board, of a step that makes watermarks.
 #[derive(Debug)]
 pub(crate) struct Gauge {
+    stage: String,
     /// Whose pace it keeps with.
     group: Option<&'static str>,
     watermark: AtomicI64,
@@ -47,9 +132,10 @@ const IDLE: u8 = 1;
 const ENDED: u8 = 2;
 
 impl EventTimeBoard {
-    /// A line for a subtask that begins.
-    pub(crate) fn join(&self, group: Option<&'static str>) -> Arc<Gauge> {
+    /// A line for a subtask of a stage that begins.
+    pub(crate) fn join(&self, stage: &str, group: Option<&'static str>) -> Arc<Gauge> {
         let gauge = Arc::new(Gauge {
+            stage: stage.to_string(),
             group,
             watermark: AtomicI64::new(EventTime::MIN.as_millis()),
             pace: AtomicI64::new(EventTime::MAX.as_millis()),
@@ -57,6 +143,17 @@ impl EventTimeBoard {
             uncounted: AtomicU64::new(0),
         });
         locked(&self.gauges).push(Arc::clone(&gauge));
+        gauge
+    }
+
+    /// A line for a subtask of an operator that begins.
+    pub(crate) fn join_operator(&self, operator: &str) -> Arc<OperatorGauge> {
+        let mut gauges = locked(&self.operators);
+        let of_operator = gauges.iter().find(|gauge| gauge.late.operator() == operator);
+        let late = of_operator.map(|gauge| Arc::clone(&gauge.late));
+        let late = late.unwrap_or_else(|| Arc::new(LateCount::of(operator)));
+        let gauge = Arc::new(OperatorGauge { watermark: AtomicI64::new(EventTime::MIN.as_millis()), late });
+        gauges.push(Arc::clone(&gauge));
         gauge
     }
 
@@ -81,21 +178,65 @@ impl EventTimeBoard {
     /// How far event time has come in the job, when it is `now`.
     pub(crate) fn read(&self, now: EventTime) -> EventTimeFigures {
         let gauges = locked(&self.gauges);
-        let least =
-            |state: u8| gauges.iter().filter(move |gauge| gauge.is(state)).map(|gauge| gauge.watermark());
-        let (status, watermark) = match (least(ACTIVE).min(), least(IDLE).max()) {
-            (Some(slowest), _) => (WatermarkStatus::Active, Some(slowest)),
-            (None, Some(greatest)) => (WatermarkStatus::Idle, Some(greatest)),
-            (None, None) => (WatermarkStatus::Active, least(ENDED).max()),
+        let (watermark, status) = least(gauges.iter());
+        let since = |watermark: Option<EventTime>| watermark.map(|watermark| now.since(watermark));
+        let source = |of: Vec<&Arc<Gauge>>| {
+            let (watermark, status) = least(of.iter().copied());
+            SourceEventTime {
+                source: of[0].stage.clone(),
+                watermark,
+                lag: since(watermark),
+                status,
+                uncounted: of.iter().map(|gauge| gauge.uncounted.load(Ordering::Relaxed)).sum(),
+            }
         };
-        let watermark = watermark.filter(|watermark| *watermark > EventTime::MIN);
+        let sources: Vec<_> = by_name(&gauges, |gauge| &gauge.stage).into_iter().map(source).collect();
+        let operator = |of: Vec<&Arc<OperatorGauge>>| {
+            let watermarks = of.iter().map(|gauge| gauge.watermark.load(Ordering::Relaxed));
+            let watermark = watermarks.min().map(EventTime::from_millis).filter(|at| *at > EventTime::MIN);
+            let late = &of[0].late;
+            OperatorEventTime {
+                operator: late.operator().to_string(),
+                watermark,
+                lag: since(watermark),
+                late: late.late(),
+                dropped: late.dropped(),
+            }
+        };
+        let gauges = locked(&self.operators);
+        let operators = by_name(&gauges, |gauge| gauge.late.operator()).into_iter().map(operator).collect();
         EventTimeFigures {
             watermark,
             status,
-            lag: watermark.map(|watermark| now.since(watermark)),
-            uncounted: gauges.iter().map(|gauge| gauge.uncounted.load(Ordering::Relaxed)).sum(),
+            lag: since(watermark),
+            uncounted: sources.iter().map(|source| source.uncounted).sum(),
+            sources,
+            operators,
         }
     }
+}
+
+/// The lines of each name; none is empty. There are a few, and they are looked at a few times a second.
+fn by_name<G>(gauges: &[G], name: impl Fn(&G) -> &str) -> Vec<Vec<&G>> {
+    let mut lines: Vec<Vec<&G>> = Vec::new();
+    for gauge in gauges {
+        match lines.iter_mut().find(|line| name(line[0]) == name(gauge)) {
+            Some(line) => line.push(gauge),
+            None => lines.push(vec![gauge]),
+        }
+    }
+    lines
+}
+
+/// The lowest watermark of those that are not idle; if all are, the greatest; if all have ended, the last.
+fn least<'a>(gauges: impl Iterator<Item = &'a Arc<Gauge>> + Clone) -> (Option<EventTime>, WatermarkStatus) {
+    let of = |state: u8| gauges.clone().filter(move |gauge| gauge.is(state)).map(|gauge| gauge.watermark());
+    let (status, watermark) = match (of(ACTIVE).min(), of(IDLE).max()) {
+        (Some(slowest), _) => (WatermarkStatus::Active, Some(slowest)),
+        (None, Some(greatest)) => (WatermarkStatus::Idle, Some(greatest)),
+        (None, None) => (WatermarkStatus::Active, of(ENDED).max()),
+    };
+    (watermark.filter(|watermark| *watermark > EventTime::MIN), status)
 }
 
 impl Gauge {
@@ -149,7 +290,7 @@ mod tests {
     fn the_board_shows_the_slowest_that_is_not_idle_and_in_the_end_the_last_watermark() {
         let board = EventTimeBoard::default();
         assert_eq!(board.read(at(9)), EventTimeFigures::default());
-        let (slow, fast) = (board.join(None), board.join(None));
+        let (slow, fast) = (board.join("a", None), board.join("b", None));
         slow.set(at(3), Active, EventTime::MAX);
         assert_eq!(board.read(at(9)).watermark, None, "the other one has said nothing yet");
         fast.set(at(7), Active, EventTime::MAX);
@@ -169,13 +310,59 @@ mod tests {
     fn who_keeps_pace_with_whom_is_said_by_the_group() {
         let board = EventTimeBoard::default();
         assert_eq!(board.pace("a"), EventTime::MAX);
-        let (one, other, stranger) = (board.join(Some("a")), board.join(Some("a")), board.join(Some("b")));
+        let (one, other, stranger) =
+            (board.join("x", Some("a")), board.join("y", Some("a")), board.join("z", Some("b")));
         one.set(at(5), Active, at(4));
         other.set(at(9), Active, at(8));
         stranger.set(at(1), Active, at(1));
         assert_eq!((board.pace("a"), board.pace("b")), (at(4), at(1)));
         one.end();
         assert_eq!(board.pace("a"), at(8));
+    }
+
+    #[test]
+    fn every_source_and_operator_has_figures_of_its_own() {
+        let board = EventTimeBoard::default();
+        let (orders, more, idle) =
+            (board.join("orders", None), board.join("orders", None), board.join("b", None));
+        orders.set(at(3), Active, EventTime::MAX);
+        more.set(at(5), Active, EventTime::MAX);
+        idle.set(at(1), Idle, EventTime::MAX);
+        idle.add_uncounted();
+        let (count, other) = (board.join_operator("count"), board.join_operator("count"));
+        count.set(at(2));
+        other.set(at(4));
+        assert!(count.late.count(false, at(0), at(2)).is_some());
+        assert!(other.late.count(true, at(0), at(4)).is_none());
+        let source = |source: &str, watermark, lag, status, uncounted| SourceEventTime {
+            source: source.to_string(),
+            watermark: Some(at(watermark)),
+            lag: Some(millis(lag)),
+            status,
+            uncounted,
+        };
+        let operator = OperatorEventTime {
+            operator: "count".to_string(),
+            watermark: Some(at(2)),
+            lag: Some(millis(8)),
+            late: 2,
+            dropped: 1,
+        };
+        let read = board.read(at(10));
+        assert_eq!(read.sources, [source("orders", 3, 7, Active, 0), source("b", 1, 9, Idle, 1)]);
+        assert_eq!(read.operators, [operator]);
+        assert_eq!((read.uncounted, read.dropped()), (1, 1));
+        assert_eq!(read.slowest().map(|source| &*source.source), Some("orders"));
+        let both = read.followed_by(board.read(at(11)));
+        assert_eq!((both.uncounted, both.dropped(), both.operators[0].late), (2, 2, 4));
+        assert_eq!((both.sources[1].uncounted, both.lag), (2, Some(millis(8))));
+    }
+
+    #[test]
+    fn a_job_of_one_source_need_not_be_told_which_one_it_waits_for() {
+        let board = EventTimeBoard::default();
+        board.join("orders", None).set(at(3), Active, EventTime::MAX);
+        assert_eq!(board.read(at(10)).slowest(), None);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::job::attempt::{Attempt, Restored, Setting};
+use crate::job::figures::EventTimeFigures;
 use crate::job::{Graph, Job, RunOptions};
 use crate::key::Parallelism;
 use crate::snapshot::{RestoreTarget, SnapshotDirectory, SnapshotMode};
@@ -51,7 +52,7 @@ pub struct TestJob {
 const TURNS_MAX: usize = 10_000_000;
 
 /// What a test run did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TestRun {
     /// Snapshots that were completed.
     pub snapshots: u64,
@@ -69,6 +70,8 @@ pub struct TestRun {
     pub in_flight: u64,
     /// The most turns that a snapshot took from its beginning until it was complete, but for the last.
     pub snapshot_turns_max: usize,
+    /// How far event time has come in the end, and how many records were late. What was read again after a crash counts again.
+    pub event_time: EventTimeFigures,
 }
 
 /// How far the clock advances in a round: as many turns as there are workers.
@@ -202,6 +205,7 @@ impl TestJob {
             run.snapshots += attempt.figures.completed;
             run.failed_snapshots += attempt.figures.failed;
             run.in_flight += attempt.figures.in_flight;
+            run.event_time = run.event_time.followed_by(attempt.event_time.read(clock.now()));
             attempt.end();
             match ended {
                 Ok(Ended::Finished) => return Ok(run),

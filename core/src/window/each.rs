@@ -4,11 +4,11 @@
 //! purged and whose trigger waits for nothing is forgotten before its time, unless it might be merged.
 
 use crate::key::Key;
+use crate::operator::late::Late;
 use crate::operator::{Context, Emit};
 use crate::state::Data;
 use crate::time::{EventTime, millis};
 use crate::window::contents::Contents;
-use crate::window::late::LateRecords;
 use crate::window::operator::{Row, Stamped, WindowOperator, firing};
 use crate::window::state::{OpenWindow, Wake};
 use crate::window::trigger::{TriggerContext, Wanted, WindowTimer};
@@ -34,7 +34,7 @@ where
     W: WindowAssigner<T>,
     Tr: Trigger<T, W::Window>,
     C: Contents<K, T, W::Window>,
-    L: LateRecords<T>,
+    L: Late,
 {
     pub(super) fn add_to_windows(
         &self,
@@ -42,7 +42,7 @@ where
         state: &mut Row<K, T, W, Tr, C>,
         cx: &mut Context<'_, Self>,
         out: &mut impl Emit<C::Out>,
-        side: &mut impl Emit<L::Side>,
+        side: &mut impl Emit<L::Side<T>>,
     ) {
         let at = match self.domain {
             Domain::ProcessingTime => cx.processing_time(),
@@ -68,7 +68,7 @@ where
                 let element = Element { value: record, at: cx.event_time(), arrival };
                 self.add(element, at, place, state, cx, out, &mut wanted);
             }
-            None if !is_kept && self.is_late(at, cx) => self.take_late(record, cx, side),
+            None if !is_kept && self.is_late(at, cx) => cx.take_late::<L, T>(record, side),
             None => {}
         }
         state.wake_by(&wanted, cx);

@@ -16,7 +16,6 @@ mod each;
 pub(crate) mod edges;
 pub mod evictor;
 pub mod firing;
-pub mod late;
 pub mod operator;
 mod sliced;
 pub mod slices;

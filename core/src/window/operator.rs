@@ -3,7 +3,7 @@
 //! What enters: records, watermarks, processing time. What leaves: results, each with the last time of its window as event time
 //! (a window without an end: with that of the record or timer that made it fire); and late records, on the side. Always: what
 //! Flink's `WindowOperator` does. A record is late for a window if the watermark has reached the window's last time plus the
-//! allowed lateness; late for all of its windows, it is a [late record](crate::window::late). A record without event time
+//! allowed lateness; late for all of its windows, it is a [late record](crate::operator::late). A record without event time
 //! ([`EventTime::MIN`]) is in no window of event time, and is one, too.
 //!
 //! Windows that only fire at their end are made of slices, [`sliced`](super::sliced); all others are kept
@@ -13,24 +13,22 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use crate::key::Key;
+use crate::operator::late::Late;
 use crate::operator::{Context, Emit, Never, Operator, UnkeyedContext};
 use crate::state::Data;
 use crate::time::EventTime;
 use crate::window::assigner::Slicing;
 use crate::window::contents::Contents;
 use crate::window::edges::lateness;
-use crate::window::late::LateRecords;
 use crate::window::state::{Wake, WindowState};
 use crate::window::trigger::Wanted;
 use crate::window::{Domain, Firing, Trigger, Window, WindowAssigner};
 
 /// An operator that works on windows of records of type `T`, keyed by `K`. Made by [`Windowing`](crate::window::Windowing).
 pub struct WindowOperator<K, T, W: WindowAssigner<T>, Tr, C, L> {
-    pub(super) name: String,
     pub(super) assigner: W,
     pub(super) trigger: Tr,
     pub(super) contents: C,
-    late: L,
     pub(super) domain: Domain,
     pub(super) merges: bool,
     /// How windows are cut, if that can be: also if they are kept each for itself.
@@ -39,7 +37,7 @@ pub struct WindowOperator<K, T, W: WindowAssigner<T>, Tr, C, L> {
     pub(super) allowed_lateness: Duration,
     /// The same in milliseconds.
     pub(super) lateness: i64,
-    of: PhantomData<fn() -> (K, T)>,
+    of: PhantomData<fn(K, T) -> L>,
 }
 
 /// The state of a window operator.
@@ -57,14 +55,13 @@ where
     W: WindowAssigner<T>,
     Tr: Trigger<T, W::Window>,
     C: Contents<K, T, W::Window>,
-    L: LateRecords<T>,
+    L: Late,
 {
     /// An operator by the trigger of the assigner, or by one's own.
     pub(super) fn new(
         assigner: W,
         (trigger, is_own): (Tr, bool),
         contents: C,
-        late: L,
         allowed_lateness: Duration,
     ) -> Self {
         let (domain, merges, slicing) = (assigner.domain(), assigner.merges(), assigner.slicing());
@@ -72,11 +69,9 @@ where
         let fires_at_end = if domain == Domain::Count { !is_own } else { trigger.fires_at_end_only() };
         let is_sliced = slicing.is_some() && fires_at_end && !contents.evicts();
         WindowOperator {
-            name: String::new(),
             assigner,
             trigger,
             contents,
-            late,
             domain,
             merges,
             slicing,
@@ -85,17 +80,6 @@ where
             lateness: if domain == Domain::EventTime { lateness(allowed_lateness) } else { 0 },
             of: PhantomData,
         }
-    }
-
-    /// The same, called `name` in the log.
-    pub(super) fn named(self, name: &str) -> Self {
-        WindowOperator { name: name.to_string(), ..self }
-    }
-
-    /// A record that is in no window any more.
-    #[cold]
-    pub(super) fn take_late(&self, record: T, cx: &Context<'_, Self>, side: &mut impl Emit<L::Side>) {
-        self.late.take(&self.name, record, cx.event_time(), cx.watermark(), side);
     }
 
     /// Whether there is nothing to remember.
@@ -159,12 +143,12 @@ where
     W: WindowAssigner<T>,
     Tr: Trigger<T, W::Window>,
     C: Contents<K, T, W::Window>,
-    L: LateRecords<T>,
+    L: Late,
 {
     type In = T;
     type State = Row<K, T, W, Tr, C>;
     type Out = C::Out;
-    type Side = L::Side;
+    type Side = L::Side<T>;
     type Timer = Wake;
     type Shared = ();
     type Broadcast = Never;
@@ -177,10 +161,10 @@ where
         (): &(),
         cx: &mut Context<'_, Self>,
         out: &mut impl Emit<C::Out>,
-        side: &mut impl Emit<L::Side>,
+        side: &mut impl Emit<L::Side<T>>,
     ) {
         if self.domain == Domain::EventTime && cx.event_time() == EventTime::MIN {
-            self.take_late(record, cx, side);
+            cx.take_late::<L, T>(record, side);
         } else if let (true, Some(slicing)) = (self.is_sliced, self.slicing) {
             self.add_to_slice(slicing, record, state, cx, out, side);
         } else {
@@ -196,7 +180,7 @@ where
         (): &(),
         cx: &mut Context<'_, Self>,
         out: &mut impl Emit<C::Out>,
-        _: &mut impl Emit<L::Side>,
+        _: &mut impl Emit<L::Side<T>>,
     ) {
         state.woken(wake);
         let mut wanted = Wanted::NOTHING;
@@ -218,7 +202,7 @@ where
         (): &mut (),
         _: &UnkeyedContext,
         _: &mut impl Emit<C::Out>,
-        _: &mut impl Emit<L::Side>,
+        _: &mut impl Emit<L::Side<T>>,
     ) {
         match record {}
     }

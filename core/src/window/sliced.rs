@@ -4,13 +4,13 @@
 //! that is added to one of them.
 
 use crate::key::Key;
+use crate::operator::late::Late;
 use crate::operator::{Context, Emit};
 use crate::state::Data;
 use crate::time::EventTime;
 use crate::window::assigner::Slicing;
 use crate::window::contents::Contents;
 use crate::window::edges::{watermark_within_reach, within_reach};
-use crate::window::late::LateRecords;
 use crate::window::operator::{Row, Stamped, WindowOperator, firing};
 use crate::window::trigger::{Wanted, WindowTimer};
 use crate::window::{Domain, Element, TimeWindow, Trigger, WindowAssigner};
@@ -22,7 +22,7 @@ where
     W: WindowAssigner<T>,
     Tr: Trigger<T, W::Window>,
     C: Contents<K, T, W::Window>,
-    L: LateRecords<T>,
+    L: Late,
 {
     #[inline]
     pub(super) fn add_to_slice(
@@ -32,7 +32,7 @@ where
         state: &mut Row<K, T, W, Tr, C>,
         cx: &mut Context<'_, Self>,
         out: &mut impl Emit<C::Out>,
-        side: &mut impl Emit<L::Side>,
+        side: &mut impl Emit<L::Side<T>>,
     ) {
         let (at, over) = match self.domain {
             Domain::EventTime => (within_reach(cx.event_time()), watermark_within_reach(cx.watermark())),
@@ -47,9 +47,9 @@ where
         let is_late = at <= over;
         let slice = match slicing.edges.slice_at(at) {
             Some(slice) if is_late && self.is_done(slicing, slice, over) => {
-                return self.take_late(record, cx, side);
+                return cx.take_late::<L, T>(record, side);
             }
-            None if is_late && at + self.lateness <= over => return self.take_late(record, cx, side),
+            None if is_late && at + self.lateness <= over => return cx.take_late::<L, T>(record, side),
             // Between two windows.
             None => return,
             Some(slice) => slice,

@@ -5,13 +5,11 @@ use std::time::Duration;
 use crate::aggregate::{Aggregate, Reducer};
 use crate::exchange::partition::KeyAccess;
 use crate::job::KeyedStream;
-use crate::job::builder::LocalStream;
-use crate::job::keyed_stream::{Inputs, Processed};
+use crate::job::keyed_stream::Inputs;
 use crate::key::Key;
-use crate::operator::{Never, Operator};
-use crate::state::{Data, KeyedBy};
+use crate::operator::late::{Late, ToSide};
+use crate::state::Data;
 use crate::window::contents::{Look, Then};
-use crate::window::late::{Counted, LateRecords, ToSide};
 use crate::window::windowing::{Aggregated, AggregatedThen, Evicting, Keeps, Looking, ProcessedAll};
 use crate::window::{Evictor, Firing, Trigger, WindowAssigner, Windowing};
 
@@ -75,7 +73,7 @@ where
     W: WindowAssigner<T>,
     Tr: Trigger<T, W::Window>,
     Ev: Keeps<T, W::Window>,
-    L: LateOutput<T>,
+    L: Late,
 {
     fn with<Win>(
         self,
@@ -146,11 +144,11 @@ where
         self,
         name: &str,
         aggregate: G,
-    ) -> Of<G::Acc, L::Streams<'j, Aggregated<K, T, W, Tr, Ev, L, G>, K, A>>
+    ) -> Of<G::Acc, L::Streams<'j, T, Aggregated<K, T, W, Tr, Ev, L, G>, K, A>>
     where
         G: Aggregate<In = T> + Send + Sync,
     {
-        let operator = self.windowing.aggregate(aggregate).named(name);
+        let operator = self.windowing.aggregate(aggregate);
         G::Acc::known(L::streams(self.keyed, name, operator))
     }
 
@@ -181,13 +179,13 @@ where
         name: &str,
         aggregate: G,
         then: F,
-    ) -> L::Streams<'j, AggregatedThen<K, T, W, Tr, Ev, L, G, F, It>, K, A>
+    ) -> L::Streams<'j, T, AggregatedThen<K, T, W, Tr, Ev, L, G, F, It>, K, A>
     where
         G: Aggregate<In = T> + Send + Sync,
         F: Fn(&Firing<'_, K, W::Window>, G::Out) -> It + Send + Sync + 'static,
         It: IntoIterator<Item: 'static> + 'static,
     {
-        let operator = self.windowing.aggregate_then(aggregate, then).named(name);
+        let operator = self.windowing.aggregate_then(aggregate, then);
         L::streams(self.keyed, name, operator)
     }
 
@@ -218,11 +216,11 @@ where
         self,
         name: &str,
         reduce: F,
-    ) -> L::Streams<'j, Aggregated<K, T, W, Tr, Ev, L, Reducer<T, F>>, K, A>
+    ) -> L::Streams<'j, T, Aggregated<K, T, W, Tr, Ev, L, Reducer<T, F>>, K, A>
     where
         F: Fn(&mut T, T) + Send + Sync + 'static,
     {
-        let operator = self.windowing.reduce(reduce).named(name);
+        let operator = self.windowing.reduce(reduce);
         L::streams(self.keyed, name, operator)
     }
 
@@ -256,7 +254,7 @@ where
         self,
         name: &str,
         process: F,
-    ) -> L::Streams<'j, ProcessedAll<K, T, W, Tr, Ev, L, F, It>, K, A>
+    ) -> L::Streams<'j, T, ProcessedAll<K, T, W, Tr, Ev, L, F, It>, K, A>
     where
         F: Fn(&Firing<'_, K, W::Window>, Vec<&T>) -> It + Send + Sync + 'static,
         It: IntoIterator<Item: 'static> + 'static,
@@ -265,11 +263,15 @@ where
     }
 
     /// Keeps all records of each window, and has `look` make something of them.
-    pub(crate) fn look<P>(self, name: &str, look: P) -> L::Streams<'j, Looking<K, T, W, Tr, Ev, L, P>, K, A>
+    pub(crate) fn look<P>(
+        self,
+        name: &str,
+        look: P,
+    ) -> L::Streams<'j, T, Looking<K, T, W, Tr, Ev, L, P>, K, A>
     where
         P: Look<K, T, W::Window>,
     {
-        let operator = self.windowing.look(look).named(name);
+        let operator = self.windowing.look(look);
         L::streams(self.keyed, name, operator)
     }
 }
@@ -312,76 +314,5 @@ impl Known for Unknown {
 
     fn known<S>(value: S) -> S {
         value
-    }
-}
-
-/// The streams that a window operator gives: its results, and late records if they are wanted.
-pub trait LateOutput<T>: LateRecords<T> {
-    /// The streams.
-    type Streams<'j, O: Operator, K, A>
-    where
-        O::State: KeyedBy<K>,
-        T: 'j,
-        A: 'j;
-
-    /// Has the operator work on a stream.
-    fn streams<'j, O, K, A, I>(
-        keyed: KeyedStream<'j, K, T, A, I>,
-        name: &str,
-        operator: O,
-    ) -> Self::Streams<'j, O, K, A>
-    where
-        O: Operator<In = T, Side = Self::Side, Broadcast = Never>,
-        O::State: KeyedBy<K>,
-        T: Data,
-        A: KeyAccess<T, Key = K>,
-        I: Inputs<T>;
-}
-
-impl<T> LateOutput<T> for Counted {
-    type Streams<'j, O: Operator, K, A>
-        = Processed<'j, O, K, A>
-    where
-        O::State: KeyedBy<K>,
-        T: 'j,
-        A: 'j;
-
-    fn streams<'j, O, K, A, I>(
-        keyed: KeyedStream<'j, K, T, A, I>,
-        name: &str,
-        operator: O,
-    ) -> Processed<'j, O, K, A>
-    where
-        O: Operator<In = T, Side = Never, Broadcast = Never>,
-        O::State: KeyedBy<K>,
-        T: Data,
-        A: KeyAccess<T, Key = K>,
-        I: Inputs<T>,
-    {
-        keyed.process(name, operator)
-    }
-}
-
-impl<T: Send + 'static> LateOutput<T> for ToSide {
-    type Streams<'j, O: Operator, K, A>
-        = (Processed<'j, O, K, A>, LocalStream<'j, T>)
-    where
-        O::State: KeyedBy<K>,
-        T: 'j,
-        A: 'j;
-
-    fn streams<'j, O, K, A, I>(
-        keyed: KeyedStream<'j, K, T, A, I>,
-        name: &str,
-        operator: O,
-    ) -> (Processed<'j, O, K, A>, LocalStream<'j, T>)
-    where
-        O: Operator<In = T, Side = T, Broadcast = Never>,
-        O::State: KeyedBy<K>,
-        T: Data,
-        A: KeyAccess<T, Key = K>,
-        I: Inputs<T>,
-    {
-        keyed.process_with_side(name, operator)
     }
 }

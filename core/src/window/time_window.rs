@@ -66,6 +66,14 @@ impl fmt::Display for TimeWindow {
 }
 
 /// The one window of all records of a key: Flink's `GlobalWindow`.
+///
+/// ```
+/// use tidegate::time::EventTime;
+/// use tidegate::window::{GlobalWindow, Window};
+///
+/// assert_eq!(GlobalWindow {}.max_timestamp(), EventTime::MAX);
+/// assert_eq!(GlobalWindow {}.to_string(), "all time");
+/// ```
 #[key(crate = crate)]
 #[derive(Copy, Debug, PartialOrd, Ord, Hash)]
 pub struct GlobalWindow {}

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use crate::aggregate::{Aggregate, Reducer};
 use crate::key::Key;
+use crate::operator::late::{Dropped, Late, ToSide};
 use crate::state::Data;
 use crate::window::contents::{AsWindowed, Contents, Elements, Finish, Folding, Look, Then};
-use crate::window::late::{Counted, LateRecords, ToSide};
 use crate::window::operator::WindowOperator;
 use crate::window::{Evictor, Firing, KeepAll, Trigger, Window, WindowAssigner};
 
@@ -32,27 +32,24 @@ use crate::window::{Evictor, Firing, KeepAll, Trigger, Window, WindowAssigner};
 /// # }
 /// ```
 #[must_use = "windows are nothing until something is made of their records: `.aggregate(..)`, `.process(..)`"]
-pub struct Windowing<T, W, Tr, Ev = KeepAll, L = Counted> {
+pub struct Windowing<T, W, Tr, Ev = KeepAll, L = Dropped> {
     assigner: W,
     trigger: Tr,
     keeps: Ev,
-    late: L,
     allowed_lateness: Duration,
     is_own_trigger: bool,
-    of: PhantomData<fn(T)>,
+    of: PhantomData<fn(T) -> L>,
 }
 
 impl<T, W: WindowAssigner<T>> Windowing<T, W, W::Trigger> {
     /// The windows of an assigner.
     pub fn of(assigner: W) -> Self {
         let trigger = assigner.default_trigger();
-        let (late, allowed_lateness) = (Counted::default(), Duration::ZERO);
         Windowing {
             assigner,
             trigger,
             keeps: KeepAll,
-            late,
-            allowed_lateness,
+            allowed_lateness: Duration::ZERO,
             is_own_trigger: false,
             of: PhantomData,
         }
@@ -65,7 +62,7 @@ where
     W: WindowAssigner<T>,
     Tr: Trigger<T, W::Window>,
     Ev: Keeps<T, W::Window>,
-    L: LateRecords<T>,
+    L: Late,
 {
     /// Keeps windows in event time for so long after their end: each record that comes meanwhile makes its window fire again.
     pub fn allowed_lateness(self, lateness: Duration) -> Self {
@@ -74,20 +71,20 @@ where
 
     /// Makes the windows fire by another trigger than that of their assigner.
     pub fn trigger<U: Trigger<T, W::Window>>(self, trigger: U) -> Windowing<T, W, U, Ev, L> {
-        let Windowing { assigner, keeps, late, allowed_lateness, of, .. } = self;
-        Windowing { assigner, trigger, keeps, late, allowed_lateness, is_own_trigger: true, of }
+        let Windowing { assigner, keeps, allowed_lateness, of, .. } = self;
+        Windowing { assigner, trigger, keeps, allowed_lateness, is_own_trigger: true, of }
     }
 
     /// Has records dropped from windows that fire. All records are kept until then, also for an aggregate.
     pub fn evictor<E: Evictor<T, W::Window>>(self, evictor: E) -> Windowing<T, W, Tr, Evicting<E>, L> {
-        let Windowing { assigner, trigger, late, allowed_lateness, is_own_trigger, of, .. } = self;
-        Windowing { assigner, trigger, keeps: Evicting(evictor), late, allowed_lateness, is_own_trigger, of }
+        let Windowing { assigner, trigger, allowed_lateness, is_own_trigger, of, .. } = self;
+        Windowing { assigner, trigger, keeps: Evicting(evictor), allowed_lateness, is_own_trigger, of }
     }
 
     /// Emits late records on the side. Otherwise they are counted, and the log says so.
     pub fn side_output_late(self) -> Windowing<T, W, Tr, Ev, ToSide> {
-        let Windowing { assigner, trigger, keeps, allowed_lateness, is_own_trigger, of, .. } = self;
-        Windowing { assigner, trigger, keeps, late: ToSide, allowed_lateness, is_own_trigger, of }
+        let Windowing { assigner, trigger, keeps, allowed_lateness, is_own_trigger, .. } = self;
+        Windowing { assigner, trigger, keeps, allowed_lateness, is_own_trigger, of: PhantomData }
     }
 
     fn with<K, C>(self, contents: impl FnOnce(Ev) -> C) -> WindowOperator<K, T, W, Tr, C, L>
@@ -95,8 +92,8 @@ where
         K: Key,
         C: Contents<K, T, W::Window>,
     {
-        let Windowing { assigner, trigger, keeps, late, allowed_lateness, is_own_trigger, .. } = self;
-        WindowOperator::new(assigner, (trigger, is_own_trigger), contents(keeps), late, allowed_lateness)
+        let Windowing { assigner, trigger, keeps, allowed_lateness, is_own_trigger, .. } = self;
+        WindowOperator::new(assigner, (trigger, is_own_trigger), contents(keeps), allowed_lateness)
     }
 
     /// Folds the records of each window as they come: what is emitted is the result with its key and window.

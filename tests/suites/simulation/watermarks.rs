@@ -327,3 +327,73 @@ fn records_of_times_that_cannot_be_are_rejected_and_make_no_other_late() {
         run
     });
 }
+
+/// Clicks of which some have times that cannot be: none at all, or one of the year 9999 and later. Their places are their users.
+fn clicks_of_any_time(random: &mut Random) -> Vec<Click> {
+    let wrong = [i64::MIN, i64::MAX, i64::MAX - 1, 253_402_300_799_999, 1_700_000_000_000_000];
+    let mut click = |place: u64| {
+        // Before 1970 as after.
+        let time = 3 * (place as i64 - 300);
+        let at = if random.below(10) == 0 { wrong[random.below(wrong.len() as u64) as usize] } else { time };
+        Click { user: place as u32, at: EventTime::from_millis(at) }
+    };
+    (0..600).map(&mut click).collect()
+}
+
+#[test]
+fn records_of_times_that_cannot_be_hold_no_window_join_or_pattern_up_and_are_all_accounted_for() {
+    under_seeds("records_of_times_that_cannot_be_hold", 16, |random, scenario| {
+        let clicks = clicks_of_any_time(random);
+        let (timeless, timed): (Vec<_>, Vec<_>) =
+            clicks.iter().map(|click| (click.user, click.at)).partition(|(_, at)| *at == EventTime::MIN);
+        let (counts, pairs, found) = (Collect::new(), Collect::new(), Collect::new());
+        let late = [Collect::new(), Collect::new(), Collect::new(), Collect::new()];
+        let run = scenario.run(|job| {
+            let source = |name: &str| {
+                job.source(name, Dribble::of(vec![clicks.clone()], scenario.seed))
+                    .watermarks(Watermarks::monotonous())
+                    .key_by(|click| click.user % 4)
+            };
+            let (counted, of_windows) = source("of windows")
+                .window(Tumbling::of(millis(30)))
+                .side_output_late()
+                .aggregate_then("counts", Count, |window, count| {
+                    Some((window.window().start, window.watermark() == EventTime::MAX, count))
+                });
+            counted.sink("counts", counts.clone());
+            let (paired, of_join) = source("of the left")
+                .interval_join(source("of the right"), TimeOffset::NONE, TimeOffset::NONE)
+                .side_output_late()
+                .inner("pairs", |left, right| (left.user, right.user));
+            paired.sink("pairs", pairs.clone());
+            let (matched, of_pattern) =
+                source("of the pattern").pattern(Pattern::begin("any")).side_output_late().matches("found");
+            matched.flat_map(|found| found.first("any").map(|click| click.user)).sink("found", found.clone());
+            let (left, right) = of_join.try_map(|click| match click {
+                Either::Left(click) => Ok(click),
+                Either::Right(click) => Err(click),
+            });
+            of_windows.map(|click| click.user).sink("late of windows", late[0].clone());
+            of_pattern.map(|click| click.user).sink("late of the pattern", late[1].clone());
+            left.map(|click| click.user).sink("late of the left", late[2].clone());
+            right.map(|click| click.user).sink("late of the right", late[3].clone());
+            Ok(())
+        });
+        // What has no time is late everywhere, and what is far ahead has made nothing late.
+        let timeless: Vec<u32> = timeless.into_iter().map(|(user, _)| user).collect();
+        late.iter().for_each(|late| assert_same(late.take(), timeless.clone()));
+        assert_same(found.take(), timed.iter().map(|(user, _)| *user).collect());
+        let same = |(user, at): &(u32, EventTime)| {
+            let others = timed.iter().filter(|other| other.0 % 4 == user % 4 && other.1 == *at);
+            others.map(|other| (*user, other.0)).collect::<Vec<_>>()
+        };
+        assert_same(pairs.take(), timed.iter().flat_map(same).collect());
+        let counts = counts.take();
+        assert_eq!(counts.iter().map(|(_, _, count)| *count as usize).sum::<usize>(), timed.len());
+        // A window fires when it is over, unless it is one of the last, or far ahead.
+        let last = 3 * (600 - 300 - 4 * READ_MAX as i64);
+        let held = counts.iter().filter(|(start, at_the_end, _)| *at_the_end && start.as_millis() < last);
+        assert_eq!(held.count(), 0);
+        run
+    });
+}

@@ -51,6 +51,25 @@ impl Session {
     }
 
     /// Sessions that end when, after each of its records, so much time has passed as `gap` says for it: a millisecond at least.
+    ///
+    /// ```
+    /// use tidegate::prelude::*;
+    /// use tidegate::testing::Harness;
+    /// use tidegate::window::Windowing;
+    ///
+    /// # fn main() -> Result<()> {
+    /// // A record says after how many seconds its session is over.
+    /// let windows = Windowing::of(Session::gap_by(|seconds: &u64| secs(*seconds)));
+    /// let mut harness = Harness::new(windows.aggregate(Count), |_: &u64| 0u8)?;
+    /// harness.push(5, EventTime::from_millis(0))?;
+    /// harness.push(60, EventTime::from_millis(4_000))?;
+    /// harness.push(5, EventTime::from_millis(50_000))?;
+    /// harness.advance_watermark(EventTime::MAX)?;
+    /// let ends: Vec<_> = harness.take_output().iter().map(|session| session.window.end.as_millis()).collect();
+    /// assert_eq!(ends, [64_000]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn gap_by<T, F: Fn(&T) -> Duration>(gap: F) -> SessionBy<T, F> {
         SessionBy { gap, domain: Domain::EventTime, of: PhantomData }
     }

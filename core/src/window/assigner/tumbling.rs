@@ -51,15 +51,43 @@ impl Tumbling {
         TumblingCount::of(records)
     }
 
-    /// Windows that begin later by this: days in the time zone UTC-8 are `Tumbling::of(minutes(24 * 60)).offset(minutes(8 * 60))`,
-    /// those in UTC+8
-    /// have an offset of 16 hours.
+    /// Windows that begin later by this: days in the time zone UTC-8 have an offset of 8 hours, those in UTC+8 one of 16.
+    ///
+    /// ```
+    /// use tidegate::prelude::*;
+    /// use tidegate::testing::Harness;
+    /// use tidegate::window::Windowing;
+    ///
+    /// # fn main() -> Result<()> {
+    /// let days = Tumbling::of(minutes(24 * 60)).offset(minutes(8 * 60));
+    /// let mut harness = Harness::new(Windowing::of(days).aggregate(Count), |_: &u64| 0u8)?;
+    /// harness.push(7, EventTime::from_millis(0))?;
+    /// harness.advance_watermark(EventTime::MAX)?;
+    /// assert_eq!(harness.take_output()[0].window.start, EventTime::from_millis(-16 * 3_600_000));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn offset(self, offset: Duration) -> Tumbling {
         Tumbling { offset: lateness(offset), ..self }
     }
 
     /// The same windows of the time at which records arrive.
+    ///
+    /// ```
+    /// use tidegate::prelude::*;
+    /// use tidegate::testing::Harness;
+    /// use tidegate::window::Windowing;
+    ///
+    /// # fn main() -> Result<()> {
+    /// let windows = Windowing::of(Tumbling::of(secs(10)).processing_time());
+    /// let mut harness = Harness::new(windows.aggregate(Count), |_: &u64| 0u8)?;
+    /// harness.push(7, EventTime::MIN)?; // it needs no event time
+    /// harness.advance_processing_time(EventTime::from_millis(10_000))?;
+    /// assert_eq!(harness.take_output()[0].value, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn processing_time(self) -> Tumbling {
         Tumbling { domain: Domain::ProcessingTime, ..self }

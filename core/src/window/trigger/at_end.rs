@@ -66,6 +66,25 @@ impl AtEnd {
 
     /// Fires for late records not one by one, but so much processing time after the first that the window has not fired with. A
     /// window that is dropped before that, because the allowed lateness is over, fires then.
+    ///
+    /// ```
+    /// use tidegate::prelude::*;
+    /// use tidegate::testing::Harness;
+    /// use tidegate::window::{AtEnd, Windowing};
+    ///
+    /// # fn main() -> Result<()> {
+    /// let windows = Windowing::of(Tumbling::of(secs(10))).allowed_lateness(minutes(1)).trigger(AtEnd::new().late_every(secs(1)));
+    /// let mut harness = Harness::new(windows.aggregate(Count), |_: &u64| 0u8)?;
+    /// harness.push(1, EventTime::from_millis(1_000))?;
+    /// harness.advance_watermark(EventTime::from_millis(20_000))?;
+    /// harness.push(2, EventTime::from_millis(2_000))?;
+    /// harness.push(3, EventTime::from_millis(3_000))?;
+    /// harness.advance_processing_time(EventTime::from_millis(1_000))?;
+    /// let counts: Vec<_> = harness.take_output().iter().map(|counted| counted.value).collect();
+    /// assert_eq!(counts, [1, 3]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn late_every(self, delay: Duration) -> AtEnd {
         AtEnd { late_every: Some(delay), ..self }
