@@ -10,6 +10,7 @@ mod evolution;
 mod examples;
 mod faults;
 mod fixtures;
+mod loops;
 mod nexmark;
 mod restarts;
 mod savepoints;

@@ -10,6 +10,7 @@ mod clock;
 mod dribble;
 mod event_time;
 mod failing;
+mod iteration;
 mod joins;
 mod keyed;
 mod rekeyed;

@@ -18,7 +18,8 @@ use crate::task::stage::Stage;
 /// A wired job.
 pub struct Graph {
     pub(crate) job: String,
-    /// In the order of their creation, which is an order of the data's flow: an edge leads from an earlier stage to a later.
+    /// In the order of their creation, which is an order of the data's flow: an edge leads from an earlier stage to a later,
+    /// but for a [feedback](EdgeNode::is_feedback) edge.
     pub(crate) stages: Vec<StageNode>,
     pub(crate) edges: Vec<EdgeNode>,
     /// The states of operators that belong to no key.
@@ -86,6 +87,13 @@ pub(crate) struct EdgeNode {
     pub label: String,
 }
 
+impl EdgeNode {
+    /// Whether it closes a loop: it leads back to an earlier stage.
+    pub fn is_feedback(&self) -> bool {
+        self.to < self.from
+    }
+}
+
 impl Graph {
     pub(crate) fn new(job: &str) -> Graph {
         Graph {
@@ -128,6 +136,22 @@ impl Graph {
     /// The edges that lead to a stage.
     pub(crate) fn edges_to(&self, stage: usize) -> impl Iterator<Item = (EdgeIndex, &EdgeNode)> {
         (0..).map(EdgeIndex).zip(&self.edges).filter(move |(_, edge)| edge.to == stage)
+    }
+
+    /// Whether records go round in it.
+    pub(crate) fn has_loops(&self) -> bool {
+        self.edges.iter().any(EdgeNode::is_feedback)
+    }
+
+    /// Whether what comes out of stage `from` can come to stage `to`, without a loop.
+    fn leads(&self, from: usize, to: usize) -> bool {
+        let mut reached = BTreeSet::from([from]);
+        for stage in from..to {
+            if reached.contains(&stage) {
+                reached.extend(self.edges_from(stage).map(|(_, edge)| edge.to));
+            }
+        }
+        reached.contains(&to)
     }
 
     /// The sources, each with its stage.
@@ -174,6 +198,15 @@ impl Graph {
                 open.name
             ))
             .hint("end it with `.sink(\"name\", ..)`, or with `.discard()` if nobody needs them"));
+        }
+        if let Some(astray) =
+            self.edges.iter().find(|edge| edge.is_feedback() && !self.leads(edge.to, edge.from))
+        {
+            let name = &self.stages[astray.to].name;
+            return Err(Error::usage(format!(
+                "what is fed back to operator {name:?} does not come from it: this is no loop"
+            ))
+            .hint("make the stream that `iterate` feeds back of what the operator puts out, or join the two by `.union(..)`"));
         }
         let sources = self.sources().map(|(_, name, _)| name);
         let keyed = self.stages.iter().filter(|stage| matches!(stage.role, StageRole::Keyed(_)));

@@ -7,5 +7,6 @@ pub(crate) mod event_time;
 pub(crate) mod metrics;
 pub(crate) mod panic;
 pub mod stage;
+pub(crate) mod termination;
 pub(crate) mod thread;
 pub(crate) mod worker;
