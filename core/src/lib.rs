@@ -53,3 +53,7 @@ struct StateWithoutKeys;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/event-time.md")]
 struct EventTimeGuide;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/batch.md")]
+struct BatchGuide;

@@ -6,6 +6,7 @@
 // All of it is tests, though clippy only knows those that are marked: what fails panics, and what is printed is shown then.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
+mod batch;
 mod evolution;
 mod examples;
 mod faults;

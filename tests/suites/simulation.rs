@@ -5,6 +5,7 @@
 //! as a multiset: nothing lost, nothing twice. A seed that fails is printed with the command that reruns it.
 
 mod backpressure;
+mod batch;
 mod broadcast;
 mod clock;
 mod dribble;

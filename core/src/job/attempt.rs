@@ -33,6 +33,7 @@ use crate::source::Throttle;
 use crate::state::backend::StateBackend;
 use crate::task::event_time::EventTimeBoard;
 use crate::task::metrics::{PauseMetrics, SourceMetrics};
+use crate::task::mode::Mode;
 use crate::task::termination::{Decision, Termination};
 use crate::task::worker::{Command, Report, SnapshotPart, TaskId};
 use crate::time::Clock;
@@ -189,7 +190,11 @@ impl<'a> Attempt<'a> {
             .zip(0..)
             .collect();
         let coordinator = Coordinator::new(CoordinatorConfig {
-            interval: setting.options.snapshot_interval,
+            interval: match setting.options.mode {
+                Mode::Streaming => setting.options.snapshot_interval,
+                // The last barrier is the only one.
+                Mode::Batch => Duration::MAX,
+            },
             min_pause: setting.options.snapshot_min_pause,
             // Where nothing is kept, nothing can be given up: a barrier only has sinks commit.
             timeout: setting.snapshots.map_or(Duration::MAX, |_| setting.options.snapshot_timeout),

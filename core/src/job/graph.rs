@@ -11,7 +11,7 @@ use crate::outbox::EdgeIndex;
 use crate::sink::{Delivery, Settle};
 use crate::snapshot::entry_state::{EntryState, Scope};
 use crate::snapshot::part::OperatorSchema;
-use crate::source::{Replay, Source, Split};
+use crate::source::{Boundedness, Replay, Source, Split};
 use crate::state::Schema;
 use crate::task::stage::Stage;
 
@@ -56,6 +56,7 @@ pub(crate) enum StageRole {
 pub(crate) trait Origin: Send + Sync {
     fn describe(&self) -> String;
     fn replay(&self) -> Replay;
+    fn boundedness(&self) -> Boundedness;
     fn splits(&self) -> Result<Vec<Split>>;
 }
 
@@ -66,6 +67,10 @@ impl<S: Source> Origin for S {
 
     fn replay(&self) -> Replay {
         Source::replay(self)
+    }
+
+    fn boundedness(&self) -> Boundedness {
+        Source::boundedness(self)
     }
 
     fn splits(&self) -> Result<Vec<Split>> {
@@ -220,24 +225,41 @@ impl Graph {
         unique("sinks", self.sinks().map(|sink| sink.name.as_str()))
     }
 
-    /// Exactly-once needs sources that can be read again and sinks that can commit.
-    pub(crate) fn check_exactly_once(&self) -> Result<()> {
+    /// A batch needs input that ends.
+    pub(crate) fn check_bounded(&self) -> Result<()> {
+        let endless = self.sources().find(|(_, _, source)| source.boundedness() == Boundedness::Unbounded);
+        match endless {
+            None => Ok(()),
+            Some((_, name, source)) => {
+                let what = source.describe();
+                Err(Error::usage(format!(
+                    "source {name:?} ({what}) has no end, and --mode batch gives results when the input has ended"
+                ))
+                .hint("leave --mode out, or give the source an end"))
+            }
+        }
+    }
+
+    /// Exactly-once, which `flag` promises, needs sources that can be read again and sinks that can commit.
+    pub(crate) fn check_exactly_once(&self, flag: &str) -> Result<()> {
         for (_, name, source) in self.sources() {
             if source.replay() == Replay::Never {
                 let what = source.describe();
                 return Err(Error::usage(format!(
-                    "source {name:?} ({what}) can't be read again after a failure, and --snapshot-dir promises exactly-once"
+                    "source {name:?} ({what}) can't be read again after a failure, and {flag} promises exactly-once"
                 ))
-                .hint("give the job a file instead, or run it without --snapshot-dir"));
+                .hint(format!("give the job a file instead, or run it without {flag}")));
             }
         }
         for SinkNode { name, sink } in self.sinks() {
             if sink.delivery() == Delivery::AtLeastOnce {
                 let what = sink.describe();
                 return Err(Error::usage(format!(
-                    "sink {name:?} ({what}) can't take back what it has written, and --snapshot-dir promises exactly-once"
+                    "sink {name:?} ({what}) can't take back what it has written, and {flag} promises exactly-once"
                 ))
-                .hint("have the job write files instead (a flag like --output DIR), or run it without --snapshot-dir"));
+                .hint(format!(
+                    "have the job write files instead (a flag like --output DIR), or run it without {flag}"
+                )));
             }
         }
         Ok(())
@@ -279,4 +301,25 @@ fn unique<'a>(kind: &str, names: impl Iterator<Item = &'a str>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::job::{Graph, Job};
+    use crate::sink::Collect;
+    use crate::source::{Generate, Source};
+
+    fn of<S: Source<Item = u64>>(source: S) -> Graph {
+        let job = Job::new("numbers");
+        job.source("numbers", source).sink("out", Collect::new());
+        job.finish().unwrap()
+    }
+
+    #[test]
+    fn a_batch_of_what_never_ends_is_refused_and_the_source_named() {
+        assert!(of(Generate::new(10, |number| number)).check_bounded().is_ok());
+        let error = of(Generate::unbounded(|number| number)).check_bounded().unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("source \"numbers\" (generated records) has no end"), "{error}");
+    }
 }

@@ -127,6 +127,7 @@ impl WorkerSeed {
         let options = &self.options;
         StageContext {
             job: self.graph.job.clone(),
+            mode: options.mode,
             stage: name.to_string(),
             subtask: self.subtask,
             parallelism: options.parallelism,

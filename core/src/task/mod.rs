@@ -5,6 +5,7 @@
 
 pub(crate) mod event_time;
 pub(crate) mod metrics;
+pub mod mode;
 pub(crate) mod panic;
 pub mod stage;
 pub(crate) mod termination;
