@@ -58,3 +58,7 @@ struct EventTimeGuide;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/async-io.md")]
 struct AsyncIo;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/batch.md")]
+struct BatchGuide;

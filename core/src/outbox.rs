@@ -36,6 +36,8 @@ pub struct Outbox {
 pub(crate) struct Wishes {
     /// It has no room: it should be given no input before it says otherwise.
     pub hold: bool,
+    /// Records will come out of it though no input comes: a loop that it is part of has not come to rest.
+    pub is_at_work: bool,
     /// It should be flushed again then, by the clock that never goes back, whether or not there is input.
     pub wake: Option<Duration>,
 }

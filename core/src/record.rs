@@ -22,6 +22,16 @@ pub enum Element {
     Barrier(Barrier),
 }
 
+impl Element {
+    /// Whether a stage may put out records because of it.
+    pub(crate) fn makes_work(&self) -> bool {
+        match self {
+            Element::Batch(_) | Element::Watermark(_) | Element::Status(_) => true,
+            Element::Barrier(_) => false,
+        }
+    }
+}
+
 /// Whether a stream has watermarks to give: Flink's `WatermarkStatus`. A stage does not wait for the watermarks of an idle
 /// input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -14,7 +14,9 @@ fn thefts(job: &Job, args: Args) -> Result<()> {
         .map(parse)
         .watermarks(Watermarks::bounded(millis(200)))
         .key_by(|payment| payment.card)
-        .pattern_with_timeouts("thefts", CardTheft);
+        .pattern(CardTheft)
+        .side_output_timeouts()
+        .matches("thefts");
     thefts.sink("thefts", JsonLines::write(args.output));
     attempts
         .map(|attempt| Payments { numbers: attempt.iter().map(|(_, payment)| payment.number).collect() })

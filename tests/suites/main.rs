@@ -7,10 +7,12 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod asking;
+mod batch;
 mod evolution;
 mod examples;
 mod faults;
 mod fixtures;
+mod loops;
 mod nexmark;
 mod patterns;
 mod restarts;

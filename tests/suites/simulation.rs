@@ -6,11 +6,13 @@
 
 mod async_io;
 mod backpressure;
+mod batch;
 mod broadcast;
 mod clock;
 mod dribble;
 mod event_time;
 mod failing;
+mod iteration;
 mod joins;
 mod keyed;
 mod patterns;

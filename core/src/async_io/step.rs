@@ -375,6 +375,7 @@ where
             Signal::Flush(_) => {
                 self.work(out)?;
                 out.wishes.hold |= self.queue.is_full();
+                out.wishes.is_at_work |= self.queue.held().next().is_some();
                 out.wishes.wake_by(self.queue.next_due());
             }
             Signal::Barrier(_, snapshot) => self.keep(snapshot)?,

@@ -3,6 +3,8 @@
 //! After every batch the step says how far event time has come by the [`Watermarks`], per split of the source, and whether
 //! its splits have fallen silent. A watermark that a record carries goes on at once, before the next record. Watermarks and
 //! statuses from before it end here, but for the last watermark: it closes the stream.
+//!
+//! In a [batch](Mode::Batch) the last watermark is the only one, and no split waits for another.
 
 use std::sync::Arc;
 
@@ -12,6 +14,7 @@ use crate::outbox::{EdgeIndex, Outbox};
 use crate::record::WatermarkStatus;
 use crate::source::{Hold, Observed, SplitId, SplitPosition, SplitWatermarks, WatermarkStrategy, Watermarks};
 use crate::task::event_time::{EventTimeBoard, Gauge};
+use crate::task::mode::Mode;
 use crate::task::stage::{Stage, StageContext};
 use crate::time::{Clock, EventTime};
 
@@ -37,6 +40,7 @@ struct AssignEventTime<T, F, S: WatermarkStrategy<T>, U, N> {
 /// What an open step works with.
 struct Working {
     stage: String,
+    mode: Mode,
     clock: Clock,
     board: Arc<EventTimeBoard>,
     gauge: Arc<Gauge>,
@@ -126,6 +130,7 @@ impl<T: 'static, F, S: WatermarkStrategy<T>, U: Uncounted<T>, N: Step<T>> Assign
         }
         self.working = Some(Working {
             stage: cx.stage.clone(),
+            mode: cx.mode,
             clock: cx.clock.clone(),
             board: Arc::clone(&cx.event_time),
             gauge,
@@ -134,6 +139,9 @@ impl<T: 'static, F, S: WatermarkStrategy<T>, U: Uncounted<T>, N: Step<T>> Assign
 
     /// Says to the steps behind how far event time has come, if that is news.
     fn say(&mut self, watermark: EventTime, status: WatermarkStatus, out: &mut Outbox) -> Result<()> {
+        if watermark < EventTime::MAX && self.is_batch() {
+            return Ok(());
+        }
         if status == WatermarkStatus::Active {
             self.change(status, out)?;
         }
@@ -142,6 +150,10 @@ impl<T: 'static, F, S: WatermarkStrategy<T>, U: Uncounted<T>, N: Step<T>> Assign
             self.signal_all(&mut Signal::Watermark(watermark), out)?;
         }
         self.change(status, out)
+    }
+
+    fn is_batch(&self) -> bool {
+        self.working.as_ref().is_some_and(|working| working.mode == Mode::Batch)
     }
 
     fn change(&mut self, status: WatermarkStatus, out: &mut Outbox) -> Result<()> {
@@ -169,13 +181,15 @@ impl<T: 'static, F, S: WatermarkStrategy<T>, U: Uncounted<T>, N: Step<T>> Assign
 
     /// A batch has ended.
     fn settle(&mut self, out: &mut Outbox) -> Result<()> {
-        if let Some(Working { clock, gauge, board, stage }) = &self.working {
+        if let Some(Working { clock, gauge, board, stage, mode }) = &self.working {
             self.watermarks.settle(clock.monotonic(), clock.now());
             let (watermark, status) = (self.watermarks.current(), self.watermarks.status());
             if self.emitted < EventTime::MAX {
                 gauge.set(watermark, status, self.watermarks.pace());
             }
-            if let Some(hold) = self.watermarks.hold(board.greatest()) {
+            if *mode == Mode::Streaming
+                && let Some(hold) = self.watermarks.hold(board.greatest())
+            {
                 tracing::warn!("{}", hold_in_words(stage, &hold));
             }
         }
@@ -185,7 +199,7 @@ impl<T: 'static, F, S: WatermarkStrategy<T>, U: Uncounted<T>, N: Step<T>> Assign
     fn must_wait(&mut self, split: &SplitId) -> bool {
         let watermark = self.watermarks.ask(split);
         match (self.declared.alignment, &self.working) {
-            (Some(alignment), Some(Working { board, .. })) => {
+            (Some(alignment), Some(Working { board, mode: Mode::Streaming, .. })) => {
                 watermark > board.pace(alignment.group) + alignment.max_drift
             }
             _ => false,

@@ -15,6 +15,7 @@ mod local_edge;
 mod map;
 mod tee;
 mod try_map;
+mod untimed;
 
 pub(crate) use discard::Discard;
 pub(crate) use event_time::{EventTimeHead, KeepUncounted, RejectUncounted};
@@ -25,6 +26,7 @@ pub(crate) use local_edge::{LocalEdge, LocalHead, downcast, downcast_ref};
 pub(crate) use map::MapHead;
 pub(crate) use tee::TeeHead;
 pub(crate) use try_map::TryMapHead;
+pub(crate) use untimed::UntimedHead;
 
 use crate::error::Result;
 use crate::outbox::Outbox;

@@ -21,6 +21,12 @@
 //! have put out: each element once. It does not matter when each subtask cuts, nor whether it was aligned or overtaken; the
 //! two kinds mix in one snapshot. `every_history`, below, tries all of them.
 //!
+//! **In a loop** the two rules meet, as Chandy and Lamport's does for any graph. A channel that brings back what the stage itself
+//! has put out (a *feedback* channel) would wait for the very cut that waits for it. So a stage cuts when the barrier has come
+//! in on all its other channels, and records what the feedback channels deliver until the barrier has gone round and comes in
+//! on them, too. One that has delivered it before the cut is held, like any channel. Every loop has such a stage, and without
+//! the feedback channels the graph has no loops: so every barrier gets everywhere.
+//!
 //! One snapshot is taken at a time: the barrier of a newer one says that an older one was given up, whose barriers then count
 //! for nothing.
 
@@ -32,7 +38,10 @@ use crate::record::{Barrier, SnapshotId};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Aligner {
     state: AlignerState,
-    channels: usize,
+    /// How many channels a cut waits for. They come first.
+    regular: usize,
+    /// How many bring back what the stage itself has put out.
+    feedback: usize,
     /// The last snapshot whose barrier has come in on every channel.
     passed: Option<SnapshotId>,
 }
@@ -52,19 +61,17 @@ enum AlignerState {
 struct Arrivals {
     barrier: Barrier,
     arrived: Vec<bool>,
-    missing: usize,
 }
 
 impl Arrivals {
-    fn none(barrier: Barrier, channels: usize) -> Arrivals {
-        Arrivals { barrier, arrived: vec![false; channels], missing: channels }
+    /// `channel` has delivered the barrier.
+    fn arrive(&mut self, channel: usize) {
+        assert!(!std::mem::replace(&mut self.arrived[channel], true), "a channel delivers a barrier once");
     }
 
-    /// `channel` has delivered the barrier. Whether all have.
-    fn arrive(&mut self, channel: usize) -> bool {
-        assert!(!std::mem::replace(&mut self.arrived[channel], true), "a channel delivers a barrier once");
-        self.missing -= 1;
-        self.missing == 0
+    /// Whether the first `channels` channels have all delivered it.
+    fn all_of(&self, channels: usize) -> bool {
+        self.arrived[..channels].iter().all(|arrived| *arrived)
     }
 }
 
@@ -86,13 +93,20 @@ pub(crate) enum Alignment {
     Wait,
     /// It has arrived everywhere: make the cut; every channel is open again.
     Cut,
+    /// It has arrived everywhere but on feedback channels: make the cut; these are recorded from now on.
+    CutAndRecord,
     /// It has arrived everywhere, after the cut: what was in flight is recorded; every channel is open again.
     Recorded,
 }
 
 impl Aligner {
-    pub fn new(channels: usize) -> Aligner {
-        Aligner { state: AlignerState::Open, channels, passed: None }
+    /// For a stage with `regular` channels, and behind these `feedback` ones that bring back what it has put out itself.
+    pub fn new(regular: usize, feedback: usize) -> Aligner {
+        Aligner { state: AlignerState::Open, regular, feedback, passed: None }
+    }
+
+    fn no_arrivals(&self, barrier: Barrier) -> Arrivals {
+        Arrivals { barrier, arrived: vec![false; self.regular + self.feedback] }
     }
 
     /// How `channel` may be read now.
@@ -122,7 +136,7 @@ impl Aligner {
     /// `channel` has delivered `barrier`.
     pub fn on_barrier(&mut self, channel: usize, barrier: Barrier) -> Alignment {
         if Some(barrier.snapshot) > self.newest() {
-            self.state = AlignerState::Aligning(Arrivals::none(barrier, self.channels));
+            self.state = AlignerState::Aligning(self.no_arrivals(barrier));
         } else if Some(barrier.snapshot) < self.newest() {
             return Alignment::Wait;
         }
@@ -131,18 +145,23 @@ impl Aligner {
             AlignerState::Recording(arrivals) => (arrivals, Alignment::Recorded),
             AlignerState::Open => unreachable!("a barrier that has passed came in on every channel"),
         };
-        if !arrivals.arrive(channel) {
-            return Alignment::Wait;
+        arrivals.arrive(channel);
+        if arrivals.all_of(self.regular + self.feedback) {
+            self.state = AlignerState::Open;
+            self.passed = Some(barrier.snapshot);
+            return complete;
         }
-        self.state = AlignerState::Open;
-        self.passed = Some(barrier.snapshot);
-        complete
+        if complete == Alignment::Cut && arrivals.all_of(self.regular) {
+            self.state = AlignerState::Recording(arrivals.clone());
+            return Alignment::CutAndRecord;
+        }
+        Alignment::Wait
     }
 
     /// `barrier` is to overtake what is in flight. Whether that makes the cut now: it does not if it has been made.
     pub fn overtake(&mut self, barrier: Barrier) -> bool {
         let arrivals = match (Some(barrier.snapshot).cmp(&self.newest()), &mut self.state) {
-            (Ordering::Greater, _) => Arrivals::none(barrier, self.channels),
+            (Ordering::Greater, _) => self.no_arrivals(barrier),
             (Ordering::Equal, AlignerState::Aligning(arrivals)) => arrivals.clone(),
             (Ordering::Equal, AlignerState::Open | AlignerState::Recording(_)) | (Ordering::Less, _) => {
                 return false;
@@ -171,7 +190,7 @@ mod tests {
     #[test]
     fn in_whatever_order_three_channels_deliver_the_last_completes_and_until_then_the_earlier_are_held() {
         for order in ORDERS {
-            let mut aligner = Aligner::new(3);
+            let mut aligner = Aligner::new(3, 0);
             for id in 1..3 {
                 assert_eq!(aligner.on_barrier(order[0], barrier(id)), Alignment::Wait);
                 assert_eq!(aligner.on_barrier(order[1], barrier(id)), Alignment::Wait);
@@ -189,7 +208,7 @@ mod tests {
     fn whenever_it_is_overtaken_the_channels_without_the_barrier_are_recorded_until_it_comes() {
         for order in ORDERS {
             for delivered in 0..3 {
-                let mut aligner = Aligner::new(3);
+                let mut aligner = Aligner::new(3, 0);
                 for &channel in &order[..delivered] {
                     assert_eq!(aligner.on_barrier(channel, barrier(1)), Alignment::Wait);
                 }
@@ -216,7 +235,7 @@ mod tests {
         // Each time, snapshot 1 is under way: the first channel has delivered its barrier, the others have not.
         for overtaken in [false, true] {
             let begun = |overtaken: bool| {
-                let mut aligner = Aligner::new(3);
+                let mut aligner = Aligner::new(3, 0);
                 aligner.on_barrier(0, barrier(1));
                 assert_eq!(aligner.overtake(barrier(if overtaken { 1 } else { 0 })), overtaken);
                 aligner
@@ -243,7 +262,7 @@ mod tests {
 
     #[test]
     fn a_single_channel_is_aligned_at_once() {
-        assert_eq!(Aligner::new(1).on_barrier(0, barrier(1)), Alignment::Cut);
+        assert_eq!(Aligner::new(1, 0).on_barrier(0, barrier(1)), Alignment::Cut);
     }
 }
 
@@ -257,11 +276,45 @@ mod every_history {
 
     const BARRIER: Barrier = Barrier { snapshot: SnapshotId(1), kind: BarrierKind::Periodic };
 
-    /// From which node to which. The nodes 0 and 1 are sources; 2 reads both, 3 reads 2 and, past it, 1.
-    const CHANNELS: [(usize, usize); 4] = [(0, 2), (1, 2), (1, 3), (2, 3)];
-    const NODES: usize = 4;
-    /// How many records each source puts out on each of its channels.
-    const RECORDS: [u8; 2] = [2, 1];
+    /// A job. Its first nodes are sources.
+    #[derive(Debug, PartialEq, Eq, Hash)]
+    struct Graph {
+        nodes: usize,
+        /// From which node to which; last those that bring back what a node has put out: their senders never wait for room.
+        channels: &'static [(usize, usize)],
+        /// How many records each source puts out on each of its channels.
+        records: &'static [u8],
+        /// How many records a channel brings back at most.
+        brought_back: u8,
+    }
+
+    /// The nodes 0 and 1 are sources; 2 reads both, 3 reads 2 and, past it, 1.
+    const STRAIGHT: Graph =
+        Graph { nodes: 4, channels: &[(0, 2), (1, 2), (1, 3), (2, 3)], records: &[2, 1], brought_back: 0 };
+
+    /// Two subtasks of an operator that feed each other.
+    const LOOP: Graph =
+        Graph { nodes: 3, channels: &[(0, 1), (0, 2), (2, 1), (1, 2)], records: &[2], brought_back: 1 };
+
+    /// A loop through another operator, which has a source of its own.
+    const LONG_LOOP: Graph =
+        Graph { nodes: 4, channels: &[(0, 2), (1, 3), (2, 3), (3, 2)], records: &[1, 1], brought_back: 2 };
+
+    impl Graph {
+        fn into(&self, node: usize) -> Vec<usize> {
+            (0..self.channels.len()).filter(|&channel| self.channels[channel].1 == node).collect()
+        }
+
+        fn from(&self, node: usize) -> Vec<usize> {
+            (0..self.channels.len()).filter(|&channel| self.channels[channel].0 == node).collect()
+        }
+
+        /// Whether a channel closes a loop.
+        fn is_feedback(&self, channel: usize) -> bool {
+            let (from, to) = self.channels[channel];
+            from >= self.records.len() && (from >= to || self == &LOOP)
+        }
+    }
     /// How many elements a ring holds: fewer than there are, so that barriers wait for room.
     const RING: usize = 1;
 
@@ -313,7 +366,8 @@ mod every_history {
     #[derive(Clone, Debug, PartialEq, Eq, Hash)]
     struct World {
         nodes: Vec<Node>,
-        channels: [Channel; CHANNELS.len()],
+        graph: &'static Graph,
+        channels: Vec<Channel>,
         overtaking: bool,
     }
 
@@ -333,48 +387,44 @@ mod every_history {
         Flush(usize),
     }
 
-    fn into(node: usize) -> Vec<usize> {
-        (0..CHANNELS.len()).filter(|&channel| CHANNELS[channel].1 == node).collect()
-    }
-
-    fn from(node: usize) -> Vec<usize> {
-        (0..CHANNELS.len()).filter(|&channel| CHANNELS[channel].0 == node).collect()
-    }
-
     impl World {
-        fn new(overtaking: bool) -> World {
-            let node = |node| Node {
-                aligner: Aligner::new(into(node).len()),
-                cut: false,
-                overtaken: false,
-                recorded: false,
+        fn new(graph: &'static Graph, overtaking: bool) -> World {
+            let node = |node| {
+                let (feedback, regular): (Vec<_>, Vec<_>) =
+                    graph.into(node).into_iter().partition(|&channel| graph.is_feedback(channel));
+                let aligner = Aligner::new(regular.len(), feedback.len());
+                Node { aligner, cut: false, overtaken: false, recorded: false }
             };
-            World { nodes: (0..NODES).map(node).collect(), channels: Default::default(), overtaking }
+            let channels = graph.channels.iter().map(|_| Channel::default()).collect();
+            World { graph, nodes: (0..graph.nodes).map(node).collect(), channels, overtaking }
         }
 
         /// The receiving node of a channel, and how it may read it.
         fn receiver(&self, channel: usize) -> (usize, Access) {
-            let node = CHANNELS[channel].1;
-            let place = into(node).iter().position(|&own| own == channel).unwrap();
+            let node = self.graph.channels[channel].1;
+            let place = self.graph.into(node).iter().position(|&own| own == channel).unwrap();
             (node, self.nodes[node].aligner.access(place))
         }
 
         /// A stage whose output waits is not driven.
         fn is_driven(&self, node: usize) -> bool {
-            from(node).iter().all(|&channel| self.channels[channel].waiting.is_empty())
+            let is_sent = |&channel: &usize| {
+                self.graph.is_feedback(channel) || self.channels[channel].waiting.is_empty()
+            };
+            self.graph.from(node).iter().all(is_sent)
         }
 
         fn possible(&self) -> Vec<Step> {
             let mut steps = Vec::new();
-            for (source, records) in RECORDS.into_iter().enumerate() {
-                if self.is_driven(source) && self.channels[from(source)[0]].sent < records {
+            for (source, &records) in self.graph.records.iter().enumerate() {
+                if self.is_driven(source) && self.channels[self.graph.from(source)[0]].sent < records {
                     steps.push(Step::Emit(source));
                 }
                 if !self.nodes[source].cut {
                     steps.push(Step::Inject(source));
                 }
             }
-            for node in 2..NODES {
+            for node in self.graph.records.len()..self.graph.nodes {
                 if self.overtaking && !self.nodes[node].overtaken {
                     steps.push(Step::Overtake(node));
                 }
@@ -403,7 +453,7 @@ mod every_history {
             let mut world = self.clone();
             match step {
                 Step::Emit(source) => {
-                    for channel in from(source) {
+                    for channel in world.graph.from(source) {
                         world.emit(channel);
                     }
                 }
@@ -411,12 +461,7 @@ mod every_history {
                 Step::Overtake(node) => {
                     world.nodes[node].overtaken = true;
                     if world.nodes[node].aligner.overtake(BARRIER) {
-                        for (place, number) in into(node).into_iter().enumerate() {
-                            let recorded = world.nodes[node].aligner.access(place) == Access::Recorded;
-                            let channel = &mut world.channels[number];
-                            assert!(recorded || channel.ahead.is_empty());
-                            channel.recorded.extend(channel.ahead.iter().copied());
-                        }
+                        world.copy_ahead(node);
                         world.cut(node);
                     }
                 }
@@ -434,13 +479,23 @@ mod every_history {
             channel.put(Element::Record(record));
         }
 
+        /// What has been taken out of channels and not been read is in flight.
+        fn copy_ahead(&mut self, node: usize) {
+            for (place, number) in self.graph.into(node).into_iter().enumerate() {
+                let recorded = self.nodes[node].aligner.access(place) == Access::Recorded;
+                let channel = &mut self.channels[number];
+                assert!(recorded || channel.ahead.is_empty());
+                channel.recorded.extend(channel.ahead.iter().copied());
+            }
+        }
+
         fn cut(&mut self, node: usize) {
             assert!(!std::mem::replace(&mut self.nodes[node].cut, true), "node {node} cuts twice");
-            for channel in into(node) {
+            for channel in self.graph.into(node) {
                 let channel = &mut self.channels[channel];
                 channel.processed_at_cut = Some(channel.processed);
             }
-            for channel in from(node) {
+            for channel in self.graph.from(node) {
                 let channel = &mut self.channels[channel];
                 channel.sent_at_cut = Some(channel.sent);
                 channel.put(Element::Barrier);
@@ -455,8 +510,11 @@ mod every_history {
                     assert_eq!(record, channel.processed, "every record is processed once, in order");
                     channel.processed += 1;
                     // What it makes of it: a record on each of its own channels.
-                    for channel in from(CHANNELS[number].1) {
-                        self.emit(channel);
+                    for channel in self.graph.from(self.graph.channels[number].1) {
+                        let brought_back = self.channels[channel].sent;
+                        if !self.graph.is_feedback(channel) || brought_back < self.graph.brought_back {
+                            self.emit(channel);
+                        }
                     }
                 }
                 Element::Barrier => self.barrier(number),
@@ -475,13 +533,17 @@ mod every_history {
         }
 
         fn barrier(&mut self, number: usize) {
-            let node = CHANNELS[number].1;
-            let place = into(node).iter().position(|&own| own == number).unwrap();
+            let node = self.graph.channels[number].1;
+            let place = self.graph.into(node).iter().position(|&own| own == number).unwrap();
             match self.nodes[node].aligner.on_barrier(place, BARRIER) {
                 Alignment::Wait => {}
                 Alignment::Cut => {
                     self.cut(node);
                     self.nodes[node].recorded = true;
+                }
+                Alignment::CutAndRecord => {
+                    self.copy_ahead(node);
+                    self.cut(node);
                 }
                 Alignment::Recorded => {
                     assert!(self.nodes[node].cut);
@@ -492,7 +554,7 @@ mod every_history {
 
         /// Nothing can happen any more: everything must be where it belongs.
         fn check(&self) {
-            for node in 2..NODES {
+            for node in self.graph.records.len()..self.graph.nodes {
                 assert!(self.nodes[node].cut && self.nodes[node].recorded, "{self:#?}");
             }
             for channel in &self.channels {
@@ -506,8 +568,8 @@ mod every_history {
     }
 
     /// How many worlds there are, and how many records were in flight in those in which nothing is left to do.
-    fn explore(overtaking: bool) -> (usize, BTreeSet<usize>) {
-        let first = World::new(overtaking);
+    fn explore(graph: &'static Graph, overtaking: bool) -> (usize, BTreeSet<usize>) {
+        let first = World::new(graph, overtaking);
         let (mut seen, mut in_flight) = (HashSet::from([first.clone()]), BTreeSet::new());
         let mut open = vec![first];
         while let Some(world) = open.pop() {
@@ -528,15 +590,26 @@ mod every_history {
 
     #[test]
     fn every_element_is_in_the_state_before_the_cut_or_in_the_record_or_after_the_barrier_and_in_one_only() {
-        let (worlds, in_flight) = explore(true);
+        let (worlds, in_flight) = explore(&STRAIGHT, true);
         assert!(worlds > 10_000, "only {worlds} worlds: the enumeration has lost its grip");
         assert!(in_flight.contains(&0) && in_flight.len() > 4, "{in_flight:?}");
     }
 
     #[test]
     fn without_overtaking_nothing_is_ever_recorded() {
-        let (worlds, in_flight) = explore(false);
+        let (worlds, in_flight) = explore(&STRAIGHT, false);
         assert!(worlds > 1_000, "only {worlds} worlds: the enumeration has lost its grip");
         assert_eq!(in_flight, BTreeSet::from([0]));
+    }
+
+    #[test]
+    fn in_a_loop_too_and_what_goes_round_at_the_cut_is_recorded_whether_the_barrier_overtakes_or_not() {
+        for graph in [&LOOP, &LONG_LOOP] {
+            for overtaking in [false, true] {
+                let (worlds, in_flight) = explore(graph, overtaking);
+                assert!(worlds > 1_000, "only {worlds} worlds: the enumeration has lost its grip");
+                assert!(in_flight.contains(&0) && in_flight.len() > 1, "{in_flight:?}");
+            }
+        }
     }
 }

@@ -3,6 +3,11 @@
 //! What was in flight when the snapshot was taken that the job is restored from comes first: its *backlog*. If a barrier
 //! overtakes what is in flight now, the gate *records* it: it empties its channels up to the barrier, writes down what it
 //! finds, and keeps it to be read in turn. The record is a backlog again, and begins with what is left of the restored one.
+//!
+//! At the head of a loop some channels bring records back. They come behind all others, and are read before them: what
+//! goes round is to come to its end before anything new is added to it. They say nothing of event time, and what they have
+//! in flight at the cut is recorded. The end of time, which says that no record follows, is *held* until that is true of the
+//! loop, too: until the gate is [released](InputGate::release).
 
 use std::collections::VecDeque;
 
@@ -18,11 +23,16 @@ use crate::time::EventTime;
 /// The receiving ends of every channel into a stage, in one subtask.
 pub(crate) struct InputGate {
     inlets: Vec<Inlet>,
+    /// How many of them bring nothing back: the first ones.
+    regular: usize,
     aligner: Aligner,
     merger: WatermarkMerger,
     /// What comes behind a watermark that came with it.
     status: Option<WatermarkStatus>,
     next: usize,
+    /// How often in a row something was read that had come back.
+    fed_back: u32,
+    end: EndOfTime,
     /// What comes before anything from a channel.
     backlog: VecDeque<Queued<Batch>>,
     /// There as long as the aligner says that a channel is recorded.
@@ -33,6 +43,29 @@ pub(crate) struct InputGate {
 struct Inlet {
     ahead: VecDeque<Element>,
     receiver: Receiver,
+    /// How many elements have come out of it, but for barriers.
+    received: u64,
+}
+
+impl Inlet {
+    fn receive(&mut self) -> Option<Element> {
+        let element = self.receiver.receive()?;
+        self.received += u64::from(element.makes_work());
+        Some(element)
+    }
+}
+
+/// What becomes of the watermark behind which no record follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum EndOfTime {
+    /// It is passed on: nothing comes back, or nothing does any more.
+    Free,
+    /// It waits when it comes: something may come back.
+    Guarded,
+    /// It has come, and waits.
+    Held,
+    /// It has come, and is the next input.
+    Due,
 }
 
 /// What a stage is to do next.
@@ -40,17 +73,37 @@ pub(crate) enum Input {
     Batch(Batch),
     Watermark(EventTime),
     Status(WatermarkStatus),
-    Barrier(Barrier),
+    Barrier(Barrier, Cut),
 }
 
+/// How a stage cuts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// Nothing is in flight to it.
+    Whole,
+    /// What goes round is: the gate is to [begin recording](InputGate::begin_recording), at once.
+    WithFeedback,
+}
+
+/// How often in a row what has come back is read before what has not, so that barriers get their turn in a loop that never
+/// runs empty.
+const FED_BACK_IN_A_ROW: u32 = 8;
+
 impl InputGate {
-    pub fn new(channels: Vec<Receiver>) -> InputGate {
+    /// A gate of `channels`, of which those from number `regular` on bring back what the stage itself has put out.
+    pub fn new(channels: Vec<Receiver>, regular: usize) -> InputGate {
         InputGate {
-            aligner: Aligner::new(channels.len()),
-            merger: WatermarkMerger::new(channels.len()),
+            aligner: Aligner::new(regular, channels.len() - regular),
+            merger: WatermarkMerger::new(regular),
+            regular,
             status: None,
             next: 0,
-            inlets: channels.into_iter().map(|receiver| Inlet { ahead: VecDeque::new(), receiver }).collect(),
+            fed_back: 0,
+            end: if regular < channels.len() { EndOfTime::Guarded } else { EndOfTime::Free },
+            inlets: channels
+                .into_iter()
+                .map(|receiver| Inlet { ahead: VecDeque::new(), receiver, received: 0 })
+                .collect(),
             backlog: VecDeque::new(),
             recording: None,
         }
@@ -69,10 +122,35 @@ impl InputGate {
         !self.backlog.is_empty()
     }
 
+    /// Nothing is in flight in any loop any more: the end of time may pass.
+    pub fn release(&mut self) {
+        self.end = match self.end {
+            EndOfTime::Held | EndOfTime::Due => EndOfTime::Due,
+            EndOfTime::Guarded | EndOfTime::Free => EndOfTime::Free,
+        };
+    }
+
+    /// Whether something has been taken out of the channels, or taken back, that has not been read.
+    pub fn holds_anything(&self) -> bool {
+        self.status.is_some()
+            || self.end == EndOfTime::Due
+            || !self.backlog.is_empty()
+            || self.inlets.iter().any(|inlet| !inlet.ahead.is_empty())
+    }
+
+    /// How many elements have been taken out of the channels so far, but for barriers.
+    pub fn received(&self) -> u64 {
+        self.inlets.iter().map(|inlet| inlet.received).sum()
+    }
+
     /// The next input, from whichever channel has one; each channel gets its turn.
     pub fn poll(&mut self) -> Option<Input> {
         if let Some(status) = self.status.take() {
             return Some(Input::Status(status));
+        }
+        if self.end == EndOfTime::Due {
+            self.end = EndOfTime::Free;
+            return Some(Input::Watermark(EventTime::MAX));
         }
         if let Some(queued) = self.backlog.pop_front() {
             return Some(match queued {
@@ -83,36 +161,21 @@ impl InputGate {
                 }
             });
         }
-        let mut silent = 0;
-        while silent < self.inlets.len() {
-            let channel = self.next;
-            self.next = (channel + 1) % self.inlets.len();
-            let inlet = &mut self.inlets[channel];
-            let element = match self.aligner.access(channel) {
-                Access::Free if inlet.ahead.is_empty() => inlet.receiver.receive(),
-                Access::Free | Access::Recorded => inlet.ahead.pop_front(),
-                Access::Held => None,
-            };
-            let Some(element) = element else {
-                silent += 1;
-                continue;
-            };
-            silent = 0;
-            match element {
-                Element::Batch(batch) => return Some(Input::Batch(batch)),
+        while let Some((channel, element)) = self.take() {
+            let input = match element {
+                Element::Batch(batch) => Some(Input::Batch(batch)),
                 Element::Watermark(watermark) => {
-                    if let Some(merged) = self.merger.on_watermark(channel, watermark) {
-                        return Some(Input::Watermark(merged));
-                    }
+                    let merged = self.merger.on_watermark(channel, watermark);
+                    merged.and_then(|merged| self.let_pass(merged))
                 }
                 Element::Status(status) => {
                     let StatusChange { watermark, status } = self.merger.on_status(channel, status);
-                    if let Some(watermark) = watermark {
-                        self.status = status;
-                        return Some(Input::Watermark(watermark));
-                    }
-                    if let Some(status) = status {
-                        return Some(Input::Status(status));
+                    match watermark.and_then(|watermark| self.let_pass(watermark)) {
+                        Some(watermark) => {
+                            self.status = status;
+                            Some(watermark)
+                        }
+                        None => status.map(Input::Status),
                     }
                 }
                 Element::Barrier(barrier) => {
@@ -121,13 +184,56 @@ impl InputGate {
                         // If something was recorded, it was for an older snapshot, which has been given up.
                         self.recording = None;
                     }
-                    if alignment == Alignment::Cut {
-                        return Some(Input::Barrier(barrier));
+                    match alignment {
+                        Alignment::Cut => Some(Input::Barrier(barrier, Cut::Whole)),
+                        Alignment::CutAndRecord => Some(Input::Barrier(barrier, Cut::WithFeedback)),
+                        Alignment::Wait | Alignment::Recorded => None,
                     }
                 }
+            };
+            if input.is_some() {
+                return input;
             }
         }
         None
+    }
+
+    /// The next element, and its channel: of what has come back, unless it is the others' turn.
+    fn take(&mut self) -> Option<(usize, Element)> {
+        if self.fed_back < FED_BACK_IN_A_ROW
+            && let Some(taken) = (self.regular..self.inlets.len()).find_map(|channel| self.take_from(channel))
+        {
+            self.fed_back += 1;
+            return Some(taken);
+        }
+        self.fed_back = 0;
+        for _ in 0..self.inlets.len() {
+            let channel = self.next;
+            self.next = (channel + 1) % self.inlets.len();
+            if let Some(taken) = self.take_from(channel) {
+                return Some(taken);
+            }
+        }
+        None
+    }
+
+    fn take_from(&mut self, channel: usize) -> Option<(usize, Element)> {
+        let inlet = &mut self.inlets[channel];
+        let element = match self.aligner.access(channel) {
+            Access::Free if inlet.ahead.is_empty() => inlet.receive(),
+            Access::Free | Access::Recorded => inlet.ahead.pop_front(),
+            Access::Held => None,
+        };
+        element.map(|element| (channel, element))
+    }
+
+    /// Event time has come to `watermark`: an input, unless it is the end, and is held.
+    fn let_pass(&mut self, watermark: EventTime) -> Option<Input> {
+        if watermark == EventTime::MAX && self.end == EndOfTime::Guarded {
+            self.end = EndOfTime::Held;
+            return None;
+        }
+        Some(Input::Watermark(watermark))
     }
 
     /// `barrier` is to overtake what is in flight. Whether the stage is to make its cut now, and the gate to [record](Self::record):
@@ -139,6 +245,15 @@ impl InputGate {
         if !self.aligner.overtake(barrier) {
             return Ok(false);
         }
+        self.begin_recording(codec)?;
+        Ok(true)
+    }
+
+    /// The cut has been made, and something is in flight: to be called before anything else is read.
+    ///
+    /// # Errors
+    /// If what is in flight can't be written down.
+    pub fn begin_recording(&mut self, codec: &dyn BatchCodec) -> Result<()> {
         let mut recording = Recording::begin(self.merger.clone());
         for queued in &self.backlog {
             recording.add_queued(queued, codec)?;
@@ -149,7 +264,7 @@ impl InputGate {
             }
         }
         self.recording = Some(Box::new(recording));
-        Ok(true)
+        Ok(())
     }
 
     /// Whether a cut has been made, and what was in flight at it is not all known yet.
@@ -167,7 +282,7 @@ impl InputGate {
         let mut complete = None;
         for (channel, inlet) in self.inlets.iter_mut().enumerate() {
             while self.aligner.access(channel) == Access::Recorded
-                && let Some(element) = inlet.receiver.receive()
+                && let Some(element) = inlet.receive()
             {
                 if let Element::Barrier(barrier) = element {
                     let recorded = self.aligner.on_barrier(channel, barrier) == Alignment::Recorded;
@@ -276,7 +391,8 @@ mod tests {
             Input::Watermark(watermark) => format!("w{}", watermark.as_millis()),
             Input::Status(WatermarkStatus::Idle) => "idle".to_string(),
             Input::Status(WatermarkStatus::Active) => "active".to_string(),
-            Input::Barrier(_) => "|".to_string(),
+            Input::Barrier(_, Cut::Whole) => "|".to_string(),
+            Input::Barrier(_, Cut::WithFeedback) => "|~".to_string(),
         }
     }
 
@@ -310,7 +426,7 @@ mod tests {
 
     fn two() -> (Sender, Sender, InputGate) {
         let ((first, first_end), (second, second_end)) = (local(), local());
-        (first, second, InputGate::new(vec![first_end, second_end]))
+        (first, second, InputGate::new(vec![first_end, second_end], 2))
     }
 
     #[test]
@@ -428,5 +544,70 @@ mod tests {
         let Recorded { backlog, .. } = gate.record(&Numbers).unwrap().unwrap();
         assert_eq!(recorded(&backlog), "the beginning of time: w5 w9");
         assert_eq!(read(&mut gate), "w5 1 w9", "the channels are read in turn, as ever");
+    }
+
+    /// A gate of which the second channel brings back what the stage has put out.
+    fn of_a_loop() -> (Sender, Sender, InputGate) {
+        let ((first, first_end), (second, second_end)) = (local(), local());
+        (first, second, InputGate::new(vec![first_end, second_end], 1))
+    }
+
+    #[test]
+    fn at_the_head_of_a_loop_what_comes_back_is_in_flight_at_the_cut_until_the_barrier_comes_back_too() {
+        let (mut first, mut back, mut gate) = of_a_loop();
+        send(&mut first, "1 |");
+        send(&mut back, "3");
+        assert_eq!(read(&mut gate), "3 1 |~", "what comes back is read first");
+        gate.begin_recording(&Numbers).unwrap();
+        send(&mut first, "2");
+        send(&mut back, "4 5");
+        assert_eq!(read(&mut gate), "2", "nothing is read that has not been recorded");
+        assert!(gate.record(&Numbers).unwrap().is_none());
+        assert_eq!(read(&mut gate), "4 5");
+        send(&mut back, "| 6");
+        let Recorded { snapshot, backlog } = gate.record(&Numbers).unwrap().unwrap();
+        assert_eq!((snapshot, recorded(&backlog).as_str()), (SnapshotId(1), "the beginning of time: 4 5"));
+        assert_eq!(read(&mut gate), "6");
+    }
+
+    #[test]
+    fn a_barrier_that_comes_back_before_the_cut_holds_what_is_behind_it_and_nothing_is_in_flight() {
+        let (mut first, mut back, mut gate) = of_a_loop();
+        send(&mut back, "1 | 2");
+        send(&mut first, "3");
+        assert_eq!(read(&mut gate), "1 3");
+        send(&mut first, "|");
+        assert_eq!(read(&mut gate), "| 2");
+    }
+
+    #[test]
+    fn the_end_of_time_waits_at_the_head_of_a_loop_until_it_is_let_in() {
+        let (mut first, mut back, mut gate) = of_a_loop();
+        let end = EventTime::MAX.as_millis();
+        send(&mut first, &format!("w5 1 w{end} |"));
+        send(&mut back, "2 |");
+        assert_eq!(read(&mut gate), "2 w5 1 |");
+        assert!(!gate.holds_anything(), "it waits for others, and not to be read");
+        send(&mut back, "3");
+        assert_eq!(read(&mut gate), "3");
+        gate.release();
+        assert!(gate.holds_anything());
+        assert_eq!(read(&mut gate), format!("w{end}"));
+        let (mut first, _back, mut gate) = of_a_loop();
+        gate.release();
+        send(&mut first, &format!("w{end}"));
+        assert_eq!(read(&mut gate), format!("w{end}"), "it need not have come yet");
+    }
+
+    #[test]
+    fn what_comes_back_without_end_lets_the_others_have_their_turn() {
+        let (mut first, mut back, mut gate) = of_a_loop();
+        send(&mut first, "1");
+        for _ in 0..FED_BACK_IN_A_ROW {
+            send(&mut back, "2");
+            assert_eq!(word(&gate.poll().unwrap()), "2");
+        }
+        send(&mut back, "2");
+        assert_eq!(read(&mut gate), "1 2");
     }
 }

@@ -33,6 +33,8 @@ use crate::source::Throttle;
 use crate::state::backend::StateBackend;
 use crate::task::event_time::EventTimeBoard;
 use crate::task::metrics::{PauseMetrics, SourceMetrics};
+use crate::task::mode::Mode;
+use crate::task::termination::{Decision, Termination};
 use crate::task::worker::{Command, Report, SnapshotPart, TaskId};
 use crate::time::Clock;
 
@@ -77,6 +79,8 @@ pub(crate) struct Attempt<'a> {
     setting: Setting<'a>,
     coordinator: Coordinator,
     overtaking: Overtaking,
+    /// Finds out when nothing goes round any more, in a job with loops.
+    termination: Option<Termination>,
     reports: Receiver<Report>,
     workers: Vec<WorkerHandle>,
     /// The number of each source subtask, as the coordinator counts them.
@@ -186,15 +190,21 @@ impl<'a> Attempt<'a> {
             .zip(0..)
             .collect();
         let coordinator = Coordinator::new(CoordinatorConfig {
-            interval: setting.options.snapshot_interval,
+            interval: match setting.options.mode {
+                Mode::Streaming => setting.options.snapshot_interval,
+                // The last barrier is the only one.
+                Mode::Batch => Duration::MAX,
+            },
             min_pause: setting.options.snapshot_min_pause,
             // Where nothing is kept, nothing can be given up: a barrier only has sinks commit.
             timeout: setting.snapshots.map_or(Duration::MAX, |_| setting.options.snapshot_timeout),
             failures_tolerated: setting.options.tolerated_snapshot_failures.unwrap_or(u32::MAX),
             first_id: setting.first_snapshot,
             subtasks: graph.stages.len() * workers,
-            sources: sources.len(),
+            // What goes round in loops is a source of its own: the input has not ended before it has.
+            sources: sources.len() + usize::from(graph.has_loops()),
         });
+        let termination = graph.has_loops().then(|| Termination::new(workers, sources.len()));
         // Without a place for them, records in flight can't be part of anything.
         let mode = setting.snapshots.map_or(SnapshotMode::Aligned, |_| setting.options.snapshot_mode);
         let compactor = setting.snapshots.map(|snapshots| {
@@ -209,6 +219,7 @@ impl<'a> Attempt<'a> {
             setting,
             coordinator,
             overtaking: Overtaking::new(mode),
+            termination,
             reports: report_end,
             workers: handles,
             sources,
@@ -357,9 +368,18 @@ impl<'a> Attempt<'a> {
         let action = match report {
             Report::Failed(error) => return Err(error),
             Report::Exhausted(task) => match self.sources.get(&task) {
-                Some(source) => self.coordinator.exhausted(*source),
+                Some(source) => {
+                    let decision = self.termination.as_mut().and_then(|loops| loops.exhausted(*source));
+                    let action = self.coordinator.exhausted(*source);
+                    action.or_else(|| self.decide(decision))
+                }
                 None => None,
             },
+            Report::Traffic(worker, wave, traffic) => {
+                let loops = self.termination.as_mut();
+                let decision = loops.and_then(|loops| loops.answered(worker.index(), wave, traffic));
+                self.decide(decision)
+            }
             Report::Acknowledged(task, snapshot, part) => {
                 if let Some(gathering) = &mut self.gathering {
                     gathering.parts.push(part);
@@ -390,6 +410,23 @@ impl<'a> Attempt<'a> {
             }
         };
         self.act(action)
+    }
+
+    /// Acts on what has been found out of the loops.
+    fn decide(&mut self, decision: Option<Decision>) -> Option<Action> {
+        // Of a job that stops the snapshot has what goes round, and its timers.
+        if self.coordinator.ending() == Some(Ending::Stopped) {
+            return None;
+        }
+        match decision? {
+            Decision::Ask(wave) => self.tell(&Command::Tell(wave)),
+            Decision::Release(wave) => {
+                self.tell(&Command::ReleaseEnd);
+                self.tell(&Command::Tell(wave));
+            }
+            Decision::End => return self.coordinator.exhausted(self.sources.len()),
+        }
+        None
     }
 
     /// A subtask is done with one of the things that its part consists of, for good or ill. The coordinator is told when it is
@@ -465,8 +502,8 @@ impl<'a> Attempt<'a> {
         self.gathering =
             Some(Gathering { barrier, directory, parts: Vec::new(), channels: Vec::new(), began });
         match self.savepoint_of {
-            // It may be for another version of the program: it has state alone.
-            Some(_) => self.overtaking.end(),
+            // It may be for another version of the program: it has state alone, and what goes round in loops.
+            Some(_) => self.overtaking.begin_aligned(barrier),
             None => self.overtaking.begin(barrier, began),
         }
         tracing::debug!(snapshot = barrier.snapshot.0, kind = ?barrier.kind, "snapshot begins");

@@ -18,7 +18,11 @@ use crate::key::{MaxParallelism, Parallelism};
 use crate::snapshot::remote::url_in;
 use crate::snapshot::{DEFAULT_ALIGNMENT_TIMEOUT, RestoreTarget, SnapshotMode};
 use crate::state::backend::StoreKind;
+use crate::task::mode::Mode;
 use crate::time::{minutes, secs};
+
+/// From the beginning of one snapshot to the beginning of the next, unless told otherwise.
+const SNAPSHOT_INTERVAL: Duration = secs(10);
 
 /// The flags as they are written. Their ids begin with `tidegate-`, so that a field of the user's may be called `plan`.
 #[derive(clap::Args, Clone, Debug)]
@@ -37,6 +41,20 @@ pub struct JobFlags {
     /// another, state is dealt anew before the job starts.
     #[arg(id = "tidegate-max-parallelism", long = "max-parallelism", value_name = "N")]
     max_parallelism: Option<u32>,
+
+    /// streaming works off the input as it comes; batch, all of it, and gives the results at its end
+    ///
+    /// A batch needs input that ends. Event time stands still until it has: no record is late. It takes no snapshots, and
+    /// no result is seen before all are there; a batch that fails begins anew (docs/batch.md).
+    #[arg(
+        id = "tidegate-mode",
+        long = "mode",
+        value_name = "MODE",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true
+    )]
+    mode: Mode,
 
     /// Where keyed state lies: in memory alone, or in memory and what does not fit there in a fjall database
     #[arg(id = "tidegate-state", long = "state", value_name = "STORE", value_enum, default_value_t)]
@@ -63,12 +81,12 @@ pub struct JobFlags {
     #[arg(id = "tidegate-snapshot-dir", long = "snapshot-dir", value_name = "DIR|URL")]
     pub(crate) snapshot_dir: Option<PathBuf>,
 
-    /// Time from the beginning of one snapshot to the beginning of the next, as in 500ms, 10s, 5m
+    /// Time from the beginning of one snapshot to the beginning of the next, as in 500ms, 5m [default: 10s]
     #[arg(
         id = "tidegate-snapshot-interval", long = "snapshot-interval", value_name = "TIME",
-        value_parser = humantime::parse_duration, default_value = "10s",
+        value_parser = humantime::parse_duration,
     )]
-    snapshot_interval: Duration,
+    snapshot_interval: Option<Duration>,
 
     /// What becomes of records in flight when a snapshot is taken: aligned, unaligned or auto
     ///
@@ -153,7 +171,7 @@ pub struct JobFlags {
 
     /// What to do when a task fails: none, fixed:N,DELAY or exponential:INITIAL,MAX, with times as in 500ms, 1s
     ///
-    /// fixed goes back to the last snapshot at most N times, each after DELAY. exponential does so without end: the delay
+    /// fixed goes back to the last snapshot, in a batch to the beginning, at most N times, each after DELAY. exponential does so without end: the delay
     /// doubles from INITIAL to MAX, and begins again with INITIAL after the job has run 1h without a failure, or as long
     /// as exponential:INITIAL,MAX,RESET says. [default: fixed:3,1s with --snapshot-dir, none without]
     #[arg(id = "tidegate-restart", long = "restart", value_name = "STRATEGY")]
@@ -222,6 +240,8 @@ enum ModeName {
 /// How a job is to run: validated.
 #[derive(Clone, Debug)]
 pub struct RunOptions {
+    /// Whether the input is worked off as it comes, or as one batch, which takes no snapshots.
+    pub mode: Mode,
     /// The number of workers.
     pub parallelism: Parallelism,
     /// The number of key groups.
@@ -277,6 +297,7 @@ impl Default for RunOptions {
     /// For a job that runs inside of another program: one worker, no snapshots, no restarts, and quiet.
     fn default() -> RunOptions {
         RunOptions {
+            mode: Mode::Streaming,
             parallelism: Parallelism::ONE,
             max_parallelism: MaxParallelism::DEFAULT,
             asked: Asked::default(),
@@ -284,7 +305,7 @@ impl Default for RunOptions {
             state_memory_bytes: 1 << 30,
             state_dir: None,
             snapshot_dir: None,
-            snapshot_interval: secs(10),
+            snapshot_interval: SNAPSHOT_INTERVAL,
             snapshot_mode: SnapshotMode::Aligned,
             snapshot_min_pause: Duration::ZERO,
             snapshot_timeout: minutes(10),
@@ -316,8 +337,12 @@ impl JobFlags {
     /// # Errors
     /// [`usage`](Error::usage), if a flag's value is out of range or flags contradict each other.
     pub fn options(&self, cpus: usize) -> Result<RunOptions> {
+        if self.mode == Mode::Batch {
+            self.is_batch()?;
+        }
         let max_parallelism = self.max_parallelism()?;
         Ok(RunOptions {
+            mode: self.mode,
             parallelism: self.parallelism(max_parallelism, cpus)?,
             max_parallelism,
             asked: Asked {
@@ -371,13 +396,35 @@ impl JobFlags {
     }
 
     fn snapshot_interval(&self) -> Result<Duration> {
-        if self.snapshot_interval.is_zero() {
+        let interval = self.snapshot_interval.unwrap_or(SNAPSHOT_INTERVAL);
+        if interval.is_zero() {
             return Err(Error::usage(
                 "--snapshot-interval is zero, so that there would be nothing but snapshots",
             )
             .hint("give it a time like 500ms or 10s"));
         }
-        Ok(self.snapshot_interval)
+        Ok(interval)
+    }
+
+    /// Refuses what has no meaning in a batch.
+    fn is_batch(&self) -> Result<()> {
+        let of_snapshots = [
+            ("--snapshot-dir", self.snapshot_dir.is_some()),
+            ("--snapshot-interval", self.snapshot_interval.is_some()),
+            ("--snapshot-mode", self.snapshot_mode != ModeName::Aligned),
+            ("--alignment-timeout", self.alignment_timeout.is_some()),
+            ("--snapshot-min-pause", !self.snapshot_min_pause.is_zero()),
+            ("--tolerated-snapshot-failures", self.tolerated_snapshot_failures.is_some()),
+            ("--restore", self.restore.is_some()),
+            ("--allow-dropped-state", self.allow_dropped_state),
+            ("--savepoint-dir", self.savepoint_dir.is_some()),
+            ("--stop-with-savepoint", self.stop_with_savepoint.is_some()),
+        ];
+        match of_snapshots.iter().find(|(_, is_given)| *is_given) {
+            None => Ok(()),
+            Some((flag, _)) => Err(Error::usage(format!("{flag}: --mode batch takes no snapshots and goes on from none"))
+                .hint("leave out the one or the other; a batch that fails begins anew, by itself with --restart fixed:3,1s")),
+        }
     }
 
     fn snapshot_mode(&self) -> Result<SnapshotMode> {
@@ -445,6 +492,8 @@ impl JobFlags {
 
     fn restart(&self) -> Result<RestartStrategy> {
         match (self.restart, &self.snapshot_dir) {
+            // It goes back to the beginning.
+            (Some(strategy), None) if self.mode == Mode::Batch => Ok(strategy),
             (Some(RestartStrategy::None), _) | (None, None) => Ok(RestartStrategy::None),
             (Some(strategy), Some(_)) => Ok(strategy),
             (None, Some(_)) => Ok(RestartStrategy::Fixed { attempts: 3, delay: secs(1) }),
@@ -533,6 +582,14 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_keeps_nothing_and_begins_anew_if_it_is_to() {
+        let batch = options("--mode batch").unwrap();
+        assert_eq!((batch.mode, batch.restart), (Mode::Batch, RestartStrategy::None));
+        assert_eq!(options("--mode batch --restart fixed:3,1s").unwrap().restart.to_string(), "fixed:3,1s");
+        assert_eq!(options("--mode streaming --snapshot-dir d").unwrap().mode, Mode::Streaming);
+    }
+
+    #[test]
     fn savepoints_go_beside_the_snapshots_if_nothing_is_said() {
         assert_eq!(options("--snapshot-dir d").unwrap().savepoints_in(), Some("d/savepoints".into()));
         let elsewhere = options("--snapshot-dir d --savepoint-dir e").unwrap();
@@ -571,6 +628,9 @@ mod tests {
             ("--restore latest", "--restore latest means a snapshot in --snapshot-dir"),
             ("--restore 7", "--restore 7 means a snapshot in --snapshot-dir"),
             ("--restart fixed:3,1s", "--restart fixed:3,1s goes back to the last snapshot"),
+            ("--mode batch --snapshot-dir d", "--snapshot-dir: --mode batch takes no snapshots"),
+            ("--mode batch --snapshot-interval 10s", "--snapshot-interval: --mode batch"),
+            ("--mode batch --restore ./old/41", "--restore: --mode batch"),
         ] {
             let refusal = refused(line);
             assert!(refusal.starts_with(message), "{line}: {refusal}");

@@ -11,14 +11,15 @@ use crate::outbox::EdgeIndex;
 use crate::sink::{Delivery, Settle};
 use crate::snapshot::entry_state::{EntryState, Scope};
 use crate::snapshot::part::OperatorSchema;
-use crate::source::{Replay, Source, Split};
+use crate::source::{Boundedness, Replay, Source, Split};
 use crate::state::Schema;
 use crate::task::stage::Stage;
 
 /// A wired job.
 pub struct Graph {
     pub(crate) job: String,
-    /// In the order of their creation, which is an order of the data's flow: an edge leads from an earlier stage to a later.
+    /// In the order of their creation, which is an order of the data's flow: an edge leads from an earlier stage to a later,
+    /// but for a [feedback](EdgeNode::is_feedback) edge.
     pub(crate) stages: Vec<StageNode>,
     pub(crate) edges: Vec<EdgeNode>,
     /// The states of operators that belong to no key.
@@ -55,6 +56,7 @@ pub(crate) enum StageRole {
 pub(crate) trait Origin: Send + Sync {
     fn describe(&self) -> String;
     fn replay(&self) -> Replay;
+    fn boundedness(&self) -> Boundedness;
     fn splits(&self) -> Result<Vec<Split>>;
 }
 
@@ -65,6 +67,10 @@ impl<S: Source> Origin for S {
 
     fn replay(&self) -> Replay {
         Source::replay(self)
+    }
+
+    fn boundedness(&self) -> Boundedness {
+        Source::boundedness(self)
     }
 
     fn splits(&self) -> Result<Vec<Split>> {
@@ -84,6 +90,13 @@ pub(crate) struct EdgeNode {
     pub to: usize,
     pub ship: Ship,
     pub label: String,
+}
+
+impl EdgeNode {
+    /// Whether it closes a loop: it leads back to an earlier stage.
+    pub fn is_feedback(&self) -> bool {
+        self.to < self.from
+    }
 }
 
 impl Graph {
@@ -128,6 +141,22 @@ impl Graph {
     /// The edges that lead to a stage.
     pub(crate) fn edges_to(&self, stage: usize) -> impl Iterator<Item = (EdgeIndex, &EdgeNode)> {
         (0..).map(EdgeIndex).zip(&self.edges).filter(move |(_, edge)| edge.to == stage)
+    }
+
+    /// Whether records go round in it.
+    pub(crate) fn has_loops(&self) -> bool {
+        self.edges.iter().any(EdgeNode::is_feedback)
+    }
+
+    /// Whether what comes out of stage `from` can come to stage `to`, without a loop.
+    fn leads(&self, from: usize, to: usize) -> bool {
+        let mut reached = BTreeSet::from([from]);
+        for stage in from..to {
+            if reached.contains(&stage) {
+                reached.extend(self.edges_from(stage).map(|(_, edge)| edge.to));
+            }
+        }
+        reached.contains(&to)
     }
 
     /// The sources, each with its stage.
@@ -175,6 +204,15 @@ impl Graph {
             ))
             .hint("end it with `.sink(\"name\", ..)`, or with `.discard()` if nobody needs them"));
         }
+        if let Some(astray) =
+            self.edges.iter().find(|edge| edge.is_feedback() && !self.leads(edge.to, edge.from))
+        {
+            let name = &self.stages[astray.to].name;
+            return Err(Error::usage(format!(
+                "what is fed back to operator {name:?} does not come from it: this is no loop"
+            ))
+            .hint("make the stream that `iterate` feeds back of what the operator puts out, or join the two by `.union(..)`"));
+        }
         let sources = self.sources().map(|(_, name, _)| name);
         let keyed = self.stages.iter().filter(|stage| matches!(stage.role, StageRole::Keyed(_)));
         let keyed = keyed.map(|stage| stage.name.as_str());
@@ -187,24 +225,41 @@ impl Graph {
         unique("sinks", self.sinks().map(|sink| sink.name.as_str()))
     }
 
-    /// Exactly-once needs sources that can be read again and sinks that can commit.
-    pub(crate) fn check_exactly_once(&self) -> Result<()> {
+    /// A batch needs input that ends.
+    pub(crate) fn check_bounded(&self) -> Result<()> {
+        let endless = self.sources().find(|(_, _, source)| source.boundedness() == Boundedness::Unbounded);
+        match endless {
+            None => Ok(()),
+            Some((_, name, source)) => {
+                let what = source.describe();
+                Err(Error::usage(format!(
+                    "source {name:?} ({what}) has no end, and --mode batch gives results when the input has ended"
+                ))
+                .hint("leave --mode out, or give the source an end"))
+            }
+        }
+    }
+
+    /// Exactly-once, which `flag` promises, needs sources that can be read again and sinks that can commit.
+    pub(crate) fn check_exactly_once(&self, flag: &str) -> Result<()> {
         for (_, name, source) in self.sources() {
             if source.replay() == Replay::Never {
                 let what = source.describe();
                 return Err(Error::usage(format!(
-                    "source {name:?} ({what}) can't be read again after a failure, and --snapshot-dir promises exactly-once"
+                    "source {name:?} ({what}) can't be read again after a failure, and {flag} promises exactly-once"
                 ))
-                .hint("give the job a file instead, or run it without --snapshot-dir"));
+                .hint(format!("give the job a file instead, or run it without {flag}")));
             }
         }
         for SinkNode { name, sink } in self.sinks() {
             if sink.delivery() == Delivery::AtLeastOnce {
                 let what = sink.describe();
                 return Err(Error::usage(format!(
-                    "sink {name:?} ({what}) can't take back what it has written, and --snapshot-dir promises exactly-once"
+                    "sink {name:?} ({what}) can't take back what it has written, and {flag} promises exactly-once"
                 ))
-                .hint("have the job write files instead (a flag like --output DIR), or run it without --snapshot-dir"));
+                .hint(format!(
+                    "have the job write files instead (a flag like --output DIR), or run it without {flag}"
+                )));
             }
         }
         Ok(())
@@ -246,4 +301,25 @@ fn unique<'a>(kind: &str, names: impl Iterator<Item = &'a str>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::job::{Graph, Job};
+    use crate::sink::Collect;
+    use crate::source::{Generate, Source};
+
+    fn of<S: Source<Item = u64>>(source: S) -> Graph {
+        let job = Job::new("numbers");
+        job.source("numbers", source).sink("out", Collect::new());
+        job.finish().unwrap()
+    }
+
+    #[test]
+    fn a_batch_of_what_never_ends_is_refused_and_the_source_named() {
+        assert!(of(Generate::new(10, |number| number)).check_bounded().is_ok());
+        let error = of(Generate::unbounded(|number| number)).check_bounded().unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("source \"numbers\" (generated records) has no end"), "{error}");
+    }
 }

@@ -23,9 +23,9 @@ use crate::state::{Data, KeyedBy};
 #[must_use = "a keyed stream goes nowhere until it is processed: `.process(\"name\", operator)`"]
 pub struct KeyedStream<'j, K, T, A, I> {
     pub(crate) job: &'j Job,
-    access: A,
-    inputs: I,
-    key: PhantomData<fn() -> (K, T)>,
+    pub(super) access: A,
+    pub(super) inputs: I,
+    pub(super) key: PhantomData<fn() -> (K, T)>,
 }
 
 /// The streams that end in front of an exchange: a [`Stream`], or two that are [connected](KeyedStream::connect).

@@ -1,6 +1,6 @@
 //! A job: wired by the user's `#[job]` function, run by the executable that the macro makes of it.
 //!
-//! [`builder`] is what the user writes with, [`keyed_stream`] and [`broadcast_stream`]; they record a [`graph`] of stages. [`main`](main()) reads
+//! [`builder`] is what the user writes with, [`keyed_stream`], [`broadcast_stream`] and [`iteration`]; they record a [`graph`] of stages. [`main`](main()) reads
 //! the [`flags`] and either shows the [`plan`] or [`run`]s the graph: one [`attempt`] after another, until the job is done or
 //! may not [`restart`] any more. An attempt deals its [`input`] and grows its workers from [`seed`]s.
 
@@ -14,6 +14,7 @@ pub(crate) mod fit;
 pub mod flags;
 pub(crate) mod graph;
 pub(crate) mod input;
+pub mod iteration;
 pub mod keyed_stream;
 pub(crate) mod lock;
 pub(crate) mod logging;

@@ -21,6 +21,7 @@ use crate::snapshot::SnapshotDirectory;
 use crate::snapshot::coordinator::Ending;
 use crate::snapshot::entry_state::EntryState;
 use crate::task::metrics::PauseMetrics;
+use crate::task::mode::Mode;
 use crate::time::Clock;
 
 /// How long the coordinator waits for a report before it looks at the time, the signals and the progress.
@@ -45,6 +46,7 @@ pub fn run(graph: Graph, options: &RunOptions, signals: &Signals) -> Result<Summ
     let pauses = Arc::new(PauseMetrics::default());
     let mut run = Run {
         clock: clock.clone(),
+        mode: options.mode,
         signals,
         directories: &directories,
         first_snapshot: directories.next_snapshot(start.place().id()),
@@ -120,6 +122,7 @@ pub fn check(graph: &Graph, options: &RunOptions) -> Result<String> {
 /// What goes on over all attempts, and what is counted.
 struct Run<'a> {
     clock: Clock,
+    mode: Mode,
     signals: &'a Signals,
     directories: &'a Directories,
     /// The first snapshot that this run can have taken.
@@ -165,6 +168,10 @@ impl Run<'_> {
             attempt.drive(PAUSE)?;
             if self.signals.stop_requested() && !stopping {
                 stopping = true;
+                if self.mode == Mode::Batch {
+                    return Err(Error::failure("the batch was stopped before its input had ended: there are no results")
+                        .hint("start it again, or leave --mode batch out: then what is there when it is stopped is kept"));
+                }
                 attempt.stop()?;
             }
             if self.signals.take_savepoint_request() {

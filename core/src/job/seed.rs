@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::exchange::backlog::{Backlog, Queued};
 use crate::exchange::channel::{self, Doorbell};
 use crate::exchange::input_gate::InputGate;
-use crate::exchange::output_gate::OutputGate;
+use crate::exchange::output_gate::{OutputGate, Room};
 use crate::job::RunOptions;
 use crate::job::attempt::Restored;
 use crate::job::graph::{Graph, StageRole};
@@ -72,7 +72,7 @@ impl WorkerSeed {
     /// If a stage can't open or restore.
     pub fn grow(mut self) -> Result<Worker> {
         let graph = Arc::clone(&self.graph);
-        let mut local = BTreeMap::new();
+        let mut local = LocalEnds::of(&graph);
         let mut tasks = Vec::with_capacity(graph.stages.len());
         for (index, node) in graph.stages.iter().enumerate() {
             let build = node.build.as_ref().expect("a graph is validated before it runs");
@@ -81,16 +81,23 @@ impl WorkerSeed {
             if let Some(restored) = &self.restored {
                 stage.restore(&restored.state)?;
             }
-            // Edges lead from earlier stages to later ones: the sender's end of a local channel is made first.
+            let closes_loop = graph.edges_from(index).any(|(_, edge)| edge.is_feedback());
             let output =
                 graph.edges_from(index).map(|(edge, node)| (edge, self.senders(edge, node.ship, &mut local)));
-            let output = OutputGate::new(output.collect());
+            let room = if closes_loop { Room::Grows } else { Room::Bounded };
+            let output = OutputGate::new(output.collect(), room);
             let state = match node.role {
                 StageRole::Source(_) => TaskState::Reading,
                 StageRole::Keyed(_) | StageRole::Local => {
-                    let edges = graph.edges_to(index).map(|(edge, _)| edge);
-                    let receivers = edges.flat_map(|edge| self.receivers(edge, &mut local)).collect();
-                    let mut gate = InputGate::new(receivers);
+                    let (back, regular): (Vec<_>, Vec<_>) =
+                        graph.edges_to(index).partition(|(_, edge)| edge.is_feedback());
+                    let mut receivers = |edges: Vec<(EdgeIndex, _)>| -> Vec<_> {
+                        edges.into_iter().flat_map(|(edge, _)| self.receivers(edge, &mut local)).collect()
+                    };
+                    let mut channels = receivers(regular);
+                    let regular = channels.len();
+                    channels.extend(receivers(back));
+                    let mut gate = InputGate::new(channels, regular);
                     gate.restore(self.in_flight(&node.name, &*stage)?);
                     TaskState::Receiving(gate)
                 }
@@ -100,6 +107,7 @@ impl WorkerSeed {
             tasks.push(Task { id, stage, state, output, freezing: None, wishes, flushed_at });
         }
         Ok(Worker {
+            subtask: self.subtask,
             outbox: Outbox::default(),
             tasks,
             commands: self.commands,
@@ -110,6 +118,8 @@ impl WorkerSeed {
             pauses: self.pauses,
             describe: self.describe,
             pool: None,
+            asked: None,
+            has_ended: false,
             writes_inline: self.writes_inline,
         })
     }
@@ -118,6 +128,7 @@ impl WorkerSeed {
         let options = &self.options;
         StageContext {
             job: self.graph.job.clone(),
+            mode: options.mode,
             stage: name.to_string(),
             subtask: self.subtask,
             parallelism: options.parallelism,
@@ -154,9 +165,7 @@ impl WorkerSeed {
     }
 
     fn senders(&mut self, edge: EdgeIndex, ship: Ship, local: &mut LocalEnds) -> Vec<channel::Sender> {
-        let (own, own_end) = channel::local();
-        local.insert(edge, own_end);
-        let mut own = Some(own);
+        let mut own = local.senders.remove(&edge);
         match ship {
             Ship::Local => own.into_iter().collect(),
             Ship::Hash | Ship::Broadcast => {
@@ -171,7 +180,7 @@ impl WorkerSeed {
     }
 
     fn receivers(&mut self, edge: EdgeIndex, local: &mut LocalEnds) -> Vec<channel::Receiver> {
-        let mut own = local.remove(&edge);
+        let mut own = local.receivers.remove(&edge);
         let Some(rings) = self.receivers.remove(&edge) else { return own.into_iter().collect() };
         let lanes = rings.into_iter().zip(&self.doorbells).map(|(ring, doorbell)| match ring {
             Some(ring) => channel::Receiver::Remote(ring, doorbell.clone()),
@@ -181,8 +190,23 @@ impl WorkerSeed {
     }
 }
 
-/// The receiving ends of the channels within the worker, until the stages they lead to are built.
-type LocalEnds = BTreeMap<EdgeIndex, channel::Receiver>;
+/// The ends of the channels within the worker, until the stages that they join are built.
+struct LocalEnds {
+    senders: BTreeMap<EdgeIndex, channel::Sender>,
+    receivers: BTreeMap<EdgeIndex, channel::Receiver>,
+}
+
+impl LocalEnds {
+    fn of(graph: &Graph) -> LocalEnds {
+        let mut ends = LocalEnds { senders: BTreeMap::new(), receivers: BTreeMap::new() };
+        for edge in (0..graph.edges.len() as u32).map(EdgeIndex) {
+            let (sender, receiver) = channel::local();
+            ends.senders.insert(edge, sender);
+            ends.receivers.insert(edge, receiver);
+        }
+        ends
+    }
+}
 
 /// The rings between every two workers, for every edge on which records change workers.
 pub(crate) struct Rings {

@@ -12,6 +12,7 @@ use crate::job::RunOptions;
 use crate::job::attempt::Restored;
 use crate::job::fit::{Difference, Fit};
 use crate::job::graph::Graph;
+use crate::job::restart::RestartStrategy;
 use crate::job::savepoints;
 use crate::record::SnapshotId;
 use crate::snapshot::remote::url_in;
@@ -20,6 +21,7 @@ use crate::snapshot::{RestoreTarget, Skipped, Snapshot, SnapshotDirectory};
 use crate::state::backend::{StateBackend, StoreKind};
 use crate::state::fjall::StateDirectory;
 use crate::state::memory::StateMemory;
+use crate::task::mode::Mode;
 
 /// The directories that a process works with, locked against others.
 pub(crate) struct Directories {
@@ -91,7 +93,13 @@ impl Directories {
 /// What can be known before a directory is opened.
 fn check_promises(graph: &Graph, options: &RunOptions) -> Result<()> {
     if options.snapshot_dir.is_some() {
-        graph.check_exactly_once()?;
+        graph.check_exactly_once("--snapshot-dir")?;
+    }
+    if options.mode == Mode::Batch {
+        graph.check_bounded()?;
+        if options.restart != RestartStrategy::None {
+            graph.check_exactly_once("--restart")?;
+        }
     }
     match &options.stop_with_savepoint {
         Some(path) => savepoints::check_unused(path),

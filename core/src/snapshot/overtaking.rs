@@ -2,9 +2,11 @@
 //!
 //! Enter facts: a snapshot has begun, time has passed, a subtask has cut early, it is done with its state, or with what was in
 //! flight to it. Leave decisions: tell the workers that the barrier overtakes; tell the coordinator that a part is done.
-//! A subtask that was aligned has one thing to write, one that cut early has two, which are ready in any order.
+//! A subtask that was aligned has one thing to write, one that cut early has two, which are ready in any order. The head of a
+//! loop cuts early in every snapshot, whether barriers overtake or not, for its own records are in flight to it.
 //!
-//! Always: the last barrier is aligned. So what is in the snapshot of a job that has ended or was stopped is state alone.
+//! Always: the last barrier is aligned. So what is in the snapshot of a job that has ended or was stopped is state alone, and
+//! what goes round in its loops.
 //! Whether a half was written or could not be is the same here: a snapshot that failed is waited for as long as any other.
 
 use std::collections::BTreeMap;
@@ -42,12 +44,11 @@ pub(crate) struct Overtaking {
 
 #[derive(Clone, Debug)]
 enum State {
-    /// No snapshot is in flight, or one whose barrier never overtakes.
+    /// No snapshot is in flight.
     Idle,
-    /// The barrier is on its way, and overtakes when it is due.
-    Aligning { barrier: Barrier, due: Duration },
-    /// The barrier overtakes; this half, if any, is done of the parts of those that it made cut early.
-    Overtaken { snapshot: SnapshotId, parts: BTreeMap<Part, Option<Half>> },
+    /// The barrier is on its way. If it is still to overtake, it is `due` then. Of the parts of those that have cut early this
+    /// half, if any, is done.
+    InFlight { barrier: Barrier, due: Option<Duration>, parts: BTreeMap<Part, Option<Half>> },
 }
 
 /// A stage and a subtask of it.
@@ -74,30 +75,34 @@ impl Overtaking {
             SnapshotMode::Unaligned => Some(Duration::ZERO),
             SnapshotMode::Auto { alignment_timeout } => Some(alignment_timeout),
         };
-        self.state = match (wait, barrier.kind) {
-            (Some(wait), BarrierKind::Periodic) => State::Aligning { barrier, due: now.saturating_add(wait) },
-            (None, _) | (_, BarrierKind::Last) => State::Idle,
-        };
+        let wait = wait.filter(|_| barrier.kind == BarrierKind::Periodic);
+        let due = wait.map(|wait| now.saturating_add(wait));
+        self.state = State::InFlight { barrier, due, parts: BTreeMap::new() };
+    }
+
+    /// The barrier of a snapshot has been injected, which is not to overtake.
+    pub fn begin_aligned(&mut self, barrier: Barrier) {
+        self.state = State::InFlight { barrier, due: None, parts: BTreeMap::new() };
     }
 
     /// The time is `now`. The barrier that is to overtake, if it is due.
     pub fn tick(&mut self, now: Duration) -> Option<Barrier> {
-        match self.state {
-            State::Aligning { barrier, due } if due <= now => {
-                self.state = State::Overtaken { snapshot: barrier.snapshot, parts: BTreeMap::new() };
-                Some(barrier)
+        match &mut self.state {
+            State::InFlight { barrier, due, .. } if due.is_some_and(|due| due <= now) => {
+                *due = None;
+                Some(*barrier)
             }
-            State::Idle | State::Aligning { .. } | State::Overtaken { .. } => None,
+            State::Idle | State::InFlight { .. } => None,
         }
     }
 
-    /// Nobody writes for the snapshot any more, or it is to be aligned. One that was given up is not over yet: its barrier is on
+    /// Nobody writes for the snapshot any more. One that was given up is not over yet: its barrier is on
     /// its way, and its parts are waited for.
     pub fn end(&mut self) {
         self.state = State::Idle;
     }
 
-    /// A subtask was made to cut before it was aligned. Told before anything of it is written.
+    /// A subtask has cut before it was aligned. Told before anything of it is written.
     pub fn cut_early(&mut self, id: SnapshotId, stage: usize, subtask: SubtaskIndex) {
         if let Some(parts) = self.parts(id) {
             parts.insert((stage, subtask), None);
@@ -113,11 +118,11 @@ impl Overtaking {
         }
     }
 
-    /// The parts of snapshot `id`, if it is the one whose barrier overtakes; of an older one there are none.
+    /// The parts of snapshot `id`, if it is the one in flight; of an older one there are none.
     fn parts(&mut self, id: SnapshotId) -> Option<&mut BTreeMap<Part, Option<Half>>> {
         match &mut self.state {
-            State::Overtaken { snapshot, parts } if *snapshot == id => Some(parts),
-            State::Idle | State::Aligning { .. } | State::Overtaken { .. } => None,
+            State::InFlight { barrier, parts, .. } if barrier.snapshot == id => Some(parts),
+            State::Idle | State::InFlight { .. } => None,
         }
     }
 }
@@ -161,14 +166,20 @@ mod tests {
         let mut overtaking = Overtaking::new(SnapshotMode::Aligned);
         overtaking.begin(barrier(BarrierKind::Periodic), secs(0));
         assert_eq!(overtaking.tick(secs(100)), None);
+        let mut overtaking = Overtaking::new(SnapshotMode::Unaligned);
+        overtaking.begin_aligned(barrier(BarrierKind::Periodic));
+        assert_eq!(overtaking.tick(secs(100)), None, "a savepoint is to be made of it");
     }
 
     #[test]
     fn the_part_of_a_subtask_that_cut_early_is_whole_when_both_are_written_in_whatever_order() {
         let (stage, subtask) = PART;
-        for state_first in [true, false] {
-            let mut overtaking = Overtaking::new(SnapshotMode::Unaligned);
-            overtaking.begin(barrier(BarrierKind::Periodic), secs(0));
+        let kinds = [BarrierKind::Periodic, BarrierKind::Last];
+        let modes = [SnapshotMode::Aligned, SnapshotMode::Unaligned];
+        let cases = modes.into_iter().flat_map(|mode| kinds.map(|kind| (mode, kind)));
+        for ((mode, kind), state_first) in cases.flat_map(|case| [(case, true), (case, false)]) {
+            let mut overtaking = Overtaking::new(mode);
+            overtaking.begin(barrier(kind), secs(0));
             overtaking.tick(secs(0));
             overtaking.cut_early(ID, stage, subtask);
             overtaking.answered(SnapshotId(3), stage, subtask, Half::Channels);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::deal::Share;
-use super::{Offset, ReadStatus, Replay, Source, Split, SplitId, SplitReader, Throttle};
+use super::{Boundedness, Offset, ReadStatus, Replay, Source, Split, SplitId, SplitReader, Throttle};
 use crate::error::Result;
 use crate::time::Clock;
 
@@ -84,6 +84,10 @@ impl<T: 'static, F: Fn(u64) -> T + Send + Sync + 'static> Source for Generate<F>
 
     fn replay(&self) -> Replay {
         Replay::FromOffset
+    }
+
+    fn boundedness(&self) -> Boundedness {
+        if self.count.is_some() { Boundedness::Bounded } else { Boundedness::Unbounded }
     }
 
     fn splits(&self) -> Result<Vec<Split>> {

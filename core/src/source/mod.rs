@@ -49,6 +49,11 @@ pub trait Source: Send + Sync + 'static {
     /// Whether a split can be read again from an offset.
     fn replay(&self) -> Replay;
 
+    /// Whether it ends. One that may not is refused by `--mode batch`.
+    fn boundedness(&self) -> Boundedness {
+        Boundedness::Bounded
+    }
+
     /// The splits there are, in an order that stays the same, under ids that stay the same.
     ///
     /// # Errors
@@ -69,6 +74,15 @@ pub enum Replay {
     FromOffset,
     /// What is read is gone.
     Never,
+}
+
+/// Whether a source ends: Flink's `Boundedness`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Boundedness {
+    /// It does, some time.
+    Bounded,
+    /// It may never.
+    Unbounded,
 }
 
 /// A part of a source that is read on its own.

@@ -5,7 +5,9 @@
 
 pub(crate) mod event_time;
 pub(crate) mod metrics;
+pub mod mode;
 pub(crate) mod panic;
 pub mod stage;
+pub(crate) mod termination;
 pub(crate) mod thread;
 pub(crate) mod worker;

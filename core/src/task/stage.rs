@@ -17,12 +17,15 @@ use crate::source::{AssignedSplit, Throttle};
 use crate::state::backend::StateBackend;
 use crate::task::event_time::EventTimeBoard;
 use crate::task::metrics::SourceMetrics;
+use crate::task::mode::Mode;
 use crate::time::{Clock, EventTime};
 
 /// What a subtask is told when it opens.
 pub struct StageContext {
     /// The job's name.
     pub job: String,
+    /// Whether event time goes on before the input ends.
+    pub mode: Mode,
     /// The stage's name: that of its source or its stateful operator.
     pub stage: String,
     /// Which subtask of the stage this is.

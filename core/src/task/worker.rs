@@ -10,7 +10,11 @@
 //!
 //! A barrier that overtakes ([`Command::Overtake`]): every stage whose records can be written down freezes its part at
 //! once, and its gate records what is in flight. Recording comes before everything else in a turn: it makes room in the
-//! channels, so that barriers get on though nobody else does.
+//! channels, so that barriers get on though nobody else does. The head of a loop does the same with what goes round, when the
+//! barrier is aligned on everything else.
+//!
+//! A job with loops asks the worker how much it has sent and received ([`Command::Tell`]). It answers when a turn has found
+//! nothing to do, and so has handed on all that was gathered.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,7 +24,7 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 use crate::exchange::channel::Doorbell;
 use crate::exchange::codec::BatchCodec;
-use crate::exchange::input_gate::{Input, InputGate, Recorded};
+use crate::exchange::input_gate::{Cut, Input, InputGate, Recorded};
 use crate::exchange::output_gate::OutputGate;
 use crate::key::SubtaskIndex;
 use crate::outbox::{Outbox, Wishes};
@@ -34,6 +38,7 @@ use crate::snapshot::write::write_state;
 use crate::task::metrics::PauseMetrics;
 use crate::task::panic;
 use crate::task::stage::{Polled, Stage, Whereabouts, Work};
+use crate::task::termination::Traffic;
 use crate::time::{Clock, EventTime};
 
 /// How long gathered records wait in a busy stage before they are handed on.
@@ -52,6 +57,10 @@ pub(crate) enum Command {
     Overtake(Barrier),
     /// The snapshot is complete: sinks commit.
     Commit(SnapshotId),
+    /// The worker is to tell its traffic, as soon as it has nothing to do: the wave with this number.
+    Tell(u64),
+    /// Nothing is in flight in any loop: the end of time passes into them, and timers by the clock fire no more.
+    ReleaseEnd,
     /// Everything is done.
     Finish,
 }
@@ -68,6 +77,8 @@ pub(crate) enum Report {
     Recorded(TaskId, SnapshotId, Option<ChannelState>),
     /// The part of a snapshot, or a half of it, could not be written; the task goes on.
     SnapshotFailed(TaskId, SnapshotId, Half, Error),
+    /// The worker has nothing to do: the answer to the wave with this number.
+    Traffic(SubtaskIndex, u64, Traffic),
     /// The sinks of the stage have committed.
     Committed(TaskId, SnapshotId),
     /// The worker has stopped because of this.
@@ -123,8 +134,20 @@ pub(crate) enum TaskState {
     Exhausted,
     /// Reads its input gate.
     Receiving(InputGate),
+    /// Has cut for the last barrier, and still writes down what goes round in its loop.
+    Leaving(InputGate),
     /// Has passed the last barrier: nothing comes any more.
     Drained,
+}
+
+impl TaskState {
+    /// What it receives by, if it does.
+    fn gate(&self) -> Option<&InputGate> {
+        match self {
+            TaskState::Receiving(gate) | TaskState::Leaving(gate) => Some(gate),
+            TaskState::Reading | TaskState::Ending | TaskState::Exhausted | TaskState::Drained => None,
+        }
+    }
 }
 
 /// How a task's turn went.
@@ -138,6 +161,8 @@ enum Turn {
 
 /// One thread's share of a job.
 pub(crate) struct Worker {
+    /// Which subtask of every stage is its.
+    pub subtask: SubtaskIndex,
     /// What the task that is being driven puts out; empty between two tasks.
     pub outbox: Outbox,
     pub tasks: Vec<Task>,
@@ -150,6 +175,10 @@ pub(crate) struct Worker {
     pub describe: PlaceInWords,
     /// Where the files of the snapshot in flight go.
     pub pool: Option<StatePool>,
+    /// The wave in which it is to tell its traffic.
+    pub asked: Option<u64>,
+    /// Whether the input has ended, and with it what the clock does.
+    pub has_ended: bool,
     /// Whether the snapshot's files are written here and now and not by rayon: under virtual time.
     pub writes_inline: bool,
 }
@@ -198,6 +227,8 @@ impl Worker {
                 }
                 Command::Overtake(barrier) => self.overtake(barrier)?,
                 Command::Commit(snapshot) => self.commit(snapshot)?,
+                Command::Tell(wave) => self.asked = Some(wave),
+                Command::ReleaseEnd => self.release_end(),
                 Command::Finish => return Ok(Step::Done),
             }
         }
@@ -206,14 +237,43 @@ impl Worker {
                 step = Step::Busy;
             }
         }
+        if step == Step::Idle && !self.holds_anything() {
+            self.tell_traffic();
+        }
         Ok(step)
+    }
+
+    /// Whether a gate or a stage has something in it that is neither in a channel nor worked off.
+    fn holds_anything(&self) -> bool {
+        let gate_holds = |task: &Task| task.state.gate().is_some_and(InputGate::holds_anything);
+        self.tasks.iter().any(|task| task.wishes.is_at_work || gate_holds(task))
+    }
+
+    /// Tells how much it has sent and received, if it was asked.
+    fn tell_traffic(&mut self) {
+        let Some(wave) = self.asked.take() else { return };
+        let mut traffic = Traffic::default();
+        for task in &self.tasks {
+            traffic.sent += task.output.sent();
+            traffic.received += task.state.gate().map_or(0, InputGate::received);
+        }
+        let _ = self.reports.send(Report::Traffic(self.subtask, wave, traffic));
+    }
+
+    fn release_end(&mut self) {
+        self.has_ended = true;
+        for task in &mut self.tasks {
+            if let TaskState::Receiving(gate) = &mut task.state {
+                gate.release();
+            }
+        }
     }
 
     /// Until when there is certainly nothing to do, unless the doorbell rings.
     fn pause(&self) -> Duration {
         let soon = self.tasks.iter().any(|task| match &task.state {
             TaskState::Reading => !task.wishes.hold,
-            TaskState::Receiving(gate) => gate.is_recording(),
+            TaskState::Receiving(gate) | TaskState::Leaving(gate) => gate.is_recording(),
             TaskState::Ending | TaskState::Exhausted | TaskState::Drained => false,
         });
         let longest = if soon { SOURCE_PAUSE } else { PAUSE };
@@ -244,9 +304,7 @@ impl Worker {
                 Ok(codec.overtakes() && gate.overtake(barrier, codec)?)
             };
             if self.gate(index, cuts)? == Some(true) {
-                let _ = self.reports.send(Report::CutEarly(self.tasks[index].id, barrier.snapshot));
-                self.snapshot(index, barrier)?;
-                self.record(index)?;
+                self.cut_early(index, barrier)?;
             }
         }
         let pause = self.clock.monotonic().saturating_sub(began);
@@ -254,11 +312,22 @@ impl Worker {
         Ok(())
     }
 
+    /// Has a task cut whose gate records.
+    fn cut_early(&mut self, index: usize, barrier: Barrier) -> Result<()> {
+        let _ = self.reports.send(Report::CutEarly(self.tasks[index].id, barrier.snapshot));
+        self.snapshot(index, barrier)?;
+        self.record(index)
+    }
+
     /// Records what is in flight to a task that has cut early, as far as it has come in.
     fn record(&mut self, index: usize) -> Result<()> {
         let recorded =
             self.gate(index, |gate, codec| Ok(gate.record(codec)?.map(|all| (all, codec.input()))));
         let Some(Some((Recorded { snapshot, backlog }, input))) = recorded? else { return Ok(()) };
+        let task = &mut self.tasks[index];
+        if matches!(task.state, TaskState::Leaving(_)) {
+            task.state = TaskState::Drained;
+        }
         let (id, pool) = (self.tasks[index].id, self.pool.clone());
         self.write(move || {
             let written = pool.map(|pool| {
@@ -280,7 +349,9 @@ impl Worker {
         index: usize,
         call: impl FnOnce(&mut InputGate, &dyn BatchCodec) -> Result<T>,
     ) -> Result<Option<T>> {
-        let Task { id, stage, state: TaskState::Receiving(gate), .. } = &mut self.tasks[index] else {
+        let Task { id, stage, state: TaskState::Receiving(gate) | TaskState::Leaving(gate), .. } =
+            &mut self.tasks[index]
+        else {
             return Ok(None);
         };
         let Some(codec) = stage.codec() else { return Ok(None) };
@@ -313,7 +384,11 @@ impl Worker {
         self.send(index);
         if barrier.kind == BarrierKind::Last {
             let task = &mut self.tasks[index];
-            (task.state, task.wishes) = (TaskState::Drained, Wishes::default());
+            task.wishes = Wishes::default();
+            task.state = match std::mem::replace(&mut task.state, TaskState::Drained) {
+                TaskState::Receiving(gate) if gate.is_recording() => TaskState::Leaving(gate),
+                _ => TaskState::Drained,
+            };
         }
         if part.keyed_follows {
             self.tasks[index].freezing = Some((barrier, part));
@@ -357,8 +432,14 @@ impl Worker {
 
     /// Lets a task do one thing, if its output is free.
     fn turn(&mut self, index: usize) -> Result<Turn> {
-        if matches!(&self.tasks[index].state, TaskState::Receiving(gate) if gate.is_recording()) {
+        if self.tasks[index].state.gate().is_some_and(InputGate::is_recording) {
             self.record(index)?;
+        }
+        if let Some(waiting) = self.tasks[index].output.overflow() {
+            let place = (self.describe)(self.tasks[index].id.stage, Whereabouts::default());
+            tracing::warn!(
+                "{waiting} records wait to be fed back behind {place}: a loop that makes more records than it ends grows without bound"
+            );
         }
         let worked = self.work(index)?;
         if !self.tasks[index].output.flush() {
@@ -375,10 +456,12 @@ impl Worker {
                 None => Turn::Idle,
                 Some(input) => self.receive(index, input)?,
             },
-            TaskState::Ending | TaskState::Exhausted | TaskState::Drained => Turn::Idle,
+            TaskState::Ending | TaskState::Exhausted | TaskState::Leaving(_) | TaskState::Drained => {
+                Turn::Idle
+            }
         };
         let task = &mut self.tasks[index];
-        if !matches!(task.state, TaskState::Drained) {
+        if !matches!(task.state, TaskState::Leaving(_) | TaskState::Drained) {
             let now = self.clock.monotonic();
             let fill = if turn == Turn::Idle || now.saturating_sub(task.flushed_at) >= LINGER {
                 task.flushed_at = now;
@@ -415,9 +498,9 @@ impl Worker {
             // an older one than the key has seen before: the restored subtask begins where the slowest had come to.
             TaskState::Receiving(gate) => !gate.is_catching_up(),
             TaskState::Reading | TaskState::Ending | TaskState::Exhausted => true,
-            TaskState::Drained => false,
+            TaskState::Leaving(_) | TaskState::Drained => false,
         };
-        if due > now || !may_fire || self.tasks[index].wishes.hold {
+        if due > now || !may_fire || self.has_ended || self.tasks[index].wishes.hold {
             return Ok(Turn::Idle);
         }
         self.drive(index, |stage, out| stage.advance_processing_time(now, out))?;
@@ -443,7 +526,11 @@ impl Worker {
                 self.drive(index, |stage, out| stage.advance_watermark(watermark, out))?;
             }
             Input::Status(status) => self.drive(index, |stage, out| stage.change_status(status, out))?,
-            Input::Barrier(barrier) => self.snapshot(index, barrier)?,
+            Input::Barrier(barrier, Cut::Whole) => self.snapshot(index, barrier)?,
+            Input::Barrier(barrier, Cut::WithFeedback) => {
+                self.gate(index, |gate, codec| gate.begin_recording(codec))?;
+                self.cut_early(index, barrier)?;
+            }
         }
         Ok(Turn::Busy)
     }

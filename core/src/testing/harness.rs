@@ -19,6 +19,7 @@ use crate::snapshot::part::{Entry, FrozenState, RestoredState, RowChange, Sectio
 use crate::source::Throttle;
 use crate::state::backend::StateBackend;
 use crate::task::metrics::SourceMetrics;
+use crate::task::mode::Mode;
 use crate::task::stage::{Stage, StageContext, Work};
 use crate::time::{Clock, EventTime};
 
@@ -252,6 +253,7 @@ pub(super) fn context(clock: &Clock) -> StageContext {
     let max_parallelism = MaxParallelism::DEFAULT;
     StageContext {
         job: "harness".to_string(),
+        mode: Mode::Streaming,
         stage: "operator under test".to_string(),
         subtask: SubtaskIndex(0),
         parallelism: Parallelism::ONE,

@@ -17,6 +17,7 @@ use crate::snapshot::{RestoreTarget, SnapshotDirectory, SnapshotMode};
 use crate::state::backend::StateBackend;
 use crate::state::fjall::StateDirectory;
 use crate::state::memory::StateMemory;
+use crate::task::mode::Mode;
 use crate::task::worker::{Step, Worker};
 use crate::time::{Clock, EventTime, millis};
 
@@ -124,6 +125,13 @@ impl TestJob {
         self
     }
 
+    /// Runs it as a batch: without snapshots, and from the beginning after each crash.
+    #[must_use]
+    pub fn batch(mut self) -> TestJob {
+        self.options.mode = Mode::Batch;
+        self
+    }
+
     /// What becomes of records in flight when a snapshot is taken; they are worked off if nothing is said.
     #[must_use]
     pub fn snapshot_mode(mut self, mode: SnapshotMode) -> TestJob {
@@ -178,13 +186,17 @@ impl TestJob {
         let mut absence = Absence { every: self.absences_every, scratch: &scratch, is_away: false };
         loop {
             self.options.parallelism = parallelisms.next().unwrap_or(self.options.parallelism);
-            let restored = snapshots.resolve(&RestoreTarget::Latest)?;
+            let kept = (self.options.mode == Mode::Streaming).then_some(&snapshots);
+            let restored = match kept {
+                Some(snapshots) => snapshots.resolve(&RestoreTarget::Latest)?,
+                None => None,
+            };
             run.restores += usize::from(restored.is_some());
             let setting = Setting {
                 graph: Arc::clone(&graph),
                 options: &self.options,
                 clock: clock.clone(),
-                snapshots: Some(&snapshots),
+                snapshots: kept,
                 first_snapshot: snapshots.next_id(),
                 restored: restored.map(|snapshot| Arc::new(Restored::from(snapshot))),
                 state: Arc::new(store(&state, &mut random).inline()),

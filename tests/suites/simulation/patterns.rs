@@ -32,7 +32,10 @@ fn a_pattern_gives_every_match_and_every_timeout_once_however_the_job_is_killed_
                 .source("payments", Dribble::of(payments.clone(), scenario.seed))
                 .watermarks(Watermarks::bounded(millis(DISORDER)))
                 .key_by(|payment| payment.card)
-                .pattern_with_sides("thefts", theft);
+                .pattern(theft)
+                .side_output_timeouts()
+                .side_output_late()
+                .matches("thefts");
             found.map(|found| numbers(&found)).sink("thefts", thefts.clone());
             timed_out.map(|partial| numbers(&partial)).sink("attempts", attempts.clone());
             late.map(|payment| -> u64 { panic!("none is late: {payment:?}") }).discard();
