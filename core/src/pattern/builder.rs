@@ -92,6 +92,7 @@ use crate::pattern::{Skip, SoFar, Times};
 pub struct Pattern<T> {
     written: Vec<Written<T>>,
     within: Option<Duration>,
+    by_clock: bool,
     skip: Skip,
     mistake: Option<Mistake>,
 }
@@ -130,14 +131,15 @@ impl<T> Clone for Pattern<T> {
             ..*step
         });
         let written = written.collect();
-        Pattern { written, within: self.within, skip: self.skip, mistake: self.mistake.clone() }
+        Pattern { written, mistake: self.mistake.clone(), ..*self }
     }
 }
 
 impl<T: 'static> Pattern<T> {
     /// The first step of a pattern.
     pub fn begin(name: &'static str) -> Pattern<T> {
-        let pattern = Pattern { written: Vec::new(), within: None, skip: Skip::None, mistake: None };
+        let pattern =
+            Pattern { written: Vec::new(), within: None, by_clock: false, skip: Skip::None, mistake: None };
         pattern.step(name, Kind::Takes(Contiguity::FollowedBy))
     }
 
@@ -281,6 +283,34 @@ impl<T: 'static> Pattern<T> {
         self
     }
 
+    /// Goes by the clock on the wall: Flink's `PatternStream.inProcessingTime()`.
+    ///
+    /// Events happen in the order in which they come, when they come, and none is late. The time of
+    /// [`within`](Pattern::within) is up by the clock; what is not up at the end of the input never is. What is found is not
+    /// the same after a restore.
+    ///
+    /// ```
+    /// use tidegate::pattern::PatternMatch;
+    /// use tidegate::prelude::*;
+    /// use tidegate::testing::Harness;
+    ///
+    /// # fn main() -> Result<()> {
+    /// let twice = Pattern::begin("once").next("again").within(secs(1)).processing_time();
+    /// let mut harness = Harness::new(PatternMatch::of(twice)?, |_: &char| 0u8)?;
+    /// for (second, letter) in [(0, 'a'), (0, 'b'), (5, 'c')] {
+    ///     harness.advance_processing_time(EventTime::from_millis(second * 1000))?;
+    ///     harness.push(letter, EventTime::MIN)?;
+    /// }
+    /// let found = harness.take_output();
+    /// assert_eq!(found.len(), 1);
+    /// assert_eq!((found[0].first("once"), found[0].first("again")), (Some(&'a'), Some(&'b')));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn processing_time(self) -> Pattern<T> {
+        Pattern { by_clock: true, ..self }
+    }
+
     /// What becomes of other matches when one has been found. Without it, every match comes out.
     pub fn skip(self, skip: Skip) -> Pattern<T> {
         Pattern { skip, ..self }
@@ -388,7 +418,7 @@ impl<T: 'static> Pattern<T> {
             return mistake("is over before it begins".to_string(), "give `within` more than no time");
         }
         let (mut steps, mut gaps) = (Vec::new(), vec![Gap::new()]);
-        for step in self.written {
+        for step in std::mem::take(&mut self.written) {
             let gap: &mut Gap<T> = gaps.last_mut().expect("there is one more of them than steps");
             let Written { name, kind, conditions, until, inner, times, optional, greedy } = step;
             let all: Condition<T> = match kind {
@@ -408,12 +438,16 @@ impl<T: 'static> Pattern<T> {
             }
         }
         let names = steps.iter().map(|step| step.name).collect();
-        Ok(Machine { steps, gaps, names, within: self.within, skip: self.skip, shape })
+        let Pattern { within, by_clock, skip, .. } = self;
+        Ok(Machine { steps, gaps, names, within, by_clock, skip, shape })
     }
 
     /// All that tells patterns apart, but the conditions.
     fn shape(&self) -> u64 {
         let mut shape = format!("{:?};", self.within);
+        if self.by_clock {
+            shape.push_str("by the clock;");
+        }
         for step in &self.written {
             let Written { name, inner, times, optional, greedy, .. } = step;
             let _ = write!(shape, "{name:?} {:?} {inner:?} {times:?} {optional} {greedy};", step.kind);

@@ -23,6 +23,8 @@ pub(crate) struct Machine<T> {
     pub gaps: Vec<Gap<T>>,
     pub names: Vec<&'static str>,
     pub within: Option<Duration>,
+    /// Whether events happen when they come, and time is that of the clock.
+    pub by_clock: bool,
     pub skip: Skip,
     /// Tells patterns apart whose runs can't be each other's.
     pub shape: u64,
@@ -82,7 +84,15 @@ impl<T> Machine<T> {
     /// It finds nothing: it stands in for a pattern that can't be.
     pub fn idle() -> Machine<T> {
         let (steps, names) = (Vec::new(), Vec::new());
-        Machine { steps, gaps: vec![Gap::new()], names, within: None, skip: Skip::None, shape: 0 }
+        Machine {
+            steps,
+            gaps: vec![Gap::new()],
+            names,
+            within: None,
+            by_clock: false,
+            skip: Skip::None,
+            shape: 0,
+        }
     }
 
     /// The ways on with an event of a run; without a place, of one that begins with it.

@@ -9,7 +9,7 @@
 //! which, event by event; the [`operator`] brings the events of a key in the order of their time, those of one time in the
 //! order in which they came. All of it is in the row of the key, and so in snapshots.
 //!
-//! Semantics: Flink CEP's, in event time. What there is no counterpart for: groups of steps, and `within` between one event
+//! Semantics: Flink CEP's, in event time or by the clock. What there is no counterpart for: groups of steps, and `within` between one event
 //! and the next.
 
 pub mod builder;

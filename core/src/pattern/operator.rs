@@ -2,7 +2,8 @@
 //!
 //! What enters: records of a key, in any order. What leaves: matches and, on the side, timed-out partial matches and late
 //! records. An event waits until the watermark says that none can have happened before it. What is found carries the time of the
-//! event that completed it; what timed out, that at which its time was up.
+//! event that completed it; what timed out, that at which its time was up. A pattern by the clock has nothing wait: an event
+//! happens when it comes.
 
 use std::marker::PhantomData;
 use std::sync::Once;
@@ -77,6 +78,33 @@ impl<K, P: Matcher, La: Late> PatternMatch<K, P, La> {
         PatternMatch { matcher, machine, changed: Once::new(), of: PhantomData }
     }
 
+    /// An event comes, and happens by the clock.
+    fn happen_now(
+        &self,
+        event: P::Event,
+        runs: &mut Runs<K, P::Event>,
+        cx: &mut Context<'_, Self>,
+        out: &mut impl Emit<P::Out>,
+        side: &mut impl Emit<Aside<P::Event>>,
+    ) where
+        K: Key,
+    {
+        self.fit(runs, cx);
+        let now = cx.processing_time();
+        let mut found = |found| match found {
+            Found::Match(found) => out.emit(self.matcher.select(found)),
+            Found::TimedOut(partial) => side.emit(Aside::TimedOut(partial)),
+        };
+        runs.advance(&self.machine, now, &mut found);
+        let begins = runs.happen(&self.machine, event, now, &mut found);
+        if let Some(within) = self.machine.within.filter(|_| begins) {
+            cx.set_processing_timer(now + within, Due);
+        }
+        if runs.are_empty() {
+            cx.clear_state();
+        }
+    }
+
     fn fit(&self, runs: &mut Runs<K, P::Event>, cx: &Context<'_, Self>)
     where
         K: Key,
@@ -108,9 +136,12 @@ impl<K: Key, P: Matcher, La: Late> Operator for PatternMatch<K, P, La> {
         runs: &mut Self::State,
         (): &(),
         cx: &mut Context<'_, Self>,
-        _out: &mut impl Emit<P::Out>,
+        out: &mut impl Emit<P::Out>,
         side: &mut impl Emit<Aside<P::Event>>,
     ) {
+        if self.machine.by_clock {
+            return self.happen_now(event, runs, cx, out, side);
+        }
         if cx.has_no_place() {
             cx.count_late(La::KEPT);
             if La::KEPT {

@@ -47,6 +47,7 @@ struct Spec {
     not_next: Option<Meant>,
     not_followed_by: Option<Meant>,
     within: Option<i64>,
+    by_clock: bool,
     skip: Skip,
 }
 
@@ -85,6 +86,7 @@ impl Spec {
         }
         let pattern = pattern.unwrap().skip(self.skip);
         let pattern = forbid(pattern, self.steps.len(), self.not_next, self.not_followed_by);
+        let pattern = if self.by_clock { pattern.processing_time() } else { pattern };
         match self.within {
             Some(within) => pattern.within(Duration::from_millis(within as u64)),
             None => pattern,
@@ -495,8 +497,9 @@ fn spec() -> impl Strategy<Value = Spec> {
         Skip::ToLast("b"),
     ]);
     let forbidden = (prop::option::weighted(0.1, meant(0)), prop::option::weighted(0.2, meant(0)));
-    (steps, forbidden, prop::option::of(1..12i64), skip).prop_map(
-        |(mut steps, (not_next, not_followed_by), within, skip)| {
+    let time = (prop::option::of(1..12i64), prop::bool::weighted(0.2));
+    (steps, forbidden, time, skip).prop_map(
+        |(mut steps, (not_next, not_followed_by), (within, by_clock), skip)| {
             // What must not come can't be behind what may be left out.
             let optional: Vec<bool> = steps
                 .iter()
@@ -513,6 +516,7 @@ fn spec() -> impl Strategy<Value = Spec> {
                 not_next: not_next.filter(|_| !last_is_optional),
                 not_followed_by: not_followed_by.filter(|_| !last_is_optional && within.is_some()),
                 within,
+                by_clock,
                 skip: if named { skip } else { Skip::PastLast },
                 steps,
             }
@@ -533,8 +537,15 @@ type Outcome = (BTreeMap<u8, Vec<(Numbers, i64)>>, Vec<Numbers>, Vec<u32>);
 fn operate(spec: &Spec, happenings: &[Happening]) -> (Outcome, usize) {
     let mut harness =
         Harness::new(PatternMatch::of(spec.pattern()).unwrap(), |event: &Event| event.0).unwrap();
+    let mut clock = 0;
     for (number, happening) in (0..).zip(happenings) {
         match *happening {
+            Happening::Event { key, letter, value, at } if spec.by_clock => {
+                clock = at.max(clock);
+                let now = EventTime::from_millis(clock);
+                harness.advance_processing_time(now).unwrap();
+                harness.push((key, letter, value, number), now).unwrap();
+            }
             Happening::Watermark(at) => harness.advance_watermark(EventTime::from_millis(at)).unwrap(),
             Happening::Restore => harness.restore().unwrap(),
             Happening::Event { key, letter, value, at } => {
@@ -542,6 +553,8 @@ fn operate(spec: &Spec, happenings: &[Happening]) -> (Outcome, usize) {
             }
         }
     }
+    // All time is up.
+    harness.advance_processing_time(EventTime::from_millis(1_000)).unwrap();
     harness.advance_watermark(EventTime::MAX).unwrap();
     let mut matches: BTreeMap<u8, Vec<(Numbers, i64)>> = BTreeMap::new();
     for (found, at) in harness.take_timed_output() {
@@ -562,9 +575,13 @@ fn operate(spec: &Spec, happenings: &[Happening]) -> (Outcome, usize) {
 
 fn model(spec: &Spec, happenings: &[Happening]) -> Outcome {
     let mut events: BTreeMap<u8, Vec<(Event, i64)>> = BTreeMap::new();
-    let (mut watermark, mut late) = (i64::MIN, Vec::new());
+    let (mut watermark, mut clock, mut late) = (i64::MIN, 0, Vec::new());
     for (number, happening) in (0..).zip(happenings) {
         match *happening {
+            Happening::Event { key, letter, value, at } if spec.by_clock => {
+                clock = at.max(clock);
+                events.entry(key).or_default().push(((key, letter, value, number), clock));
+            }
             Happening::Watermark(at) => watermark = watermark.max(at),
             Happening::Event { at, .. } if at <= watermark => late.push(number),
             Happening::Event { key, letter, value, at } => {
