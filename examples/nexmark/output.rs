@@ -15,6 +15,12 @@ pub enum Format {
     Csv,
 }
 
+/// Takes the rows of an answer.
+pub trait Answer {
+    /// Ends a stream of rows.
+    fn rows<T: Serialize + 'static>(&self, name: &str, rows: Stream<'_, T, impl Head<Out = T>>);
+}
+
 /// A directory or the standard output.
 pub enum Output {
     Stdout,
@@ -36,20 +42,21 @@ impl Output {
         }
     }
 
-    /// Writes the rows of an answer.
-    pub fn rows<T: Serialize + 'static>(&self, name: &str, rows: Stream<'_, T, impl Head<Out = T>>) {
-        match self {
-            Output::Stdout => rows.sink(name, Stdout::json()),
-            Output::Json(dir) => rows.sink(name, JsonLines::write(dir)),
-            Output::Csv(dir) => rows.sink(name, Csv::write(dir)),
-        }
-    }
-
     /// Writes the lines that are no events, as JSON whatever the rows are.
     pub fn rejects(&self, bad_lines: Stream<'_, BadLine, impl Head<Out = BadLine>>) {
         match self {
             Output::Stdout => bad_lines.sink("rejects", Stderr::json()),
             Output::Json(dir) | Output::Csv(dir) => bad_lines.sink("rejects", JsonLines::write(dir)),
+        }
+    }
+}
+
+impl Answer for Output {
+    fn rows<T: Serialize + 'static>(&self, name: &str, rows: Stream<'_, T, impl Head<Out = T>>) {
+        match self {
+            Output::Stdout => rows.sink(name, Stdout::json()),
+            Output::Json(dir) => rows.sink(name, JsonLines::write(dir)),
+            Output::Csv(dir) => rows.sink(name, Csv::write(dir)),
         }
     }
 }

@@ -1,39 +1,39 @@
 //! The queries, a file each, and what several of them share.
 
-mod q0;
-mod q1;
-mod q10;
-mod q11;
-mod q12;
-mod q13;
-mod q14;
-mod q15;
-mod q16;
-mod q17;
-mod q18;
-mod q19;
-mod q2;
-mod q20;
-mod q21;
-mod q22;
-mod q3;
-mod q4;
-mod q5;
-mod q6;
-mod q7;
-mod q8;
-mod q9;
-mod ranks;
-mod winning_bids;
+pub mod q0;
+pub mod q1;
+pub mod q10;
+pub mod q11;
+pub mod q12;
+pub mod q13;
+pub mod q14;
+pub mod q15;
+pub mod q16;
+pub mod q17;
+pub mod q18;
+pub mod q19;
+pub mod q2;
+pub mod q20;
+pub mod q21;
+pub mod q22;
+pub mod q3;
+pub mod q4;
+pub mod q5;
+pub mod q6;
+pub mod q7;
+pub mod q8;
+pub mod q9;
+pub mod ranks;
+pub mod winning_bids;
 
 use tidegate::chain::Head;
 use tidegate::prelude::*;
 
 use super::event::{Auction, Bid, Event, Person};
-use super::output::Output;
+use super::output::Answer;
 
 /// A question, or the events as they are.
-#[derive(clap::ValueEnum, Clone, Copy, Debug)]
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Query {
     /// The events, unchanged
     Events,
@@ -87,9 +87,9 @@ pub enum Query {
 
 impl Query {
     /// Wires the job that answers the question.
-    pub fn wire(self, events: Stream<'_, Event, impl Head<Out = Event>>, out: &Output) -> Result<()> {
+    pub fn wire(self, events: Stream<'_, Event, impl Head<Out = Event>>, out: &impl Answer) {
         match self {
-            Query::Events => wire_events(events, out)?,
+            Query::Events => out.rows("events", events),
             Query::Q0 => q0::wire(events, out),
             Query::Q1 => q1::wire(events, out),
             Query::Q2 => q2::wire(events, out),
@@ -114,17 +114,7 @@ impl Query {
             Query::Q21 => q21::wire(events, out),
             Query::Q22 => q22::wire(events, out),
         }
-        Ok(())
     }
-}
-
-fn wire_events(events: Stream<'_, Event, impl Head<Out = Event>>, out: &Output) -> Result<()> {
-    if matches!(out, Output::Csv(_)) {
-        return Err(Error::usage("--format csv is for rows of one kind, and events are of three")
-            .hint("leave --format out for JSON lines"));
-    }
-    out.rows("events", events);
-    Ok(())
 }
 
 /// The bids among the events: what most queries are about.

@@ -5,27 +5,27 @@ use tidegate::chain::Head;
 use tidegate::prelude::*;
 
 use super::super::decimal::Decimal;
-use super::super::event::Event;
-use super::super::output::Output;
+use super::super::event::{Bid, Event};
+use super::super::output::Answer;
 use super::bids;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Row {
-    auction: u64,
-    bidder: u64,
-    price: Decimal,
-    date_time: EventTime,
-    extra: String,
+pub struct Row {
+    pub auction: u64,
+    pub bidder: u64,
+    pub price: Decimal,
+    pub date_time: EventTime,
+    pub extra: String,
 }
 
-pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &Output) {
-    let rows = bids(events).map(|bid| Row {
-        auction: bid.auction,
-        bidder: bid.bidder,
-        price: Decimal::euros(bid.price),
-        date_time: bid.date_time,
-        extra: bid.extra,
-    });
-    out.rows("q1", rows);
+impl Row {
+    pub fn of(bid: Bid) -> Row {
+        let Bid { auction, bidder, price, date_time, extra, .. } = bid;
+        Row { auction, bidder, price: Decimal::euros(price), date_time, extra }
+    }
+}
+
+pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &impl Answer) {
+    out.rows("q1", bids(events).map(Row::of));
 }

@@ -6,24 +6,24 @@ use tidegate::prelude::*;
 
 use super::super::calendar::{day, minute};
 use super::super::event::Event;
-use super::super::output::Output;
+use super::super::output::Answer;
 use super::bids;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Row {
-    auction: u64,
-    bidder: u64,
-    price: u64,
-    date_time: EventTime,
-    extra: String,
+pub struct Row {
+    pub auction: u64,
+    pub bidder: u64,
+    pub price: u64,
+    pub date_time: EventTime,
+    pub extra: String,
     #[serde(rename = "EXPR$5")]
-    day: String,
+    pub day: String,
     #[serde(rename = "EXPR$6")]
-    minute: String,
+    pub minute: String,
 }
 
-pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &Output) {
+pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &impl Answer) {
     let rows = bids(events).map(|bid| Row {
         auction: bid.auction,
         bidder: bid.bidder,

@@ -7,21 +7,21 @@ use tidegate::chain::Head;
 use tidegate::prelude::*;
 
 use super::super::event::Event;
-use super::super::output::Output;
+use super::super::output::Answer;
 use super::bids;
 
 #[derive(Serialize)]
-struct Row {
-    bidder: u64,
+pub struct Row {
+    pub bidder: u64,
     #[serde(rename = "bid_count")]
-    bids: u64,
+    pub bids: u64,
     #[serde(rename = "starttime")]
-    start: EventTime,
+    pub start: EventTime,
     #[serde(rename = "endtime")]
-    end: EventTime,
+    pub end: EventTime,
 }
 
-pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &Output) {
+pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &impl Answer) {
     let rows = bids(events)
         .map(|bid| bid.bidder)
         .key_by(|bidder| *bidder)

@@ -8,22 +8,22 @@ use tidegate::chain::Head;
 use tidegate::prelude::*;
 
 use super::super::event::Event;
-use super::super::output::Output;
+use super::super::output::Answer;
 use super::bids;
 
 const KEYS: u64 = 10_000;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Row {
-    auction: u64,
-    bidder: u64,
-    price: u64,
-    date_time: EventTime,
-    value: String,
+pub struct Row {
+    pub auction: u64,
+    pub bidder: u64,
+    pub price: u64,
+    pub date_time: EventTime,
+    pub value: String,
 }
 
-pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &Output) {
+pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &impl Answer) {
     let table: Arc<HashMap<u64, String>> = Arc::new((0..KEYS).map(|key| (key, key.to_string())).collect());
     let rows = bids(events).flat_map(move |bid| {
         let value = table.get(&(bid.auction % KEYS))?.clone();

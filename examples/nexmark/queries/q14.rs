@@ -6,29 +6,31 @@ use tidegate::prelude::*;
 
 use super::super::calendar::hour;
 use super::super::decimal::Decimal;
-use super::super::event::Event;
-use super::super::output::Output;
+use super::super::event::{Bid, Event};
+use super::super::output::Answer;
 use super::bids;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Row {
-    auction: u64,
-    bidder: u64,
-    price: Decimal,
-    bid_time_type: &'static str,
-    date_time: EventTime,
-    extra: String,
+pub struct Row {
+    pub auction: u64,
+    pub bidder: u64,
+    pub price: Decimal,
+    pub bid_time_type: &'static str,
+    pub date_time: EventTime,
+    pub extra: String,
     #[serde(rename = "c_counts")]
-    c_count: usize,
+    pub c_count: usize,
 }
 
-pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &Output) {
-    let rows = bids(events)
-        .map(|bid| Row {
+impl Row {
+    pub fn of(bid: Bid) -> Option<Row> {
+        let price = Decimal::euros(bid.price);
+        let is_middling = Decimal::whole(1_000_000) < price && price < Decimal::whole(50_000_000);
+        is_middling.then(|| Row {
             auction: bid.auction,
             bidder: bid.bidder,
-            price: Decimal::euros(bid.price),
+            price,
             bid_time_type: match hour(bid.date_time) {
                 8..=18 => "dayTime",
                 ..=6 | 20.. => "nightTime",
@@ -38,6 +40,9 @@ pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &Output) {
             c_count: bid.extra.matches('c').count(),
             extra: bid.extra,
         })
-        .filter(|row| Decimal::whole(1_000_000) < row.price && row.price < Decimal::whole(50_000_000));
-    out.rows("q14", rows);
+    }
+}
+
+pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &impl Answer) {
+    out.rows("q14", bids(events).flat_map(Row::of));
 }

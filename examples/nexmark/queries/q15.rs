@@ -6,7 +6,7 @@ use tidegate::prelude::*;
 
 use super::super::calendar::day;
 use super::super::event::{Bid, Event};
-use super::super::output::Output;
+use super::super::output::Answer;
 use super::ranks::{Ranked, Ranks};
 use super::{Final, bids};
 
@@ -24,20 +24,20 @@ struct Figures {
 }
 
 #[derive(Serialize)]
-struct Row {
-    day: String,
-    total_bids: u64,
-    rank1_bids: u64,
-    rank2_bids: u64,
-    rank3_bids: u64,
-    total_bidders: u64,
-    rank1_bidders: u64,
-    rank2_bidders: u64,
-    rank3_bidders: u64,
-    total_auctions: u64,
-    rank1_auctions: u64,
-    rank2_auctions: u64,
-    rank3_auctions: u64,
+pub struct Row {
+    pub day: String,
+    pub total_bids: u64,
+    pub rank1_bids: u64,
+    pub rank2_bids: u64,
+    pub rank3_bids: u64,
+    pub total_bidders: u64,
+    pub rank1_bidders: u64,
+    pub rank2_bidders: u64,
+    pub rank3_bidders: u64,
+    pub total_auctions: u64,
+    pub rank1_auctions: u64,
+    pub rank2_auctions: u64,
+    pub rank3_auctions: u64,
 }
 
 struct Count;
@@ -74,7 +74,7 @@ impl Count {
     }
 }
 
-pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &Output) {
+pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &impl Answer) {
     let rows = bids(events).key_by(|bid| day(bid.date_time)).process("figures", Count);
     out.rows("q15", rows);
 }

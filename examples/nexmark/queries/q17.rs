@@ -6,7 +6,7 @@ use tidegate::prelude::*;
 
 use super::super::calendar::day;
 use super::super::event::{Bid, Event};
-use super::super::output::Output;
+use super::super::output::Answer;
 use super::ranks::{Ranked, Ranks};
 use super::{Final, bids};
 
@@ -20,17 +20,17 @@ struct Figures {
 }
 
 #[derive(Serialize)]
-struct Row {
-    auction: u64,
-    day: String,
-    total_bids: u64,
-    rank1_bids: u64,
-    rank2_bids: u64,
-    rank3_bids: u64,
-    min_price: u64,
-    max_price: u64,
-    avg_price: u64,
-    sum_price: u64,
+pub struct Row {
+    pub auction: u64,
+    pub day: String,
+    pub total_bids: u64,
+    pub rank1_bids: u64,
+    pub rank2_bids: u64,
+    pub rank3_bids: u64,
+    pub min_price: u64,
+    pub max_price: u64,
+    pub avg_price: u64,
+    pub sum_price: u64,
 }
 
 struct Count;
@@ -66,7 +66,7 @@ impl Count {
     }
 }
 
-pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &Output) {
+pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &impl Answer) {
     let rows = bids(events).key_by(|bid| (bid.auction, day(bid.date_time))).process("figures", Count);
     out.rows("q17", rows);
 }

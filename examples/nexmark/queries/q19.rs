@@ -5,24 +5,24 @@ use tidegate::chain::Head;
 use tidegate::prelude::*;
 
 use super::super::event::{Bid, Event};
-use super::super::output::Output;
+use super::super::output::Answer;
 use super::bids;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Row {
-    auction: u64,
-    bidder: u64,
-    price: u64,
-    channel: String,
-    url: String,
-    date_time: EventTime,
-    extra: String,
+pub struct Row {
+    pub auction: u64,
+    pub bidder: u64,
+    pub price: u64,
+    pub channel: String,
+    pub url: String,
+    pub date_time: EventTime,
+    pub extra: String,
     #[serde(rename = "rank_number")]
-    rank: usize,
+    pub rank: usize,
 }
 
-pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &Output) {
+pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &impl Answer) {
     let rows = bids(events)
         .key_by(|bid| bid.auction)
         .window(Global)

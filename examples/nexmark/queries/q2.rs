@@ -5,16 +5,16 @@ use tidegate::chain::Head;
 use tidegate::prelude::*;
 
 use super::super::event::Event;
-use super::super::output::Output;
+use super::super::output::Answer;
 use super::bids;
 
 #[derive(Serialize)]
-struct Row {
-    auction: u64,
-    price: u64,
+pub struct Row {
+    pub auction: u64,
+    pub price: u64,
 }
 
-pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &Output) {
+pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &impl Answer) {
     let selected = bids(events).filter(|bid| bid.auction.is_multiple_of(123));
     out.rows("q2", selected.map(|bid| Row { auction: bid.auction, price: bid.price }));
 }

@@ -7,34 +7,34 @@ use tidegate::chain::Head;
 use tidegate::prelude::*;
 
 use super::super::event::{Auction, Bid, Event};
-use super::super::output::Output;
+use super::super::output::Answer;
 use super::{auctions, bids};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Row {
-    auction: u64,
-    bidder: u64,
-    price: u64,
-    channel: String,
-    url: String,
-    date_time: EventTime,
-    extra: String,
-    item_name: String,
-    description: String,
-    initial_bid: u64,
-    reserve: u64,
+pub struct Row {
+    pub auction: u64,
+    pub bidder: u64,
+    pub price: u64,
+    pub channel: String,
+    pub url: String,
+    pub date_time: EventTime,
+    pub extra: String,
+    pub item_name: String,
+    pub description: String,
+    pub initial_bid: u64,
+    pub reserve: u64,
     #[serde(rename = "dateTime0")]
-    auction_date_time: EventTime,
-    expires: EventTime,
-    seller: u64,
-    category: u64,
+    pub auction_date_time: EventTime,
+    pub expires: EventTime,
+    pub seller: u64,
+    pub category: u64,
     #[serde(rename = "extra0")]
-    auction_extra: String,
+    pub auction_extra: String,
 }
 
 impl Row {
-    fn of(bid: &Bid, auction: &Auction) -> Row {
+    pub fn of(bid: &Bid, auction: &Auction) -> Row {
         Row {
             auction: bid.auction,
             bidder: bid.bidder,
@@ -56,7 +56,7 @@ impl Row {
     }
 }
 
-pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &Output) {
+pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &impl Answer) {
     let (events, same_events) = events.tee();
     let auctions = auctions(events).filter(|auction| auction.category == 10);
     let rows = bids(same_events)

@@ -5,16 +5,16 @@ use tidegate::chain::Head;
 use tidegate::prelude::*;
 
 use super::super::event::{Bid, Event};
-use super::super::output::Output;
+use super::super::output::Answer;
 use super::bids;
 
 #[derive(Serialize)]
-struct Row {
-    auction: u64,
-    bidder: u64,
-    price: u64,
-    channel: String,
-    channel_id: String,
+pub struct Row {
+    pub auction: u64,
+    pub bidder: u64,
+    pub price: u64,
+    pub channel: String,
+    pub channel_id: String,
 }
 
 fn channel_id(bid: &Bid) -> Option<&str> {
@@ -27,11 +27,14 @@ fn channel_id(bid: &Bid) -> Option<&str> {
     }
 }
 
-pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &Output) {
-    let rows = bids(events).flat_map(|bid| {
+impl Row {
+    pub fn of(bid: Bid) -> Option<Row> {
         let channel_id = channel_id(&bid)?.to_string();
         let Bid { auction, bidder, price, channel, .. } = bid;
         Some(Row { auction, bidder, price, channel, channel_id })
-    });
-    out.rows("q21", rows);
+    }
+}
+
+pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &impl Answer) {
+    out.rows("q21", bids(events).flat_map(Row::of));
 }

@@ -4,23 +4,23 @@ use serde::Serialize;
 use tidegate::chain::Head;
 use tidegate::prelude::*;
 
-use super::super::event::Event;
-use super::super::output::Output;
+use super::super::event::{Bid, Event};
+use super::super::output::Answer;
 use super::bids;
 
 #[derive(Serialize)]
-struct Row {
-    auction: u64,
-    bidder: u64,
-    price: u64,
-    channel: String,
-    dir1: Option<String>,
-    dir2: Option<String>,
-    dir3: Option<String>,
+pub struct Row {
+    pub auction: u64,
+    pub bidder: u64,
+    pub price: u64,
+    pub channel: String,
+    pub dir1: Option<String>,
+    pub dir2: Option<String>,
+    pub dir3: Option<String>,
 }
 
-pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &Output) {
-    let rows = bids(events).map(|bid| {
+impl Row {
+    pub fn of(bid: Bid) -> Row {
         let mut dirs = bid.url.split('/').skip(3).map(str::to_string);
         Row {
             auction: bid.auction,
@@ -31,6 +31,9 @@ pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &Output) {
             dir2: dirs.next(),
             dir3: dirs.next(),
         }
-    });
-    out.rows("q22", rows);
+    }
+}
+
+pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &impl Answer) {
+    out.rows("q22", bids(events).map(Row::of));
 }

@@ -7,18 +7,18 @@ use tidegate::chain::Head;
 use tidegate::prelude::*;
 
 use super::super::event::Event;
-use super::super::output::Output;
+use super::super::output::Answer;
 use super::people_and_auctions;
 
 #[derive(Serialize)]
-struct Row {
-    name: String,
-    city: String,
-    state: String,
-    id: u64,
+pub struct Row {
+    pub name: String,
+    pub city: String,
+    pub state: String,
+    pub id: u64,
 }
 
-pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &Output) {
+pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &impl Answer) {
     let (people, auctions) = people_and_auctions(events);
     let sellers = people.filter(|person| ["OR", "ID", "CA"].contains(&person.state.as_str()));
     let auctions = auctions.filter(|auction| auction.category == 10);

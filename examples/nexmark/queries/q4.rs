@@ -5,17 +5,17 @@ use tidegate::chain::Head;
 use tidegate::prelude::*;
 
 use super::super::event::Event;
-use super::super::output::Output;
+use super::super::output::Answer;
 use super::winning_bids::{Won, winning_bids};
 
 #[derive(Serialize)]
-struct Row {
-    category: u64,
+pub struct Row {
+    pub category: u64,
     #[serde(rename = "EXPR$1")]
-    average: u64,
+    pub average: u64,
 }
 
-pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &Output) {
+pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &impl Answer) {
     let rows = winning_bids(events)
         .key_by(|won| won.auction.category)
         .window(Global)

@@ -5,17 +5,17 @@ use tidegate::chain::Head;
 use tidegate::prelude::*;
 
 use super::super::event::Event;
-use super::super::output::Output;
+use super::super::output::Answer;
 use super::bids;
 
 #[derive(Serialize)]
-struct Row {
-    auction: u64,
+pub struct Row {
+    pub auction: u64,
     #[serde(rename = "num")]
-    bids: u64,
+    pub bids: u64,
 }
 
-pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &Output) {
+pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &impl Answer) {
     let counts = bids(events)
         .map(|bid| bid.auction)
         .key_by(|auction| *auction)

@@ -8,16 +8,16 @@ use tidegate::chain::Head;
 use tidegate::prelude::*;
 
 use super::super::event::Event;
-use super::super::output::Output;
+use super::super::output::Answer;
 use super::winning_bids::winning_bids;
 
 /// When the winning bid was, for which auction, and its price.
 type Sale = (EventTime, u64, u64);
 
 #[derive(Serialize)]
-struct Row {
-    seller: u64,
-    avg_price: u64,
+pub struct Row {
+    pub seller: u64,
+    pub avg_price: u64,
 }
 
 /// A seller's averages, from the first winning bid on.
@@ -30,7 +30,7 @@ fn averages(seller: u64, mut won: Vec<Sale>) -> impl Iterator<Item = Row> {
     })
 }
 
-pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &Output) {
+pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &impl Answer) {
     let rows = winning_bids(events)
         .map(|won| (won.auction.seller, (won.bid.date_time, won.auction.id, won.bid.price)))
         .key_by(|(seller, _)| *seller)

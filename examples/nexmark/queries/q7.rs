@@ -8,17 +8,17 @@ use tidegate::chain::Head;
 use tidegate::prelude::*;
 
 use super::super::event::{Bid, Event};
-use super::super::output::Output;
+use super::super::output::Answer;
 use super::bids;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Row {
-    auction: u64,
-    price: u64,
-    bidder: u64,
-    date_time: EventTime,
-    extra: String,
+pub struct Row {
+    pub auction: u64,
+    pub price: u64,
+    pub bidder: u64,
+    pub date_time: EventTime,
+    pub extra: String,
 }
 
 fn highest<'j>(bids: Stream<'j, Bid, impl Head<Out = Bid>>) -> Stream<'j, Row, impl Head<Out = Row>> {
@@ -42,7 +42,7 @@ fn highest<'j>(bids: Stream<'j, Bid, impl Head<Out = Bid>>) -> Stream<'j, Row, i
     )
 }
 
-pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &Output) {
+pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &impl Answer) {
     out.rows("q7", highest(bids(events)));
 }
 

@@ -5,18 +5,18 @@ use tidegate::chain::Head;
 use tidegate::prelude::*;
 
 use super::super::event::Event;
-use super::super::output::Output;
+use super::super::output::Answer;
 use super::people_and_auctions;
 
 #[derive(Serialize)]
-struct Row {
-    id: u64,
-    name: String,
+pub struct Row {
+    pub id: u64,
+    pub name: String,
     #[serde(rename = "starttime")]
-    start: EventTime,
+    pub start: EventTime,
 }
 
-pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &Output) {
+pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &impl Answer) {
     let (people, auctions) = people_and_auctions(events);
     let sellers = auctions.map(|auction| auction.seller);
     let rows = people

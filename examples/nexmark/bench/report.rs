@@ -1,0 +1,261 @@
+//! What was measured, as lines: medians, and how far the runs lay apart.
+
+use std::fmt;
+
+use serde_json::json;
+use tidegate::prelude::*;
+
+use super::one_run::Measured;
+use super::replay::Generation;
+use super::{System, name_of, print};
+use crate::queries::Query;
+
+/// What is measured again and again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cell {
+    pub query: Query,
+    pub system: System,
+    pub parallelism: u32,
+    pub generation: Generation,
+}
+
+impl fmt::Display for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let workers = if self.parallelism == 1 { "worker" } else { "workers" };
+        write!(f, "{}: {}, {} {workers}", name_of(&self.query), self.system.name(), self.parallelism)
+    }
+}
+
+/// The runs of a cell.
+pub struct Samples {
+    pub cell: Cell,
+    events: u64,
+    runs: Vec<Measured>,
+}
+
+/// The median, or zero of nothing.
+pub fn median(figures: impl IntoIterator<Item = f64>) -> f64 {
+    let mut figures: Vec<f64> = figures.into_iter().collect();
+    figures.sort_by(f64::total_cmp);
+    match figures.len() {
+        0 => 0.0,
+        count if count % 2 == 1 => figures[count / 2],
+        count => (figures[count / 2 - 1] + figures[count / 2]) / 2.0,
+    }
+}
+
+/// The mean of factors.
+pub fn geometric_mean(factors: impl IntoIterator<Item = f64>) -> Option<f64> {
+    let logarithms: Vec<f64> = factors.into_iter().map(f64::ln).collect();
+    let count = logarithms.len();
+    (count > 0).then(|| (logarithms.into_iter().sum::<f64>() / count as f64).exp())
+}
+
+impl Samples {
+    pub fn of(cell: Cell, events: u64) -> Samples {
+        Samples { cell, events, runs: Vec::new() }
+    }
+
+    /// Another run.
+    ///
+    /// # Errors
+    /// If it did not answer with as many rows as the one before.
+    pub fn push(&mut self, measured: Measured) -> Result<()> {
+        if let Some(before) = self.runs.last()
+            && before.total != measured.total
+        {
+            let (rows, before) = (measured.total.rows, before.total.rows);
+            return Err(Error::failure(format!(
+                "{} has answered with {rows} rows, and before with {before}",
+                self.cell
+            )));
+        }
+        self.runs.push(measured);
+        Ok(())
+    }
+
+    fn rates(&self) -> impl Iterator<Item = f64> {
+        self.runs.iter().map(|run| self.events as f64 / run.seconds)
+    }
+
+    pub fn events_per_s(&self) -> f64 {
+        median(self.rates())
+    }
+
+    /// The slowest and the fastest run.
+    pub fn spread(&self) -> (f64, f64) {
+        self.rates().fold((f64::MAX, f64::MIN), |(least, most), rate| (least.min(rate), most.max(rate)))
+    }
+
+    fn cpu_s_per_million(&self) -> f64 {
+        median(self.runs.iter().map(|run| run.cpu_seconds / self.events as f64 * 1e6))
+    }
+
+    fn peak_rss_mb(&self) -> Option<f64> {
+        let peaks: Option<Vec<f64>> = self.runs.iter().map(|run| run.peak_rss_mb).collect();
+        peaks.map(median)
+    }
+
+    /// How much faster than `other`, run by run.
+    pub fn ratio_to(&self, other: &Samples) -> f64 {
+        median(self.rates().zip(other.rates()).map(|(rate, other)| rate / other))
+    }
+}
+
+/// Prints what was measured.
+pub struct Report {
+    yardstick: Option<System>,
+    json: bool,
+    ratios: Vec<(System, u32, f64)>,
+}
+
+fn rounded(figure: f64, places: i32) -> f64 {
+    let unit = 10f64.powi(places);
+    (figure * unit).round() / unit
+}
+
+impl Report {
+    /// Ratios are to the yardstick.
+    pub fn new(yardstick: Option<System>, json: bool) -> Report {
+        Report { yardstick, json, ratios: Vec::new() }
+    }
+
+    pub fn begin(&mut self, generation: Generation) -> Result<()> {
+        self.ratios.clear();
+        if self.json {
+            return Ok(());
+        }
+        print(match generation {
+            Generation::Before => "\nevents replayed from memory: made before the clock starts",
+            Generation::Within => "\nevents made within the time",
+        })?;
+        print(&format!(
+            "{:<5} {:<18} {:>7}  {:>12} {:>15} {:>9} {:>8} {:>6}  snapshots",
+            "query", "system", "workers", "events/s", "spread", "CPU s/M", "MB peak", "ratio"
+        ))
+    }
+
+    /// The systems that answered one query.
+    pub fn add(&mut self, samples: Vec<Samples>) -> Result<()> {
+        for sample in &samples {
+            // That of as many workers, or of one: a loop has no more.
+            let beside = |workers: u32| {
+                samples.iter().find(|other| {
+                    Some(other.cell.system) == self.yardstick && other.cell.parallelism == workers
+                })
+            };
+            let yardstick = beside(sample.cell.parallelism).or_else(|| beside(1));
+            let ratio = yardstick.map(|yardstick| sample.ratio_to(yardstick));
+            if let Some(ratio) = ratio {
+                self.ratios.push((sample.cell.system, sample.cell.parallelism, ratio));
+            }
+            print(&if self.json { sample.json(ratio) } else { sample.row(ratio) })?;
+        }
+        Ok(())
+    }
+
+    /// The means over the queries.
+    pub fn end(&self) -> Result<()> {
+        let Some(yardstick) = self.yardstick.filter(|_| !self.json) else { return Ok(()) };
+        let mut kinds: Vec<(System, u32)> =
+            self.ratios.iter().map(|(system, workers, _)| (*system, *workers)).collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        for (system, workers) in kinds.into_iter().filter(|(system, _)| *system != yardstick) {
+            let of_kind = self.ratios.iter().filter(|(other, n, _)| (*other, *n) == (system, workers));
+            let ratios: Vec<f64> = of_kind.map(|(.., ratio)| *ratio).collect();
+            let least = ratios.iter().copied().fold(f64::MAX, f64::min);
+            if let Some(mean) = geometric_mean(ratios.iter().copied()) {
+                let (name, count) = (system.name(), ratios.len());
+                print(&format!(
+                    "{name} at {workers}: {mean:.2} of {}, geometric mean of {count}; the least {least:.2}",
+                    yardstick.name()
+                ))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Samples {
+    fn json(&self, ratio: Option<f64>) -> String {
+        let (least, most) = self.spread();
+        let line = json!({
+            "query": name_of(&self.cell.query),
+            "system": self.cell.system.name(),
+            "parallelism": self.cell.parallelism,
+            "generation": name_of(&self.cell.generation),
+            "events": self.events,
+            "events_per_s": self.events_per_s().round(),
+            "events_per_s_least": least.round(),
+            "events_per_s_most": most.round(),
+            "cpu_s_per_million": rounded(self.cpu_s_per_million(), 4),
+            "peak_rss_mb": self.peak_rss_mb().map(f64::round),
+            "ratio": ratio.map(|ratio| rounded(ratio, 3)),
+            "repetitions": self.runs.len(),
+            "rows": self.runs.last().map(|run| run.total.rows),
+            "snapshots": median(self.runs.iter().map(|run| run.snapshots as f64)),
+        });
+        line.to_string()
+    }
+
+    fn row(&self, ratio: Option<f64>) -> String {
+        let (least, most) = self.spread();
+        let millions = |rate: f64| format!("{:.2}", rate / 1e6);
+        let or_nothing = |figure: Option<String>| figure.unwrap_or_else(|| "-".to_string());
+        format!(
+            "{:<5} {:<18} {:>7}  {:>10} M {:>15} {:>9.3} {:>8} {:>6}  {}",
+            name_of(&self.cell.query),
+            self.cell.system.name(),
+            self.cell.parallelism,
+            millions(self.events_per_s()),
+            format!("{} .. {}", millions(least), millions(most)),
+            self.cpu_s_per_million(),
+            or_nothing(self.peak_rss_mb().map(|mb| format!("{mb:.0}"))),
+            or_nothing(ratio.map(|ratio| format!("{ratio:.2}"))),
+            median(self.runs.iter().map(|run| run.snapshots as f64)),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::tally::Total;
+
+    fn samples(seconds: &[f64]) -> Samples {
+        let cell =
+            Cell { query: Query::Q0, system: System::Loop, parallelism: 1, generation: Generation::Before };
+        let mut samples = Samples::of(cell, 100);
+        for &seconds in seconds {
+            let total = Total { rows: 1, sum: 0 };
+            let run = Measured { seconds, cpu_seconds: 1.0, peak_rss_mb: None, total, snapshots: 0 };
+            samples.push(run).unwrap();
+        }
+        samples
+    }
+
+    #[test]
+    fn a_ratio_is_the_median_of_the_ratios_of_pairs() {
+        // The machine was slow for the second pair: of both.
+        let (ours, others) = (samples(&[1.0, 9.0, 1.1]), samples(&[2.0, 18.0, 2.0]));
+        assert_eq!(ours.ratio_to(&others), 2.0);
+        assert_eq!(ours.events_per_s(), 100.0 / 1.1);
+        assert_eq!(ours.spread(), (100.0 / 9.0, 100.0));
+    }
+
+    #[test]
+    fn a_run_with_another_answer_is_refused() {
+        let mut samples = samples(&[1.0]);
+        let total = Total { rows: 2, sum: 0 };
+        let other = Measured { seconds: 1.0, cpu_seconds: 1.0, peak_rss_mb: None, total, snapshots: 0 };
+        assert!(samples.push(other).is_err());
+    }
+
+    #[test]
+    fn twice_and_half_as_fast_is_as_fast() {
+        assert!((geometric_mean([2.0, 0.5]).unwrap() - 1.0).abs() < 1e-12);
+        assert_eq!(geometric_mean([]), None);
+        assert_eq!((median([3.0, 1.0]), median([])), (2.0, 0.0));
+    }
+}
