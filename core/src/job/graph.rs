@@ -227,7 +227,7 @@ impl Graph {
 
     /// A batch needs input that ends.
     pub(crate) fn check_bounded(&self) -> Result<()> {
-        let endless = self.sources().find(|(_, _, source)| source.boundedness() == Boundedness::Unbounded);
+        let endless = self.sources().find(|(_, _, source)| source.boundedness() == Boundedness::Endless);
         match endless {
             None => Ok(()),
             Some((_, name, source)) => {

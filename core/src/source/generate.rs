@@ -87,7 +87,7 @@ impl<T: 'static, F: Fn(u64) -> T + Send + Sync + 'static> Source for Generate<F>
     }
 
     fn boundedness(&self) -> Boundedness {
-        if self.count.is_some() { Boundedness::Bounded } else { Boundedness::Unbounded }
+        if self.count.is_some() { Boundedness::Ends } else { Boundedness::Endless }
     }
 
     fn splits(&self) -> Result<Vec<Split>> {

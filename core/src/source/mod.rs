@@ -51,7 +51,7 @@ pub trait Source: Send + Sync + 'static {
 
     /// Whether it ends. One that may not is refused by `--mode batch`.
     fn boundedness(&self) -> Boundedness {
-        Boundedness::Bounded
+        Boundedness::Ends
     }
 
     /// The splits there are, in an order that stays the same, under ids that stay the same.
@@ -79,10 +79,10 @@ pub enum Replay {
 /// Whether a source ends: Flink's `Boundedness`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Boundedness {
-    /// It does, some time.
-    Bounded,
-    /// It may never.
-    Unbounded,
+    /// It does, some time: bounded.
+    Ends,
+    /// It may never: unbounded.
+    Endless,
 }
 
 /// A part of a source that is read on its own.
