@@ -1,0 +1,197 @@
+//! A running count by key, beside a loop over a `hashbrown` map: 1 k, 1 M and 10 M keys, `u64` and `String`.
+//!
+//! ```text
+//! cargo bench -p tidegate --bench running_count -- --keys 1000,1000000 --kinds u64,string --parallelism 1,2
+//! ```
+//!
+//! Records are made before the clock starts, and taken by value; keys are uniform. Before the clock starts every key has come
+//! once, on both sides, so that nothing grows while it is timed. Every record emits a count; they are summed up, and the sums
+//! must be the same. Job and loop run in turn; the figures are medians, the ratio is that of the pairs: how much faster the job
+//! is. The hash of the loop is foldhash.
+
+use std::hash::Hash;
+use std::num::NonZero;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+use hashbrown::HashMap;
+use support::{Given, Marks, RunOptions, Summed, median, say, time, uniform};
+use tidegate::key::{MaxParallelism, Parallelism};
+use tidegate::prelude::*;
+use tidegate::state::backend::StoreKind;
+
+mod support;
+
+/// Measures a running count by key beside a loop
+#[derive(Parser, Debug)]
+struct Args {
+    /// Numbers of keys
+    #[arg(long, value_delimiter = ',', default_value = "1000,1000000,10000000")]
+    keys: Vec<u64>,
+
+    /// Types of keys
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "u64,string")]
+    kinds: Vec<KeyKind>,
+
+    /// Records that are counted, besides one of each key
+    #[arg(long, default_value_t = 10_000_000)]
+    records: u64,
+
+    /// Numbers of workers
+    #[arg(long, value_delimiter = ',', default_value = "1")]
+    parallelism: Vec<NonZero<u32>>,
+
+    /// Pairs of runs
+    #[arg(long, default_value_t = 5)]
+    repetitions: usize,
+
+    /// What cargo says to every benchmark
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+enum KeyKind {
+    U64,
+    /// Of sixteen characters
+    String,
+}
+
+#[state(key = u64)]
+#[derive(Default)]
+struct Tally {
+    count: u64,
+}
+
+struct Count;
+
+#[operator]
+impl Count {
+    fn on_event(&self, _key: u64, tally: &mut Tally, out: &mut impl Emit<u64>) {
+        tally.count += 1;
+        out.emit(tally.count);
+    }
+}
+
+#[state(key = String)]
+#[derive(Default)]
+struct NamedTally {
+    count: u64,
+}
+
+struct NamedCount;
+
+#[operator]
+impl NamedCount {
+    fn on_event(&self, _key: String, tally: &mut NamedTally, out: &mut impl Emit<u64>) {
+        tally.count += 1;
+        out.emit(tally.count);
+    }
+}
+
+fn name(key: u64) -> String {
+    format!("key-{key:012}")
+}
+
+/// Every key once, and then as it comes.
+fn key(number: u64, keys: u64) -> u64 {
+    if number < keys { number } else { uniform(number, keys) }
+}
+
+fn made<T>(records: std::ops::Range<u64>, keys: u64, splits: u32, make: fn(u64) -> T) -> Vec<Vec<T>> {
+    let split = |split: u32| {
+        let numbers = records.clone().skip(split as usize).step_by(splits as usize);
+        numbers.map(|number| make(key(number, keys))).collect()
+    };
+    (0..splits).map(split).collect()
+}
+
+/// What the loop emits in all, and how long it takes behind the making of the keys.
+fn by_hand<T: Hash + Eq>(keys: u64, records: u64, make: fn(u64) -> T) -> (Duration, u64) {
+    let mut counts: HashMap<T, u64, foldhash::fast::RandomState> = HashMap::default();
+    let mut sum = 0;
+    let mut count_all = |keys: Vec<T>| {
+        for key in keys {
+            let count = counts.entry(key).or_default();
+            *count += 1;
+            sum += *count;
+        }
+    };
+    made(0..keys, keys, 1, make).into_iter().for_each(&mut count_all);
+    let counted = made(keys..keys + records, keys, 1, make).remove(0);
+    let (took, ()) = time(|| count_all(counted));
+    (took, sum)
+}
+
+/// What a job emits in all, and how long it takes behind the making of the keys.
+fn job(kind: KeyKind, keys: u64, records: u64, options: &RunOptions) -> Result<(Duration, u64)> {
+    let sum = Summed::default();
+    let sink = sum.clone();
+    let (all, splits) = (0..keys + records, options.parallelism.get());
+    let marks = Marks::behind(keys / u64::from(splits));
+    match kind {
+        KeyKind::U64 => {
+            let given = Given::of(made(all, keys, splits, |key| key), &marks);
+            support::run(options, |job| {
+                let counts = job.source("keys", given).key_by(|key: &u64| *key).process("count", Count);
+                counts.sink("sum", sink);
+            })?;
+        }
+        KeyKind::String => {
+            let given = Given::of(made(all, keys, splits, name), &marks);
+            support::run(options, |job| {
+                let keyed = job.source("keys", given).key_by(|key: &String| key.clone());
+                keyed.process("count", NamedCount).sink("sum", sink);
+            })?;
+        }
+    }
+    Ok((marks.time(), sum.sum()))
+}
+
+fn measure(args: &Args, kind: KeyKind, keys: u64, workers: NonZero<u32>) -> Result<()> {
+    let parallelism = Parallelism::new(workers.get(), MaxParallelism::DEFAULT)
+        .ok_or_else(|| Error::usage("there are more workers than key groups"))?;
+    let options = RunOptions { parallelism, store: StoreKind::Heap, ..RunOptions::default() };
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for _ in 0..args.repetitions {
+        let (took, sum) = job(kind, keys, args.records, &options)?;
+        let (by_hand, expected) = match kind {
+            KeyKind::U64 => by_hand(keys, args.records, |key| key),
+            KeyKind::String => by_hand(keys, args.records, name),
+        };
+        if sum != expected {
+            return Err(Error::failure(format!("the job emitted {sum} in all, the loop {expected}")));
+        }
+        ours.push(took.as_nanos() as f64 / args.records as f64);
+        theirs.push(by_hand.as_nanos() as f64 / args.records as f64);
+    }
+    let ratio = median(ours.iter().zip(&theirs).map(|(ours, theirs)| theirs / ours));
+    say(&format!(
+        "{keys:>10} {:<6} {workers:>2}  {:>8.1} {:>8.1} {ratio:>6.2}",
+        format!("{kind:?}").to_lowercase(),
+        median(ours),
+        median(theirs)
+    ));
+    Ok(())
+}
+
+fn run(args: &Args) -> Result<()> {
+    say("      keys type workers  ns/record     loop  ratio");
+    for &kind in &args.kinds {
+        for &keys in &args.keys {
+            args.parallelism.iter().try_for_each(|&workers| measure(args, kind, keys, workers))?;
+        }
+    }
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("error: {error:#}"));
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
