@@ -20,6 +20,7 @@ pub mod memory;
 pub mod migration;
 #[doc(hidden)]
 pub mod opaque;
+pub(crate) mod prefetch;
 pub(crate) mod run;
 pub mod schema;
 pub(crate) mod segments;

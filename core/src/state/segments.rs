@@ -73,11 +73,11 @@ impl<R: Hashed> Segments<R> {
         Found { rows, growth }
     }
 
-    /// A row of this hash, perhaps of another key.
+    /// Where the row of this hash is, or perhaps another. It has not been looked at.
     #[inline]
-    pub fn first_of(&self, hash: u64) -> Option<&R> {
+    pub fn candidate(&self, hash: u64) -> Option<&R> {
         let place = (hash >> DIRECTORY_SHIFT) as usize & (self.directory.len() - 1);
-        self.segments[self.directory[place] as usize].rows.find(hash, |row| row.hash() == hash)
+        self.segments[self.directory[place] as usize].rows.iter_hash(hash).next()
     }
 
     /// How many segments there are.

@@ -25,6 +25,7 @@ use crate::state::fields::{Fields, Listener, split_entry};
 use crate::state::kinds::{Consumers, Now, Older};
 use crate::state::loading::Loading;
 use crate::state::memory::Share;
+use crate::state::prefetch::prefetch;
 use crate::state::run::Run;
 use crate::state::segments::{Hashed, Segments};
 use crate::state::spill::Spill;
@@ -35,7 +36,7 @@ use crate::time::EventTime;
 /// How many rows are encoded between two batches, about: 50 to 100 microseconds of work.
 const SLICE_ROWS: usize = 512;
 /// How many rows are looked at before they are worked on, so that their cache misses overlap.
-pub(crate) const LOOKAHEAD_ROWS: usize = 16;
+pub(crate) const LOOKAHEAD_ROWS: usize = 32;
 /// From so many segments on, about 50,000 rows, rows are looked at before records work on them.
 const LOOKAHEAD_SEGMENTS_MIN: usize = 8;
 /// A run is sent to the store when it has this many bytes, or when there is no memory for it to grow: every run is a file that
@@ -898,17 +899,16 @@ impl<S: State> StateTable<S> {
     }
 }
 
-/// Looks at rows and at what hangs off them, first at all rows.
+/// Asks memory for rows, and then for what hangs off them.
 #[inline]
 fn look_at<S: State>(segments: &Segments<Row<S>>, hashes: impl Iterator<Item = u64>) {
     let mut rows: [Option<&Row<S>>; LOOKAHEAD_ROWS] = [None; LOOKAHEAD_ROWS];
     for (row, hash) in rows.iter_mut().zip(hashes) {
-        *row = segments.first_of(hash);
+        *row = segments.candidate(hash);
+        row.iter().for_each(|row| prefetch(*row));
     }
     if std::mem::needs_drop::<S>() {
         std::hint::black_box(rows.iter().flatten().fold(0, |sum, row| sum ^ touch(&row.state)));
-    } else {
-        std::hint::black_box(rows.iter().flatten().fold(0, |sum, row| sum ^ row.changed));
     }
 }
 
