@@ -110,14 +110,26 @@ impl UncachedWriter {
 }
 
 impl UncachedReader {
-    /// Opens a file of which this part will be read.
+    /// Opens a file of which this part will be read: past the page cache, if it is long.
     ///
     /// # Errors
     /// If it can't be opened.
     pub fn open(path: &Path, part: Range<u64>) -> io::Result<UncachedReader> {
-        let file = File::open(path)?;
         let is_long = part.end.saturating_sub(part.start) >= UNCACHED_BYTES_MIN;
-        let way = if is_long { Way::Uncached.of(&file) } else { Way::Cached };
+        UncachedReader::open_by(path, part, if is_long { Way::Uncached } else { Way::Cached })
+    }
+
+    /// The same by way of the page cache, which has the file: somebody has read it.
+    ///
+    /// # Errors
+    /// If it can't be opened.
+    pub fn open_cached(path: &Path, part: Range<u64>) -> io::Result<UncachedReader> {
+        UncachedReader::open_by(path, part, Way::Cached)
+    }
+
+    fn open_by(path: &Path, part: Range<u64>, way: Way) -> io::Result<UncachedReader> {
+        let file = File::open(path)?;
+        let way = way.of(&file);
         let (buffer, start, end) = (Buffer::of(READ_BYTES), part.start, part.end);
         Ok(UncachedReader { file, buffer, start, filled: 0, end, position: 0, way })
     }
@@ -263,10 +275,12 @@ mod tests {
                 reader.read_exact_at(at as u64, &mut read).unwrap();
                 assert!(read == bytes[at..at + length], "{length} bytes at {at} of {part:?}");
             };
-            let mut reader = UncachedReader::open(&path, start..end).unwrap();
-            part.clone().step_by(9_999).for_each(|at| read(&mut reader, at, (part.end - at).min(9_999)));
-            part.clone().rev().step_by(77_777).for_each(|at| read(&mut reader, at, 1));
-            read(&mut reader, part.start, part.len());
+            for open in [UncachedReader::open, UncachedReader::open_cached] {
+                let mut reader = open(&path, start..end).unwrap();
+                part.clone().step_by(9_999).for_each(|at| read(&mut reader, at, (part.end - at).min(9_999)));
+                part.clone().rev().step_by(77_777).for_each(|at| read(&mut reader, at, 1));
+                read(&mut reader, part.start, part.len());
+            }
         }
     }
 

@@ -25,7 +25,7 @@ impl Compaction {
     /// # Errors
     /// If a file can't be read, has changed since it was written, or can't be written.
     pub fn run(&self, pool: &StatePool, keep: &Keep<'_>) -> Result<(Compacted, Vec<Hold>)> {
-        let layers = Layers::open(pool.path(), &self.inputs)?;
+        let layers = Layers::open(pool.path(), &self.inputs)?.uncached();
         let outputs = self.outputs.par_iter().map(|&groups| {
             let (name, hold) = pool.name(&self.operator, groups, self.written_by);
             let header = StateFileHeader { layer: self.layer, groups, written_by: self.written_by };

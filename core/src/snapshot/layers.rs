@@ -35,6 +35,13 @@ impl Layers {
         Ok(Layers { files: readers, stacks: stacks(files) })
     }
 
+    /// The same, for one who reads all of them and once.
+    #[must_use]
+    pub fn uncached(self) -> Layers {
+        let files = self.files.into_iter().map(StateFileReader::uncached).collect();
+        Layers { files, ..self }
+    }
+
     /// Gives every row of `groups` that is there, and that `keep` wants, to `each`, in order; with removals, if something
     /// lies below these layers.
     ///

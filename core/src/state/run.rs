@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::key::{Key, KeyGroup, KeyGroupRange};
 use crate::snapshot::merge::RowCursor;
 use crate::snapshot::part::{RowChange, Section, StateRow};
+use crate::state::prefetch::prefetch;
 use crate::state::{State, encode};
 
 /// Rows that changed.
@@ -104,6 +105,14 @@ impl Run {
             bucket.bytes.reserve_exact(self.expected.1);
         }
         bucket
+    }
+
+    /// A row of this key group comes soon: asks memory for where it will lie.
+    #[inline]
+    pub fn expect(&mut self, group: KeyGroup) {
+        let Bucket { bytes, rows } = self.bucket(group);
+        prefetch(bytes.spare_capacity_mut());
+        prefetch(rows.spare_capacity_mut());
     }
 
     /// Whether there is nothing in it.
@@ -386,8 +395,7 @@ impl RunCursor<'_> {
             && let Some(row) = rows.get(self.next + LOOKAHEAD_ROWS)
         {
             let last = row.start + row.key_bytes as usize + row.value_bytes as usize;
-            let look = |place: usize| bytes.get(place).copied().unwrap_or_default();
-            std::hint::black_box(look(row.start) ^ look(last.saturating_sub(1)));
+            prefetch(bytes.get(row.start..last).unwrap_or_default());
         }
     }
 

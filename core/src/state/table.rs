@@ -586,6 +586,11 @@ impl<S: State> StateTable<S> {
         freezing.next = last;
         let epoch = freezing.epoch;
         for hashes in pending[first..last].chunks(LOOKAHEAD_ROWS) {
+            if let Some(freezing) = &mut changes.freezing {
+                let groups =
+                    hashes.iter().map(|&hash| KeyHash::from_bits(hash).group(changes.max_parallelism));
+                groups.for_each(|group| freezing.run.expect(group));
+            }
             look_at(&self.segments, hashes.iter().copied());
             for &hash in hashes {
                 for row in self.segments.of(hash).rows.iter_hash_mut(hash) {

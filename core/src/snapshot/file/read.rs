@@ -24,6 +24,8 @@ pub struct StateFileReader {
     removed: u64,
     bytes: u64,
     index: Vec<BlockEntry>,
+    /// Whether rows are read past the page cache.
+    is_uncached: bool,
 }
 
 impl StateFileReader {
@@ -52,7 +54,21 @@ impl StateFileReader {
         file.read_exact(&mut index).map_err(|error| cannot("read", path, error))?;
         let index = decode_index(&index, &footer, header.groups).map_err(|what| broken(path, what))?;
         let Footer { rows, removed, .. } = footer;
-        Ok(StateFileReader { path: path.to_path_buf(), header, rows, removed, bytes, index })
+        Ok(StateFileReader {
+            path: path.to_path_buf(),
+            header,
+            rows,
+            removed,
+            bytes,
+            index,
+            is_uncached: false,
+        })
+    }
+
+    /// The same, for one who reads all of it and once: what the page cache has of other files stays there.
+    #[must_use]
+    pub fn uncached(self) -> StateFileReader {
+        StateFileReader { is_uncached: true, ..self }
     }
 
     /// What the file is.
@@ -98,8 +114,9 @@ impl StateFileReader {
     /// # Errors
     /// If the file can't be read or a block has changed since it was written.
     pub fn cursor(&self, groups: KeyGroupRange) -> Result<StateFileCursor<'_>> {
-        let file = UncachedReader::open(&self.path, self.part_of(groups))
-            .map_err(|error| cannot("read", &self.path, error))?;
+        let open = if self.is_uncached { UncachedReader::open } else { UncachedReader::open_cached };
+        let file =
+            open(&self.path, self.part_of(groups)).map_err(|error| cannot("read", &self.path, error))?;
         let mut cursor = StateFileCursor {
             reader: self,
             file,
