@@ -58,9 +58,7 @@ const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/graph/pages.txt");
 const DAMPING: f64 = 0.85;
 
 fn page(line: Line) -> Result<Message, BadLine> {
-    let text = line.as_str().map_err(|error| line.reject(error))?;
-    let numbers: Result<Vec<u64>, _> = text.split_whitespace().map(str::parse).collect();
-    let numbers = numbers.map_err(|error| line.reject(error))?;
+    let numbers: Vec<u64> = line.parse(|text| text.split_whitespace().map(str::parse).collect())?;
     let (page, links) = numbers.split_first().ok_or_else(|| line.reject("there is no page"))?;
     Ok(Message { to: *page, what: What::Links(links.to_vec()) })
 }
