@@ -71,7 +71,10 @@ pub struct JobFlags {
     ///
     /// With --state fjall, rows that were not used lately go to --state-dir when there are more. It is counted by estimate:
     /// see that the machine has a quarter more, and what the job takes besides.
-    #[arg(id = "tidegate-state-memory", long = "state-memory", value_name = "SIZE", default_value = "1GiB")]
+    #[arg(
+        id = "tidegate-state-memory", long = "state-memory", value_name = "SIZE",
+        value_parser = size, default_value = "1GiB",
+    )]
     state_memory: ByteSize,
 
     /// Directory of the working copy of keyed state [default: a temporary directory]
@@ -517,6 +520,11 @@ impl JobFlags {
     }
 }
 
+/// The parser's own words are about numbers.
+fn size(text: &str) -> Result<ByteSize, &'static str> {
+    text.parse().map_err(|_| "expected a size as in 512MiB, 4GiB")
+}
+
 /// Where a savepoint is to be written.
 fn local(flag: &str, path: &Option<PathBuf>) -> Result<Option<PathBuf>> {
     match path.as_deref().and_then(url_in) {
@@ -534,7 +542,7 @@ mod tests {
     use crate::error::ErrorKind;
     use crate::record::SnapshotId;
 
-    #[derive(Parser)]
+    #[derive(Debug, Parser)]
     struct Line {
         #[command(flatten)]
         flags: JobFlags,
@@ -678,6 +686,12 @@ mod tests {
                 "{refusal}"
             );
         }
+    }
+
+    #[test]
+    fn a_size_that_is_none_is_refused_with_one_that_is() {
+        let refusal = Line::try_parse_from(["job", "--state-memory", "lots"]).unwrap_err().to_string();
+        assert!(refusal.contains("'--state-memory <SIZE>': expected a size as in 512MiB, 4GiB"), "{refusal}");
     }
 
     #[test]

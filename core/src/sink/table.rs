@@ -49,6 +49,9 @@ use crate::testing::crash;
 /// that is keyed by the same. Two subtasks that change one key fail the job. Flink has upsert sinks for this, into a
 /// database or a compacted topic; there the reader sees changes one by one.
 ///
+/// In another directory a table begins empty, also if the job goes on from a savepoint: copy the newest file there first. (The
+/// log warns where that may have been forgotten.)
+///
 /// The changes between two snapshots are in memory, one per key, and the table is written anew with every snapshot that has changed
 /// it: it is for tables of up to some hundred megabytes.
 ///
@@ -125,6 +128,14 @@ impl<T, K, F: Send + Sync> Settle for Table<T, K, F> {
         let found = files.list()?;
         refuse_seen_results(&self.dir, &found, cx)?;
         let reached = newest_table(&found);
+        if let (Some(restored), None, []) = (cx.restored, reached, cx.pending) {
+            tracing::warn!(
+                "the table of sink {:?} begins empty in {}: if it had rows at snapshot {restored}, stop, copy its newest file \
+                 there, and start again",
+                cx.sink,
+                self.dir.display()
+            );
+        }
         let named = cx.pending.iter().map(|pending| part(&files, pending)).collect::<Result<Vec<_>>>()?;
         let unpublished = named.into_iter().filter(|(snapshot, _)| Some(*snapshot) > reached);
         publish(&files, unpublished.collect())?;
