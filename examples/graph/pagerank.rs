@@ -21,6 +21,11 @@ use tidegate::prelude::*;
 /// Writes the rank of every page of a web of links
 #[job]
 fn pagerank(job: &Job, args: Args) -> Result<()> {
+    // A rank would go round for ever.
+    if args.tolerance.is_nan() || args.tolerance <= 0.0 {
+        return Err(Error::usage(format!("--tolerance {} is never reached", args.tolerance))
+            .hint("give it a small number above 0; the smaller it is, the closer the ranks, and the longer it takes"));
+    }
     let (pages, bad_lines) = job.source("pages", Lines::open(args.pages)).try_map(page);
     let ranks = pages
         .key_by_ref(|message| &message.to)

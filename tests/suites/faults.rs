@@ -567,10 +567,11 @@ mod directories {
         let file = scene.path("words.txt");
         let job = scene.job().path("--snapshot-dir", &file.join("below")).args("--check");
         job.run().refused(1, &[shown(&file), "is not a directory"]);
+        let said = format!("{} is not a directory", shown(&file));
         for flag in ["--snapshot-dir", "--state-dir"] {
-            let said = format!("{} is not a directory", shown(&file));
             scene.job().path(flag, &file).run().refused(1, &[&said, "hint: "]);
         }
+        scene.safe_job().path("--savepoint-dir", &file).run().refused(1, &[&said, "hint: "]);
         // A directory that another job uses is refused, as it would be in a run.
         let mut running = scene.slow_job();
         running.until("a snapshot", || !scene.complete_snapshots().is_empty());

@@ -93,7 +93,8 @@ impl Directories {
 
 /// What can be known before a directory is opened.
 fn check_promises(graph: &Graph, options: &RunOptions) -> Result<()> {
-    let directories = [&options.state_dir, &options.snapshot_dir].into_iter().flatten();
+    let directories =
+        [&options.state_dir, &options.snapshot_dir, &options.savepoint_dir].into_iter().flatten();
     directories.filter(|path| url_in(path).is_none()).try_for_each(|path| is_there(path).map(drop))?;
     if let Some(path) = &options.snapshot_dir {
         graph.check_exactly_once("--snapshot-dir")?;
