@@ -633,6 +633,10 @@ mod snapshots {
         }
         assert!(outcome.stderr.contains("was skipped"), "a warning, too: {outcome}");
         refused(scene, &format!("--restore {}", shown(latest)), 1, reason);
+        let number = shown(latest).rsplit('-').next().unwrap();
+        let hinted =
+            [reason, &["hint: --restore latest goes on from the newest snapshot that is whole"]].concat();
+        refused(scene, &format!("--restore {number}"), 1, &hinted);
     }
 
     #[test]
