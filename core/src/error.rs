@@ -91,12 +91,8 @@ impl Error {
 impl fmt::Display for Error {
     /// The message and, after colons, its causes. With `{:#}` the hint follows on a line of its own.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.message)?;
-        let mut cause = self.0.cause.as_deref().map(|cause| cause as &dyn std::error::Error);
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
+        let message = self.0.message.clone();
+        f.write_str(&with_causes(message, self.0.cause.as_deref().map(|cause| cause as _)))?;
         match &self.0.hint {
             Some(hint) if f.alternate() => write!(f, "\n  hint: {hint}"),
             _ => Ok(()),
@@ -113,15 +109,21 @@ impl fmt::Debug for Error {
 /// Like `anyhow`'s: this is why [`Error`] does not itself implement `std::error::Error`.
 impl<E: std::error::Error + Send + Sync + 'static> From<E> for Error {
     fn from(error: E) -> Error {
-        let mut message = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            message.push_str(": ");
-            message.push_str(&cause.to_string());
-            source = cause.source();
-        }
-        Error::failure(message)
+        Error::failure(with_causes(error.to_string(), error.source()))
     }
+}
+
+/// The message and, after colons, its causes. What an error says of its own cause is not said again.
+fn with_causes(mut message: String, mut cause: Option<&(dyn std::error::Error + 'static)>) -> String {
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !message.ends_with(&said) {
+            message.push_str(": ");
+            message.push_str(&said);
+        }
+        cause = error.source();
+    }
+    message
 }
 
 #[cfg(test)]
@@ -136,6 +138,9 @@ mod tests {
         assert_eq!(format!("{error:#}"), "can't write snapshot 7: disk on fire\n  hint: buy a new disk");
         let error = error.further_hint("call the fire brigade");
         assert!(format!("{error:#}").ends_with("\n  hint: buy a new disk\n  hint: call the fire brigade"));
+        let twice = std::io::Error::other("no bytes: disk on fire");
+        let error = Error::failure("can't write snapshot 7: no bytes: disk on fire").caused_by(twice);
+        assert_eq!(error.to_string(), "can't write snapshot 7: no bytes: disk on fire");
         let error = Error::failure("x").further_hint("y");
         assert_eq!(format!("{error:#}"), "x\n  hint: y");
     }

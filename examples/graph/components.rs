@@ -48,10 +48,11 @@ struct Args {
 const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/graph/edges.txt");
 
 fn edge(line: Line) -> Result<(u64, u64), BadLine> {
-    let text = line.as_str().map_err(|error| line.reject(error))?;
-    let (a, b) = text.trim().split_once(' ').ok_or_else(|| line.reject("these are not two numbers"))?;
-    let number = |text: &str| text.trim().parse().map_err(|error| line.reject(error));
-    Ok((number(a)?, number(b)?))
+    let numbers: Vec<u64> = line.parse(|text| text.split_whitespace().map(str::parse).collect())?;
+    match numbers[..] {
+        [a, b] => Ok((a, b)),
+        _ => Err(line.reject("these are not two numbers")),
+    }
 }
 
 /// What is told to a node.

@@ -21,6 +21,11 @@ use tidegate::prelude::*;
 /// Writes the rank of every page of a web of links
 #[job]
 fn pagerank(job: &Job, args: Args) -> Result<()> {
+    // A rank would go round for ever.
+    if args.tolerance.is_nan() || args.tolerance <= 0.0 {
+        return Err(Error::usage(format!("--tolerance {} is never reached", args.tolerance))
+            .hint("give it a small number above 0; the smaller it is, the closer the ranks, and the longer it takes"));
+    }
     let (pages, bad_lines) = job.source("pages", Lines::open(args.pages)).try_map(page);
     let ranks = pages
         .key_by_ref(|message| &message.to)
@@ -58,9 +63,7 @@ const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/graph/pages.txt");
 const DAMPING: f64 = 0.85;
 
 fn page(line: Line) -> Result<Message, BadLine> {
-    let text = line.as_str().map_err(|error| line.reject(error))?;
-    let numbers: Result<Vec<u64>, _> = text.split_whitespace().map(str::parse).collect();
-    let numbers = numbers.map_err(|error| line.reject(error))?;
+    let numbers: Vec<u64> = line.parse(|text| text.split_whitespace().map(str::parse).collect())?;
     let (page, links) = numbers.split_first().ok_or_else(|| line.reject("there is no page"))?;
     Ok(Message { to: *page, what: What::Links(links.to_vec()) })
 }

@@ -61,8 +61,7 @@ struct Visit {
 
 #[operator]
 fn parse(line: Line) -> Result<Visit, BadLine> {
-    let text = line.as_str().map_err(|error| line.reject(error))?;
-    let entry = combined_log::parse(text).map_err(|malformed| line.reject(malformed))?;
+    let entry = line.parse(combined_log::parse)?;
     Ok(Visit { user: entry.client.to_string(), at: entry.at })
 }
 

@@ -92,12 +92,10 @@ struct Visit {
 }
 
 fn parse(line: Line) -> Result<Visit, BadLine> {
-    let text = line.as_str().map_err(|error| line.reject(error))?;
-    let mut words = text.split(' ');
-    match (words.next(), words.next().and_then(|at| at.parse().ok())) {
-        (Some(user), Some(at)) => Ok(Visit { user: user.to_string(), at: EventTime::from_millis(at) }),
-        _ => Err(line.reject("expected a user and a time")),
-    }
+    let expected = "expected a user and a time";
+    let (user, at) = line.parse(|text| text.split_once(' ').ok_or(expected))?;
+    let at = at.parse().map_err(|_| line.reject(expected))?;
+    Ok(Visit { user: user.to_string(), at: EventTime::from_millis(at) })
 }
 
 #[state(key = String)]

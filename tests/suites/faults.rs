@@ -567,6 +567,11 @@ mod directories {
         let file = scene.path("words.txt");
         let job = scene.job().path("--snapshot-dir", &file.join("below")).args("--check");
         job.run().refused(1, &[shown(&file), "is not a directory"]);
+        let said = format!("{} is not a directory", shown(&file));
+        for flag in ["--snapshot-dir", "--state-dir"] {
+            scene.job().path(flag, &file).run().refused(1, &[&said, "hint: "]);
+        }
+        scene.safe_job().path("--savepoint-dir", &file).run().refused(1, &[&said, "hint: "]);
         // A directory that another job uses is refused, as it would be in a run.
         let mut running = scene.slow_job();
         running.until("a snapshot", || !scene.complete_snapshots().is_empty());
@@ -587,6 +592,14 @@ mod snapshots {
         refused(&scene, "--restore 999999", 1, &["no snapshot 999999", &number]);
         let missing = scene.path("nowhere");
         refused(&scene, &format!("--restore {}", shown(&missing)), 1, &[shown(&missing)]);
+        let elsewhere = |path: &Path, names: &[&str]| {
+            scene.job().path("--restore", path).run().refused(1, &[&[shown(path)], names].concat());
+        };
+        elsewhere(&missing, &["nothing is there", "hint: a snapshot is `latest`"]);
+        elsewhere(
+            &scene.snapshots(),
+            &["is no snapshot", "hint: there are snapshots in it: add --snapshot-dir"],
+        );
         let empty = scene.path("empty");
         fs::create_dir(&empty).unwrap();
         refused(&scene, &format!("--restore {}", shown(&empty)), 1, &[shown(&empty), "is no snapshot"]);
@@ -620,6 +633,10 @@ mod snapshots {
         }
         assert!(outcome.stderr.contains("was skipped"), "a warning, too: {outcome}");
         refused(scene, &format!("--restore {}", shown(latest)), 1, reason);
+        let number = shown(latest).rsplit('-').next().unwrap();
+        let hinted =
+            [reason, &["hint: --restore latest goes on from the newest snapshot that is whole"]].concat();
+        refused(scene, &format!("--restore {number}"), 1, &hinted);
     }
 
     #[test]
@@ -673,6 +690,34 @@ mod snapshots {
         let job = job.path("--rejects", &scene.path("rejects")).path("--snapshot-dir", &scene.snapshots());
         job.args("--restore latest").run().refused(1, &["\"faulty\"", "\"fraud\"", "hint: "]);
         scene.assert_restorable();
+    }
+
+    /// It would take its own there, and with every one that is complete remove one of the other's.
+    #[test]
+    fn a_job_takes_no_snapshots_where_those_of_another_job_lie() {
+        let scene = Scene::interrupted(1);
+        let before = scene.complete_snapshots();
+        for flags in ["", "--check"] {
+            let names = [
+                "of job \"faulty\", this is job \"fraud\"",
+                "hint: give every job a --snapshot-dir of its own",
+            ];
+            let fraud = Program::example("fraud").path("--output", &scene.path("alerts")).args(flags);
+            let fraud = fraud.path("--rejects", &scene.path("rejects"));
+            fraud.path("--snapshot-dir", &scene.snapshots()).run().refused(1, &names);
+        }
+        assert_eq!(scene.complete_snapshots(), before);
+        scene.assert_restorable();
+    }
+
+    #[test]
+    fn a_job_that_begins_anew_beside_its_snapshots_says_that_they_will_go() {
+        let said = "starts from the beginning, and its snapshots take the place of those that are in";
+        let scene = Scene::interrupted(1);
+        let outcome = scene.safe_job().args("--check").run().success();
+        assert!(outcome.stderr.contains(said) && outcome.stderr.contains("--restore latest"), "{outcome}");
+        let outcome = scene.safe_job().args("--restore latest").run().success();
+        assert!(!outcome.stderr.contains(said), "{outcome}");
     }
 
     #[test]

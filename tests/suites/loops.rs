@@ -96,6 +96,17 @@ fn components_are_those_that_a_plain_loop_finds() {
 
 /// Every rank is a sum of what went round: nothing may be lost, and nothing come twice.
 #[test]
+fn a_tolerance_that_no_rank_comes_below_is_refused() {
+    for tolerance in ["0", "-1", "NaN"] {
+        let flag = format!("--tolerance={tolerance}");
+        Program::example("pagerank")
+            .arg(&flag)
+            .run()
+            .refused(2, &["--tolerance", "is never reached", "hint: "]);
+    }
+}
+
+#[test]
 fn ranks_of_a_job_that_is_killed_and_stopped_at_random_moments_are_those_that_rounds_over_all_pages_give() {
     let mut random = Random::of_test("ranks_of_a_job_that_is_killed_and_stopped");
     let pages: BTreeMap<u64, Vec<u64>> = (0..3_000)

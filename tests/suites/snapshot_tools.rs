@@ -162,6 +162,9 @@ fn snapshots_are_listed_shown_and_verified_and_what_is_broken_is_named() {
     let broken = scene.tool("verify --all").refused(1, &["snapshots are broken"]);
     assert!(broken.stdout.contains(&format!("{file} is broken")), "{}", broken.stdout);
     scene.tool("dump").refused(1, &[file, "is broken"]);
+    let absent =
+        scene.tool("verify 999999").refused(1, &["there is no snapshot 999999 in", "hint: `snapshots list`"]);
+    assert!(!format!("{absent}").contains("is broken"), "{absent}");
     assert!(scene.tool("list").success().stdout.contains("broken: "));
 }
 

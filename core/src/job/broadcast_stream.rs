@@ -5,10 +5,9 @@ use std::marker::PhantomData;
 use crate::chain::Head;
 use crate::exchange::broadcast::Broadcast;
 use crate::exchange::partition::KeyAccess;
-use crate::job::builder::{Job, LocalStream, NoSideOutput, Stream};
-use crate::job::keyed_stream::{Inputs, KeyedStream, Processed};
+use crate::job::builder::{LocalStream, NoSideOutput, Stream};
+use crate::job::keyed_stream::{Inputs, KeyedStream, OperatorStage, Processed};
 use crate::job::plan::Ship;
-use crate::operator::keyed::KeyedHead;
 use crate::operator::{Never, Operator};
 use crate::outbox::EdgeIndex;
 use crate::state::{Data, KeyedBy};
@@ -110,8 +109,7 @@ impl<'j, K, T: Data, A: KeyAccess<T, Key = K>, I: Inputs<T>, B> BroadcastStream<
         O: Operator<In = T, Side: NoSideOutput + Send, Broadcast: BroadcastOf<B>>,
         O::State: KeyedBy<K>,
     {
-        let (job, stage, head) = self.operator_stage(name, operator);
-        Stream { job, stage, head: O::State::through(head), item: PhantomData }
+        self.begin(name, operator).stream()
     }
 
     /// [`process`](BroadcastStream::process) for an operator with a side output: the second stream.
@@ -124,20 +122,17 @@ impl<'j, K, T: Data, A: KeyAccess<T, Key = K>, I: Inputs<T>, B> BroadcastStream<
         O: Operator<In = T, Side: Send, Broadcast: BroadcastOf<B>>,
         O::State: KeyedBy<K>,
     {
-        let (job, stage, mut head) = self.operator_stage(name, operator);
-        let (edge, side) = job.local_stage(stage, "side");
-        head.side = Some(edge);
-        (Stream { job, stage, head: O::State::through(head), item: PhantomData }, side)
+        self.begin(name, operator).with_side()
     }
 
-    fn operator_stage<O>(self, name: &str, operator: O) -> (&'j Job, usize, KeyedHead<O, A>)
+    fn begin<O>(self, name: &str, operator: O) -> OperatorStage<'j, O, A>
     where
         O: Operator<In = T>,
     {
-        let (job, stage, head) = self.keyed.operator_stage(name, operator);
-        let edge = job.graph.borrow_mut().add_edge(self.from, stage, Ship::Broadcast, "");
+        let begun = self.keyed.begin(name, operator);
+        let edge = begun.job.graph.borrow_mut().add_edge(self.from, begun.stage, Ship::Broadcast, "");
         (self.end)(edge);
-        (job, stage, head)
+        begun
     }
 }
 

@@ -21,8 +21,15 @@ use crate::state::backend::StoreKind;
 use crate::task::mode::Mode;
 use crate::time::{minutes, secs};
 
-/// From the beginning of one snapshot to the beginning of the next, unless told otherwise.
+// What snapshots are like, unless told otherwise.
+
 const SNAPSHOT_INTERVAL: Duration = secs(10);
+
+const SNAPSHOT_MIN_PAUSE: Duration = Duration::ZERO;
+
+const SNAPSHOT_TIMEOUT: Duration = minutes(10);
+
+const RETAIN: usize = 3;
 
 /// The flags as they are written. Their ids begin with `tidegate-`, so that a field of the user's may be called `plan`.
 #[derive(clap::Args, Clone, Debug)]
@@ -64,7 +71,10 @@ pub struct JobFlags {
     ///
     /// With --state fjall, rows that were not used lately go to --state-dir when there are more. It is counted by estimate:
     /// see that the machine has a quarter more, and what the job takes besides.
-    #[arg(id = "tidegate-state-memory", long = "state-memory", value_name = "SIZE", default_value = "1GiB")]
+    #[arg(
+        id = "tidegate-state-memory", long = "state-memory", value_name = "SIZE",
+        value_parser = size, default_value = "1GiB",
+    )]
     state_memory: ByteSize,
 
     /// Directory of the working copy of keyed state [default: a temporary directory]
@@ -88,7 +98,7 @@ pub struct JobFlags {
     )]
     snapshot_interval: Option<Duration>,
 
-    /// What becomes of records in flight when a snapshot is taken: aligned, unaligned or auto
+    /// What becomes of records in flight when a snapshot is taken: aligned, unaligned or auto [default: aligned]
     ///
     /// aligned works them off first, which takes long in a job under back-pressure; unaligned makes them part of the
     /// snapshot; auto begins with the one and goes over to the other after --alignment-timeout.
@@ -97,10 +107,9 @@ pub struct JobFlags {
         long = "snapshot-mode",
         value_name = "MODE",
         value_enum,
-        default_value = "aligned",
         hide_possible_values = true
     )]
-    snapshot_mode: ModeName,
+    snapshot_mode: Option<ModeName>,
 
     /// How long a snapshot may wait for records in flight with --snapshot-mode auto [default: 1s]
     #[arg(
@@ -108,25 +117,26 @@ pub struct JobFlags {
         value_parser = humantime::parse_duration,
     )]
     alignment_timeout: Option<Duration>,
-    /// Least time from the end of one snapshot, complete or not, to the beginning of the next
+
+    /// Least time from the end of one snapshot, complete or not, to the beginning of the next [default: 0s]
     ///
     /// It lets a job whose snapshots take long get on with its work (Flink's min-pause). Snapshots that are asked for, and
     /// the last one, do not wait for it.
     #[arg(
         id = "tidegate-snapshot-min-pause", long = "snapshot-min-pause", value_name = "TIME",
-        value_parser = humantime::parse_duration, default_value = "0s",
+        value_parser = humantime::parse_duration,
     )]
-    snapshot_min_pause: Duration,
+    snapshot_min_pause: Option<Duration>,
 
-    /// Time after which a snapshot that is not complete is given up, as in 30s, 10m
+    /// Time after which a snapshot that is not complete is given up, as in 30s, 10m [default: 10m]
     ///
     /// The job goes on; its results become visible with the next snapshot that is complete (Flink's timeout). The last
     /// snapshot, at the end of the input or when the job is stopped, has as long as it takes.
     #[arg(
         id = "tidegate-snapshot-timeout", long = "snapshot-timeout", value_name = "TIME",
-        value_parser = humantime::parse_duration, default_value = "10m",
+        value_parser = humantime::parse_duration,
     )]
-    snapshot_timeout: Duration,
+    snapshot_timeout: Option<Duration>,
 
     /// Number of snapshots in a row that may fail before the job fails, 0 for none [default: any number]
     ///
@@ -140,9 +150,9 @@ pub struct JobFlags {
     )]
     tolerated_snapshot_failures: Option<u32>,
 
-    /// Number of snapshots to keep, at least 1: when another is complete, older ones are removed
-    #[arg(id = "tidegate-retain", long = "retain", value_name = "N", default_value_t = 3)]
-    retain: usize,
+    /// Number of snapshots to keep, at least 1: when another is complete, older ones are removed [default: 3]
+    #[arg(id = "tidegate-retain", long = "retain", value_name = "N")]
+    retain: Option<usize>,
 
     /// Snapshot to go on from: the latest complete one, the one with a number, or the one at a path
     ///
@@ -307,10 +317,10 @@ impl Default for RunOptions {
             snapshot_dir: None,
             snapshot_interval: SNAPSHOT_INTERVAL,
             snapshot_mode: SnapshotMode::Aligned,
-            snapshot_min_pause: Duration::ZERO,
-            snapshot_timeout: minutes(10),
+            snapshot_min_pause: SNAPSHOT_MIN_PAUSE,
+            snapshot_timeout: SNAPSHOT_TIMEOUT,
             tolerated_snapshot_failures: None,
-            retain: 3,
+            retain: RETAIN,
             savepoint_dir: None,
             stop_with_savepoint: None,
             restore: None,
@@ -337,9 +347,7 @@ impl JobFlags {
     /// # Errors
     /// [`usage`](Error::usage), if a flag's value is out of range or flags contradict each other.
     pub fn options(&self, cpus: usize) -> Result<RunOptions> {
-        if self.mode == Mode::Batch {
-            self.is_batch()?;
-        }
+        self.has_snapshots_to_speak_of()?;
         let max_parallelism = self.max_parallelism()?;
         Ok(RunOptions {
             mode: self.mode,
@@ -355,12 +363,12 @@ impl JobFlags {
             snapshot_dir: self.snapshot_dir.clone(),
             snapshot_interval: self.snapshot_interval()?,
             snapshot_mode: self.snapshot_mode()?,
-            snapshot_min_pause: self.snapshot_min_pause,
+            snapshot_min_pause: self.snapshot_min_pause.unwrap_or(SNAPSHOT_MIN_PAUSE),
             snapshot_timeout: self.snapshot_timeout()?,
             tolerated_snapshot_failures: self.tolerated_snapshot_failures,
             retain: self.retain()?,
-            savepoint_dir: self.for_savepoints("--savepoint-dir", &self.savepoint_dir)?,
-            stop_with_savepoint: self.for_savepoints("--stop-with-savepoint", &self.stop_with_savepoint)?,
+            savepoint_dir: local("--savepoint-dir", &self.savepoint_dir)?,
+            stop_with_savepoint: local("--stop-with-savepoint", &self.stop_with_savepoint)?,
             restore: self.restore()?,
             allow_dropped_state: self.allow_dropped_state,
             restart: self.restart()?,
@@ -406,76 +414,74 @@ impl JobFlags {
         Ok(interval)
     }
 
-    /// Refuses what has no meaning in a batch.
-    fn is_batch(&self) -> Result<()> {
-        let of_snapshots = [
-            ("--snapshot-dir", self.snapshot_dir.is_some()),
+    /// Refuses what is said of snapshots where none are taken, or, in a batch, gone on from.
+    fn has_snapshots_to_speak_of(&self) -> Result<()> {
+        let of_taking = [
             ("--snapshot-interval", self.snapshot_interval.is_some()),
-            ("--snapshot-mode", self.snapshot_mode != ModeName::Aligned),
+            ("--snapshot-mode", self.snapshot_mode.is_some()),
             ("--alignment-timeout", self.alignment_timeout.is_some()),
-            ("--snapshot-min-pause", !self.snapshot_min_pause.is_zero()),
+            ("--snapshot-min-pause", self.snapshot_min_pause.is_some()),
+            ("--snapshot-timeout", self.snapshot_timeout.is_some()),
             ("--tolerated-snapshot-failures", self.tolerated_snapshot_failures.is_some()),
-            ("--restore", self.restore.is_some()),
-            ("--allow-dropped-state", self.allow_dropped_state),
+            ("--retain", self.retain.is_some()),
             ("--savepoint-dir", self.savepoint_dir.is_some()),
             ("--stop-with-savepoint", self.stop_with_savepoint.is_some()),
         ];
-        match of_snapshots.iter().find(|(_, is_given)| *is_given) {
+        let of_going_on = [
+            ("--snapshot-dir", self.snapshot_dir.is_some()),
+            ("--restore", self.restore.is_some()),
+            ("--allow-dropped-state", self.allow_dropped_state),
+            ("--against", self.against.is_some()),
+        ];
+        let given =
+            |flags: &[(&'static str, bool)]| flags.iter().find(|(_, given)| *given).map(|(flag, _)| *flag);
+        let taking = given(&of_taking);
+        if self.mode == Mode::Batch
+            && let Some(flag) = given(&of_going_on).or(taking)
+        {
+            return Err(Error::usage(format!("{flag}: --mode batch takes no snapshots and goes on from none"))
+                .hint("leave out the one or the other; a batch that fails begins anew, by itself with --restart fixed:3,1s"));
+        }
+        match taking.filter(|_| self.snapshot_dir.is_none()) {
+            Some(flag) => {
+                Err(Error::usage(format!("{flag} is about the snapshots of this run, and none are kept"))
+                    .hint(format!("add --snapshot-dir DIR, or leave {flag} out")))
+            }
             None => Ok(()),
-            Some((flag, _)) => Err(Error::usage(format!("{flag}: --mode batch takes no snapshots and goes on from none"))
-                .hint("leave out the one or the other; a batch that fails begins anew, by itself with --restart fixed:3,1s")),
         }
     }
 
     fn snapshot_mode(&self) -> Result<SnapshotMode> {
-        let mode = match (self.snapshot_mode, self.alignment_timeout) {
-            (ModeName::Aligned, None) => return Ok(SnapshotMode::Aligned),
-            (ModeName::Unaligned, None) => SnapshotMode::Unaligned,
+        match (self.snapshot_mode.unwrap_or(ModeName::Aligned), self.alignment_timeout) {
+            (ModeName::Aligned, None) => Ok(SnapshotMode::Aligned),
+            (ModeName::Unaligned, None) => Ok(SnapshotMode::Unaligned),
             (ModeName::Auto, timeout) => {
-                SnapshotMode::Auto { alignment_timeout: timeout.unwrap_or(DEFAULT_ALIGNMENT_TIMEOUT) }
+                Ok(SnapshotMode::Auto { alignment_timeout: timeout.unwrap_or(DEFAULT_ALIGNMENT_TIMEOUT) })
             }
             (ModeName::Aligned | ModeName::Unaligned, Some(_)) => {
-                return Err(Error::usage("--alignment-timeout says when --snapshot-mode auto stops waiting")
-                    .hint("add --snapshot-mode auto, or leave it out"));
+                Err(Error::usage("--alignment-timeout says when --snapshot-mode auto stops waiting")
+                    .hint("add --snapshot-mode auto, or leave it out"))
             }
-        };
-        if self.snapshot_dir.is_none() {
-            return Err(Error::usage("--snapshot-mode says what a snapshot holds, and none are kept")
-                .hint("add --snapshot-dir DIR, or leave it out"));
         }
-        Ok(mode)
     }
 
     fn snapshot_timeout(&self) -> Result<Duration> {
-        if self.snapshot_timeout.is_zero() {
+        let timeout = self.snapshot_timeout.unwrap_or(SNAPSHOT_TIMEOUT);
+        if timeout.is_zero() {
             return Err(Error::usage(
                 "--snapshot-timeout is zero, so that no snapshot would ever be complete",
             )
             .hint("give it a time like 30s or 10m"));
         }
-        Ok(self.snapshot_timeout)
-    }
-
-    fn for_savepoints(&self, flag: &str, path: &Option<PathBuf>) -> Result<Option<PathBuf>> {
-        if path.is_some() && self.snapshot_dir.is_none() {
-            return Err(Error::usage(format!(
-                "{flag}: a savepoint is made of a snapshot, and none are kept"
-            ))
-            .hint("add --snapshot-dir DIR"));
-        }
-        if let Some(url) = path.as_deref().and_then(url_in) {
-            return Err(Error::usage(format!("{flag} {url}: a savepoint is written to a local directory"))
-                .hint("name a directory, and copy the savepoint when it is there: it can be moved"));
-        }
-        Ok(path.clone())
+        Ok(timeout)
     }
 
     fn retain(&self) -> Result<usize> {
-        if self.retain == 0 {
-            return Err(Error::usage("--retain 0 would remove every snapshot as soon as it is complete")
-                .hint("give it 1 or more; leave --snapshot-dir out to take no snapshots"));
+        match self.retain.unwrap_or(RETAIN) {
+            0 => Err(Error::usage("--retain 0 would remove every snapshot as soon as it is complete")
+                .hint("give it 1 or more; leave --snapshot-dir out to take no snapshots")),
+            retain => Ok(retain),
         }
-        Ok(self.retain)
     }
 
     fn restore(&self) -> Result<Option<RestoreTarget>> {
@@ -514,6 +520,20 @@ impl JobFlags {
     }
 }
 
+/// The parser's own words are about numbers.
+fn size(text: &str) -> Result<ByteSize, &'static str> {
+    text.parse().map_err(|_| "expected a size as in 512MiB, 4GiB")
+}
+
+/// Where a savepoint is to be written.
+fn local(flag: &str, path: &Option<PathBuf>) -> Result<Option<PathBuf>> {
+    match path.as_deref().and_then(url_in) {
+        Some(url) => Err(Error::usage(format!("{flag} {url}: a savepoint is written to a local directory"))
+            .hint("name a directory, and copy the savepoint when it is there: it can be moved")),
+        None => Ok(path.clone()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::{Args, Command, CommandFactory, FromArgMatches, Parser};
@@ -522,7 +542,7 @@ mod tests {
     use crate::error::ErrorKind;
     use crate::record::SnapshotId;
 
-    #[derive(Parser)]
+    #[derive(Debug, Parser)]
     struct Line {
         #[command(flatten)]
         flags: JobFlags,
@@ -616,25 +636,97 @@ mod tests {
             ("--parallelism 129", "--parallelism 129 is more than --max-parallelism 128"),
             ("--max-parallelism 0", "--max-parallelism 0"),
             ("--max-parallelism 32769", "--max-parallelism 32769"),
-            ("--snapshot-interval 0s", "--snapshot-interval is zero"),
-            ("--snapshot-mode unaligned", "--snapshot-mode says"),
+            ("--snapshot-dir d --snapshot-interval 0s", "--snapshot-interval is zero"),
             ("--snapshot-dir d --alignment-timeout 1s", "--alignment-timeout says"),
             ("--snapshot-dir d --alignment-timeout 1s --snapshot-mode unaligned", "--alignment-timeout says"),
-            ("--snapshot-timeout 0s", "--snapshot-timeout is zero"),
-            ("--savepoint-dir d", "--savepoint-dir: a savepoint is made of a snapshot"),
-            ("--stop-with-savepoint d", "--stop-with-savepoint: a savepoint is made of a snapshot"),
-            ("--retain 0", "--retain 0"),
+            ("--snapshot-dir d --snapshot-timeout 0s", "--snapshot-timeout is zero"),
+            ("--snapshot-dir d --retain 0", "--retain 0"),
             ("--max-rate 0", "--max-rate 0"),
             ("--restore latest", "--restore latest means a snapshot in --snapshot-dir"),
             ("--restore 7", "--restore 7 means a snapshot in --snapshot-dir"),
             ("--restart fixed:3,1s", "--restart fixed:3,1s goes back to the last snapshot"),
-            ("--mode batch --snapshot-dir d", "--snapshot-dir: --mode batch takes no snapshots"),
-            ("--mode batch --snapshot-interval 10s", "--snapshot-interval: --mode batch"),
-            ("--mode batch --restore ./old/41", "--restore: --mode batch"),
         ] {
             let refusal = refused(line);
             assert!(refusal.starts_with(message), "{line}: {refusal}");
         }
+    }
+
+    /// What a user says of snapshots shows that they are expected.
+    #[test]
+    fn what_is_said_of_snapshots_is_refused_where_none_are_taken() {
+        for said in [
+            "--snapshot-interval 10s",
+            "--snapshot-mode aligned",
+            "--snapshot-mode unaligned",
+            "--alignment-timeout 1s",
+            "--snapshot-min-pause 0s",
+            "--snapshot-timeout 10m",
+            "--tolerated-snapshot-failures 0",
+            "--retain 3",
+            "--savepoint-dir d",
+            "--stop-with-savepoint d",
+        ] {
+            let flag = said.split(' ').next().unwrap();
+            assert_eq!(
+                refused(said),
+                format!("{flag} is about the snapshots of this run, and none are kept")
+            );
+            assert_eq!(
+                refused(&format!("--mode batch {said}")),
+                format!("{flag}: --mode batch takes no snapshots and goes on from none")
+            );
+        }
+        for said in
+            ["--snapshot-dir d", "--restore ./old/41", "--allow-dropped-state", "--plan --against ./old/41"]
+        {
+            assert!(options(said).is_ok(), "{said}");
+            let refusal = refused(&format!("--mode batch {said}"));
+            assert!(
+                refusal.ends_with(": --mode batch takes no snapshots and goes on from none"),
+                "{refusal}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_size_that_is_none_is_refused_with_one_that_is() {
+        let refusal = Line::try_parse_from(["job", "--state-memory", "lots"]).unwrap_err().to_string();
+        assert!(refusal.contains("'--state-memory <SIZE>': expected a size as in 512MiB, 4GiB"), "{refusal}");
+    }
+
+    #[test]
+    fn what_the_help_says_of_defaults_is_so() {
+        let command = JobFlags::augment_args(Command::new("job"));
+        let said = |id: &str| {
+            let help = command
+                .get_arguments()
+                .find(|arg| arg.get_id() == id)
+                .and_then(|arg| arg.get_help())
+                .unwrap();
+            help.to_string().split_once("[default: ").unwrap().1.trim_end_matches(']').to_string()
+        };
+        let options = options("--snapshot-dir d").unwrap();
+        assert_eq!(
+            humantime::parse_duration(&said("tidegate-snapshot-interval")).unwrap(),
+            options.snapshot_interval
+        );
+        assert_eq!(
+            humantime::parse_duration(&said("tidegate-snapshot-min-pause")).unwrap(),
+            options.snapshot_min_pause
+        );
+        assert_eq!(
+            humantime::parse_duration(&said("tidegate-snapshot-timeout")).unwrap(),
+            options.snapshot_timeout
+        );
+        assert_eq!(
+            humantime::parse_duration(&said("tidegate-alignment-timeout")).unwrap(),
+            DEFAULT_ALIGNMENT_TIMEOUT
+        );
+        assert_eq!(said("tidegate-retain"), options.retain.to_string());
+        assert_eq!(
+            (said("tidegate-snapshot-mode").as_str(), options.snapshot_mode),
+            ("aligned", SnapshotMode::Aligned)
+        );
     }
 
     #[test]

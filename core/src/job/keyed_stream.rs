@@ -81,8 +81,7 @@ impl<'j, K, T: Data, A: KeyAccess<T, Key = K>, I: Inputs<T>> KeyedStream<'j, K, 
         O: Operator<In = T, Side: NoSideOutput + Send, Broadcast: NoBroadcast>,
         O::State: KeyedBy<K>,
     {
-        let (job, stage, head) = self.operator_stage(name, operator);
-        Stream { job, stage, head: O::State::through(head), item: PhantomData }
+        self.begin(name, operator).stream()
     }
 
     /// [`process`](KeyedStream::process) for an operator with a side output: the second stream.
@@ -95,20 +94,7 @@ impl<'j, K, T: Data, A: KeyAccess<T, Key = K>, I: Inputs<T>> KeyedStream<'j, K, 
         O: Operator<In = T, Side: Send, Broadcast: NoBroadcast>,
         O::State: KeyedBy<K>,
     {
-        let (job, stage, mut head) = self.operator_stage(name, operator);
-        let (edge, side) = job.local_stage(stage, "side");
-        head.side = Some(edge);
-        (Stream { job, stage, head: O::State::through(head), item: PhantomData }, side)
-    }
-
-    /// [`process`](KeyedStream::process) for an operator of ours whose side output is not asked for, and says so itself.
-    pub(crate) fn process_without_side<O>(self, name: &str, operator: O) -> Processed<'j, O, K, A>
-    where
-        O: Operator<In = T, Side: Send>,
-        O::State: KeyedBy<K>,
-    {
-        let (job, stage, head) = self.operator_stage(name, operator);
-        Stream { job, stage, head: O::State::through(head), item: PhantomData }
+        self.begin(name, operator).with_side()
     }
 
     /// This stream and another one of the same key, side by side: what follows is given the records of both, each as a side of
@@ -183,7 +169,7 @@ impl<'j, K, T: Data, A: KeyAccess<T, Key = K>, I: Inputs<T>> KeyedStream<'j, K, 
     }
 
     /// Begins the stage of an operator: the chains of the streams end in front of it.
-    pub(super) fn operator_stage<O>(self, name: &str, operator: O) -> (&'j Job, usize, KeyedHead<O, A>)
+    pub(crate) fn begin<O>(self, name: &str, operator: O) -> OperatorStage<'j, O, A>
     where
         O: Operator<In = T>,
     {
@@ -198,7 +184,38 @@ impl<'j, K, T: Data, A: KeyAccess<T, Key = K>, I: Inputs<T>> KeyedStream<'j, K, 
         inputs.wire(stage, "", access.clone(), |record| record);
         job.step(stage, "process", name);
         job.graph.borrow_mut().entry_states.extend(EntryState::broadcast::<O::Shared>(name));
-        (job, stage, KeyedHead { name: name.to_string(), operator: Arc::new(operator), access, side: None })
+        let head = KeyedHead { name: name.to_string(), operator: Arc::new(operator), access, side: None };
+        OperatorStage { job, stage, head }
+    }
+}
+
+/// The stage of an operator, whose inputs are wired and whose results go nowhere yet.
+#[doc(hidden)]
+pub struct OperatorStage<'j, O, A> {
+    pub(super) job: &'j Job,
+    pub(super) stage: usize,
+    head: KeyedHead<O, A>,
+}
+
+impl<'j, O: Operator, A> OperatorStage<'j, O, A> {
+    /// The stream of what the operator emits. What it emits on the side is lost: it has nothing there, or was told so.
+    pub(crate) fn stream<K>(self) -> Processed<'j, O, K, A>
+    where
+        O::State: KeyedBy<K>,
+    {
+        let OperatorStage { job, stage, head } = self;
+        Stream { job, stage, head: O::State::through(head), item: PhantomData }
+    }
+
+    /// [`stream`](OperatorStage::stream), and that of what it emits on the side.
+    pub(crate) fn with_side<K>(mut self) -> (Processed<'j, O, K, A>, LocalStream<'j, O::Side>)
+    where
+        O: Operator<Side: Send>,
+        O::State: KeyedBy<K>,
+    {
+        let (edge, side) = self.job.local_stage(self.stage, "side");
+        self.head.side = Some(edge);
+        (self.stream(), side)
     }
 }
 

@@ -77,7 +77,9 @@ mod tests {
         for filter in ["", "inof", "warn,tidegate", "tidegate=loud"] {
             let error = parse(filter).expect_err(filter);
             assert_eq!(error.exit_code(), 2);
-            assert!(format!("{error:#}").contains("warn,tidegate=debug"), "{filter}: {error:#}");
+            let said = format!("{error:#}");
+            assert!(said.contains("warn,tidegate=debug"), "{filter}: {said}");
+            assert!(said.matches("expected one of").count() <= 1, "{said}");
         }
     }
 }

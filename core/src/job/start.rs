@@ -17,6 +17,7 @@ use crate::job::savepoints;
 use crate::record::SnapshotId;
 use crate::snapshot::remote::url_in;
 use crate::snapshot::rewrite::rewrite;
+use crate::snapshot::{Manifest, peek};
 use crate::snapshot::{RestoreTarget, Skipped, Snapshot, SnapshotDirectory};
 use crate::state::backend::{StateBackend, StoreKind};
 use crate::state::fjall::StateDirectory;
@@ -92,8 +93,12 @@ impl Directories {
 
 /// What can be known before a directory is opened.
 fn check_promises(graph: &Graph, options: &RunOptions) -> Result<()> {
-    if options.snapshot_dir.is_some() {
+    let directories =
+        [&options.state_dir, &options.snapshot_dir, &options.savepoint_dir].into_iter().flatten();
+    directories.filter(|path| url_in(path).is_none()).try_for_each(|path| is_there(path).map(drop))?;
+    if let Some(path) = &options.snapshot_dir {
         graph.check_exactly_once("--snapshot-dir")?;
+        check_owner(path, &graph.job)?;
     }
     if options.mode == Mode::Batch {
         graph.check_bounded()?;
@@ -104,6 +109,20 @@ fn check_promises(graph: &Graph, options: &RunOptions) -> Result<()> {
     match &options.stop_with_savepoint {
         Some(path) => savepoints::check_unused(path),
         None => Ok(()),
+    }
+}
+
+/// Refuses the snapshots of another job: `--retain` would remove them.
+fn check_owner(snapshots: &Path, job: &str) -> Result<()> {
+    match peek::Place::of(Some(snapshots))?.newest() {
+        Some(Manifest { job: owner, snapshot, .. }) if owner != job => Err(Error::failure(format!(
+            "snapshot {snapshot} in {} is of job \"{owner}\", this is job \"{job}\"",
+            snapshots.display()
+        ))
+        .hint(format!(
+            "give every job a --snapshot-dir of its own; if it is the same job, renamed: #[job(name = \"{owner}\")]"
+        ))),
+        _ => Ok(()),
     }
 }
 
@@ -130,7 +149,14 @@ impl FirstStart {
         fetched: &Path,
     ) -> Result<FirstStart> {
         let found = match (&options.restore, snapshots) {
-            (None, _) => None,
+            (None, snapshots) => {
+                if let Some(newest) =
+                    snapshots.map(SnapshotDirectory::list).transpose()?.and_then(|ids| ids.last().copied())
+                {
+                    warn_of_earlier(newest, options);
+                }
+                None
+            }
             (Some(RestoreTarget::Path(path)), _) if is_elsewhere(path, snapshots) => {
                 Some(Snapshot::open_url(&path.to_string_lossy(), fetched)?)
             }
@@ -227,14 +253,15 @@ impl FirstStart {
 /// # Errors
 /// If it can't.
 fn is_there(path: &Path) -> Result<bool> {
-    match path.ancestors().find(|above| above.exists()) {
-        Some(above) if above == path => Ok(true),
-        Some(above) if !above.is_dir() => Err(Error::failure(format!(
-            "can't create {}: {} is not a directory",
-            path.display(),
-            above.display()
-        ))),
-        _ => Ok(false),
+    let (shown, there) = (path.display(), path.ancestors().find(|above| above.exists()));
+    match there.filter(|above| !above.is_dir()) {
+        None => Ok(there == Some(path)),
+        Some(file) if file == path => Err(Error::failure(format!("{shown} is not a directory"))
+            .hint("name one, or one that can be created")),
+        Some(file) => {
+            Err(Error::failure(format!("can't create {shown}: {} is not a directory", file.display()))
+                .hint("name one that can be created"))
+        }
     }
 }
 
@@ -248,6 +275,15 @@ fn warn_if_none(snapshot: Option<Snapshot>) -> Option<Snapshot> {
         tracing::warn!("there is no snapshot to restore yet: the job starts from the beginning");
     }
     snapshot
+}
+
+/// A forgotten `--restore` costs what could have been gone on from.
+fn warn_of_earlier(newest: SnapshotId, options: &RunOptions) {
+    tracing::warn!(
+        "the job starts from the beginning, and its snapshots take the place of those that are in {}, the last of which is \
+         {newest}: --restore latest would go on from there",
+        options.snapshot_dir.as_deref().unwrap_or(Path::new("")).display()
+    );
 }
 
 /// Where an attempt starts.

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::exchange::partition::KeyAccess;
 use crate::job::KeyedStream;
 use crate::job::builder::LocalStream;
-use crate::job::keyed_stream::{Inputs, Processed};
+use crate::job::keyed_stream::{Inputs, OperatorStage, Processed};
 use crate::operator::{Context, Emit, Never, Operator};
 use crate::state::{Data, KeyedBy};
 use crate::time::EventTime;
@@ -43,7 +43,18 @@ pub trait Late: Send + Sync + 'static {
         T: Send + 'static,
         U: Data,
         A: KeyAccess<U, Key = K>,
-        I: Inputs<U>;
+        I: Inputs<U>,
+    {
+        Self::of(keyed.begin(name, operator))
+    }
+
+    /// The streams that come of the operator's stage.
+    #[doc(hidden)]
+    fn of<'j, T, O, K, A>(stage: OperatorStage<'j, O, A>) -> Self::Streams<'j, T, O, K, A>
+    where
+        O: Operator<Side = Self::Side<T>>,
+        O::State: KeyedBy<K>,
+        T: Send + 'static;
 }
 
 /// They are counted, and the log says so.
@@ -62,20 +73,13 @@ impl Late for Dropped {
 
     fn put<T: Send + 'static>(_: T, _: &mut impl Emit<Never>) {}
 
-    fn streams<'j, T, U, O, K, A, I>(
-        keyed: KeyedStream<'j, K, U, A, I>,
-        name: &str,
-        operator: O,
-    ) -> Processed<'j, O, K, A>
+    fn of<'j, T, O, K, A>(stage: OperatorStage<'j, O, A>) -> Processed<'j, O, K, A>
     where
-        O: Operator<In = U, Side = Never, Broadcast = Never>,
+        O: Operator<Side = Never>,
         O::State: KeyedBy<K>,
         T: Send + 'static,
-        U: Data,
-        A: KeyAccess<U, Key = K>,
-        I: Inputs<U>,
     {
-        keyed.process(name, operator)
+        stage.stream()
     }
 }
 
@@ -97,20 +101,13 @@ impl Late for ToSide {
         side.emit(record);
     }
 
-    fn streams<'j, T, U, O, K, A, I>(
-        keyed: KeyedStream<'j, K, U, A, I>,
-        name: &str,
-        operator: O,
-    ) -> (Processed<'j, O, K, A>, LocalStream<'j, T>)
+    fn of<'j, T, O, K, A>(stage: OperatorStage<'j, O, A>) -> (Processed<'j, O, K, A>, LocalStream<'j, T>)
     where
-        O: Operator<In = U, Side = T, Broadcast = Never>,
+        O: Operator<Side = T>,
         O::State: KeyedBy<K>,
         T: Send + 'static,
-        U: Data,
-        A: KeyAccess<U, Key = K>,
-        I: Inputs<U>,
     {
-        keyed.process_with_side(name, operator)
+        stage.with_side()
     }
 }
 

@@ -58,6 +58,24 @@ pub enum Aside<T> {
     Late(T),
 }
 
+impl<T> Aside<T> {
+    pub(super) fn timed_out(self) -> Option<Match<T>> {
+        self.part().ok()
+    }
+
+    pub(super) fn late(self) -> Option<T> {
+        self.part().err()
+    }
+
+    /// The partial match, or else the record.
+    pub(super) fn part(self) -> Result<Match<T>, T> {
+        match self {
+            Aside::TimedOut(partial) => Ok(partial),
+            Aside::Late(record) => Err(record),
+        }
+    }
+}
+
 /// Event time has come to that of an event, or to the end of a run's time.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Due;

@@ -2,16 +2,17 @@
 
 use std::marker::PhantomData;
 
-use crate::chain::Head;
+use crate::chain::{FlatMapHead, LocalHead};
 use crate::exchange::partition::KeyAccess;
 use crate::job::Stream;
-use crate::job::builder::LocalStream;
-use crate::job::keyed_stream::{Inputs, KeyedStream, Processed};
+use crate::job::builder::{LocalStream, TryMapped};
+use crate::job::keyed_stream::{Inputs, KeyedStream, OperatorStage, Processed};
 use crate::key::Key;
+use crate::operator::Operator;
 use crate::operator::late::{Dropped, Late, ToSide};
 use crate::pattern::machine::Machine;
 use crate::pattern::{Aside, Match, Matcher, PatternMatch};
-use crate::state::Data;
+use crate::state::{Data, KeyedBy};
 
 /// A stream in which a pattern is looked for.
 #[must_use = "nothing is found until the matches are asked for: `.matches(\"name\")`"]
@@ -21,8 +22,9 @@ pub struct PatternStream<'j, K, T, A, I, P, Timeouts = Dropped, La = Dropped> {
     sides: PhantomData<fn() -> (Timeouts, La)>,
 }
 
-/// The stream of what is made of every match.
-pub type Matches<'j, K, P, A, La = Dropped> = Processed<'j, PatternMatch<K, P, La>, K, A>;
+/// The stream of what is made of every match, and what was asked for beside it.
+pub type Matches<'j, K, T, A, P, Timeouts, La> =
+    <Timeouts as Sides<La>>::Streams<'j, Processed<'j, PatternMatch<K, P, La>, K, A>, T>;
 
 impl<'j, K, T, A, I> KeyedStream<'j, K, T, A, I>
 where
@@ -162,97 +164,88 @@ where
         PatternStream { keyed: self.keyed, matcher: self.matcher, sides: PhantomData }
     }
 
-    /// The stream, and the operator that looks.
-    fn looking(self, name: &str) -> (KeyedStream<'j, K, T, A, I>, PatternMatch<K, P, La>) {
-        let PatternStream { keyed, matcher, .. } = self;
-        let machine = matcher.pattern().machine(name).unwrap_or_else(|mistake| {
-            keyed.job.mistake(mistake);
+    /// What is made of every match; behind it, if they were asked for, the partial matches whose time was up, and late records.
+    /// The name is what snapshots know the partial matches by.
+    pub fn matches(self, name: &str) -> Matches<'j, K, T, A, P, Timeouts, La>
+    where
+        Timeouts: Sides<La>,
+    {
+        let machine = self.matcher.pattern().machine(name).unwrap_or_else(|mistake| {
+            self.keyed.job.mistake(mistake);
             Machine::idle()
         });
-        (keyed, PatternMatch::new(matcher, machine))
+        Timeouts::of(self.keyed.begin(name, PatternMatch::new(self.matcher, machine)))
     }
 }
 
-impl<'j, K, T, A, I, P> PatternStream<'j, K, T, A, I, P, Dropped, Dropped>
-where
-    K: Key,
-    T: Data + Clone,
-    A: KeyAccess<T, Key = K>,
-    I: Inputs<T>,
-    P: Matcher<Event = T>,
-{
-    /// What is made of every match. The name is what snapshots know the partial matches by.
-    pub fn matches(self, name: &str) -> Matches<'j, K, P, A> {
-        let (keyed, operator) = self.looking(name);
-        keyed.process_without_side(name, operator)
-    }
+/// What comes beside the matches: partial matches whose time was up, if this is [`ToSide`], and late records, if `La` is.
+pub trait Sides<La> {
+    /// The matches `M`, and what was asked for.
+    type Streams<'j, M, T: Send + 'static>;
+
+    /// The streams of an operator.
+    #[doc(hidden)]
+    fn of<'j, O, K, A, T>(stage: OperatorStage<'j, O, A>) -> Self::Streams<'j, Processed<'j, O, K, A>, T>
+    where
+        O: Operator<Side = Aside<T>, State: KeyedBy<K>>,
+        T: Send + 'static;
 }
 
-#[allow(clippy::type_complexity)]
-impl<'j, K, T, A, I, P> PatternStream<'j, K, T, A, I, P, ToSide, Dropped>
-where
-    K: Key,
-    T: Data + Clone,
-    A: KeyAccess<T, Key = K>,
-    I: Inputs<T>,
-    P: Matcher<Event = T>,
-{
-    /// What is made of every match, and the partial matches whose time was up. The name is what snapshots know the partial matches by.
-    pub fn matches(
-        self,
-        name: &str,
-    ) -> (Matches<'j, K, P, A>, Stream<'j, Match<T>, impl Head<Out = Match<T>>>) {
-        let (keyed, operator) = self.looking(name);
-        let (found, aside) = keyed.process_with_side(name, operator);
-        let timeouts = aside.flat_map(|aside| match aside {
-            Aside::TimedOut(partial) => Some(partial),
-            Aside::Late(_) => None,
-        });
-        (found, timeouts)
-    }
-}
+/// The stream of the partial matches, or of the late records, of all that comes beside the matches.
+pub type Picked<'j, T, U> =
+    Stream<'j, U, FlatMapHead<LocalHead<Aside<T>>, fn(Aside<T>) -> Option<U>, Option<U>>>;
 
-impl<'j, K, T, A, I, P> PatternStream<'j, K, T, A, I, P, Dropped, ToSide>
-where
-    K: Key,
-    T: Data + Clone,
-    A: KeyAccess<T, Key = K>,
-    I: Inputs<T>,
-    P: Matcher<Event = T>,
-{
-    /// What is made of every match, and late records. The name is what snapshots know the partial matches by.
-    pub fn matches(self, name: &str) -> (Matches<'j, K, P, A, ToSide>, Stream<'j, T, impl Head<Out = T>>) {
-        let (keyed, operator) = self.looking(name);
-        let (found, aside) = keyed.process_with_side(name, operator);
-        let late = aside.flat_map(|aside| match aside {
-            Aside::TimedOut(_) => None,
-            Aside::Late(record) => Some(record),
-        });
-        (found, late)
-    }
-}
+/// The stream of the partial matches; the late records part from it.
+pub type Parted<'j, T> = TryMapped<'j, LocalHead<Aside<T>>, fn(Aside<T>) -> Result<Match<T>, T>, Match<T>, T>;
 
-#[allow(clippy::type_complexity)]
-impl<'j, K, T, A, I, P> PatternStream<'j, K, T, A, I, P, ToSide, ToSide>
-where
-    K: Key,
-    T: Data + Clone,
-    A: KeyAccess<T, Key = K>,
-    I: Inputs<T>,
-    P: Matcher<Event = T>,
-{
-    /// What is made of every match, the partial matches whose time was up, and late records. The name is what snapshots know the partial matches by.
-    pub fn matches(
-        self,
-        name: &str,
-    ) -> (Matches<'j, K, P, A, ToSide>, Stream<'j, Match<T>, impl Head<Out = Match<T>>>, LocalStream<'j, T>)
+impl Sides<Dropped> for Dropped {
+    type Streams<'j, M, T: Send + 'static> = M;
+
+    fn of<'j, O, K, A, T>(stage: OperatorStage<'j, O, A>) -> Self::Streams<'j, Processed<'j, O, K, A>, T>
+    where
+        O: Operator<Side = Aside<T>, State: KeyedBy<K>>,
+        T: Send + 'static,
     {
-        let (keyed, operator) = self.looking(name);
-        let (found, aside) = keyed.process_with_side(name, operator);
-        let (timeouts, late) = aside.try_map(|aside| match aside {
-            Aside::TimedOut(partial) => Ok(partial),
-            Aside::Late(record) => Err(record),
-        });
-        (found, timeouts, late)
+        stage.stream()
+    }
+}
+
+impl Sides<Dropped> for ToSide {
+    type Streams<'j, M, T: Send + 'static> = (M, Picked<'j, T, Match<T>>);
+
+    fn of<'j, O, K, A, T>(stage: OperatorStage<'j, O, A>) -> Self::Streams<'j, Processed<'j, O, K, A>, T>
+    where
+        O: Operator<Side = Aside<T>, State: KeyedBy<K>>,
+        T: Send + 'static,
+    {
+        let (found, aside) = stage.with_side();
+        (found, aside.flat_map(Aside::timed_out as fn(_) -> _))
+    }
+}
+
+impl Sides<ToSide> for Dropped {
+    type Streams<'j, M, T: Send + 'static> = (M, Picked<'j, T, T>);
+
+    fn of<'j, O, K, A, T>(stage: OperatorStage<'j, O, A>) -> Self::Streams<'j, Processed<'j, O, K, A>, T>
+    where
+        O: Operator<Side = Aside<T>, State: KeyedBy<K>>,
+        T: Send + 'static,
+    {
+        let (found, aside) = stage.with_side();
+        (found, aside.flat_map(Aside::late as fn(_) -> _))
+    }
+}
+
+impl Sides<ToSide> for ToSide {
+    type Streams<'j, M, T: Send + 'static> = (M, Parted<'j, T>, LocalStream<'j, T>);
+
+    fn of<'j, O, K, A, T>(stage: OperatorStage<'j, O, A>) -> Self::Streams<'j, Processed<'j, O, K, A>, T>
+    where
+        O: Operator<Side = Aside<T>, State: KeyedBy<K>>,
+        T: Send + 'static,
+    {
+        let (found, aside) = stage.with_side();
+        let (timed_out, late) = aside.try_map(Aside::part as fn(_) -> _);
+        (found, timed_out, late)
     }
 }

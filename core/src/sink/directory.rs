@@ -109,15 +109,29 @@ pub(super) fn refuse_seen_results(dir: &Path, parts: &[Part], cx: &SettleContext
         _ => None,
     };
     let Some(newest) = parts.iter().filter_map(seen).max() else { return Ok(()) };
+    let is_table = parts.iter().any(|part| matches!(part, Part::Table(_)));
     let (dir, sink) = (dir.display(), cx.sink);
-    let message = match cx.restored {
-        None => format!("\"{dir}\" shows results of sink \"{sink}\" already, and this run starts afresh"),
-        Some(restored) => format!(
-            "\"{dir}\" shows results of sink \"{sink}\" up to snapshot {newest}, and this run goes on from snapshot {restored}"
+    let (message, hint) = match cx.restored {
+        None => (
+            format!("\"{dir}\" shows results of sink \"{sink}\" already, and this run starts afresh"),
+            "restore the latest snapshot, move the results away, or choose an empty directory".to_string(),
+        ),
+        Some(restored) => (
+            format!(
+                "\"{dir}\" shows results of sink \"{sink}\" up to snapshot {newest}, and this run goes on from snapshot {restored}"
+            ),
+            match is_table {
+                false => format!(
+                    "restore the latest snapshot; or, if that can't be, move away the files of {sink} with a later number than \
+                     {restored}: what is in them comes again"
+                ),
+                true => format!(
+                    "restore the latest snapshot; or put the table as it was at snapshot {restored} into a directory of its own"
+                ),
+            },
         ),
     };
-    Err(Error::failure(format!("{message}: a reader would see results twice"))
-        .hint("restore the latest snapshot, move the results away, or choose an empty directory"))
+    Err(Error::failure(format!("{message}: a reader would see results twice")).hint(hint))
 }
 
 /// Makes a pre-committed part visible.
@@ -145,7 +159,10 @@ fn commit(files: &PartFiles, pending: &Pending) -> Result<()> {
             "the results in \"{}\" are missing: snapshot {snapshot} has them, and the file is neither there nor pending",
             files.path(committed).display()
         ))
-        .hint("if the file was moved away, put it back until the job has been restored")),
+        .hint(
+            "name the directory that the job wrote to before: only from a savepoint can it go on with another one; if the \
+             file was moved away, put it back until the job has been restored",
+        )),
     }
 }
 
@@ -376,6 +393,11 @@ mod tests {
         );
         assert_eq!(run.files(), before);
         run.settle(Some(3), &[]).unwrap();
+        // As the hint says, if the third snapshot is lost.
+        let run = run.crash();
+        assert!(format!("{older:#}").contains("a later number than 2"), "{older:#}");
+        fs::remove_file(run.out().join("visits-s0000000003-0.jsonl")).unwrap();
+        run.settle(Some(2), &[]).unwrap();
     }
 
     #[test]

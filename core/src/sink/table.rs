@@ -49,6 +49,9 @@ use crate::testing::crash;
 /// that is keyed by the same. Two subtasks that change one key fail the job. Flink has upsert sinks for this, into a
 /// database or a compacted topic; there the reader sees changes one by one.
 ///
+/// In another directory a table begins empty, also if the job goes on from a savepoint: copy the newest file there first. (The
+/// log warns where that may have been forgotten.)
+///
 /// The changes between two snapshots are in memory, one per key, and the table is written anew with every snapshot that has changed
 /// it: it is for tables of up to some hundred megabytes.
 ///
@@ -125,6 +128,14 @@ impl<T, K, F: Send + Sync> Settle for Table<T, K, F> {
         let found = files.list()?;
         refuse_seen_results(&self.dir, &found, cx)?;
         let reached = newest_table(&found);
+        if let Some(restored) = may_lack_rows(cx, reached) {
+            tracing::warn!(
+                "the table of sink {:?} begins empty in {}: if it had rows at snapshot {restored}, stop, copy its newest file \
+                 there, and start again",
+                cx.sink,
+                self.dir.display()
+            );
+        }
         let named = cx.pending.iter().map(|pending| part(&files, pending)).collect::<Result<Vec<_>>>()?;
         let unpublished = named.into_iter().filter(|(snapshot, _)| Some(*snapshot) > reached);
         publish(&files, unpublished.collect())?;
@@ -313,6 +324,12 @@ fn newest_table(parts: &[Part]) -> Option<SnapshotId> {
         _ => None,
     };
     parts.iter().filter_map(table).max()
+}
+
+/// The snapshot that the job goes on from, if there is neither a table of it nor any part of one: either nothing had changed
+/// until then, or the table is in another directory.
+fn may_lack_rows(cx: &SettleContext<'_>, reached: Option<SnapshotId>) -> Option<SnapshotId> {
+    cx.restored.filter(|_| reached.is_none() && cx.pending.is_empty())
 }
 
 /// The part that a transaction is.
@@ -593,6 +610,24 @@ mod tests {
         assert_eq!(run.table(), (2, rows([("a", 1)])));
         run.settle(Some(7), &[]).unwrap();
         assert_eq!(run.table(), (2, rows([("a", 1)])));
+    }
+
+    #[test]
+    fn a_table_that_may_have_been_left_in_another_directory_is_noticed() {
+        let pending = [Pending { transaction: ".words-s0000000003-0.pending".to_string() }];
+        for (restored, pending, reached, noticed) in [
+            (Some(3), &[][..], None, true),
+            (None, &[], None, false),
+            (Some(3), &[], Some(2), false),
+            (Some(3), &pending, None, false),
+        ] {
+            let cx = SettleContext { job: "job", sink: "words", restored: restored.map(SnapshotId), pending };
+            assert_eq!(
+                may_lack_rows(&cx, reached.map(SnapshotId)).is_some(),
+                noticed,
+                "{restored:?} {reached:?}"
+            );
+        }
     }
 
     #[test]

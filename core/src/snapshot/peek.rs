@@ -9,7 +9,7 @@ use super::layers::open_file;
 use super::layout::{Standing, scan};
 use super::manifest::Manifest;
 use super::remote::{Mirror, url_in};
-use super::restore::{RestoreTarget, Snapshot, read_manifest, state_path};
+use super::restore::{RestoreTarget, Snapshot, no_snapshot, read_manifest, state_path};
 use crate::error::{Error, Result};
 use crate::record::SnapshotId;
 use crate::state::fjall::StateDirectory;
@@ -51,16 +51,24 @@ impl Place {
         }
     }
 
-    /// The snapshot that `target` asks for: its name, and its manifest.
+    /// What is in the newest snapshot whose manifest can be read. Nothing if there is none, or no directory.
+    pub(crate) fn newest(&self) -> Option<Manifest> {
+        let mut complete = complete(self.directory().ok()?).ok()?;
+        complete.sort_by_key(|(id, _)| *id);
+        complete.iter().rev().find_map(|(_, path)| read_manifest(path).ok())
+    }
+
+    /// The local directory of the snapshot that `target` asks for.
     ///
     /// # Errors
-    /// If there is none, or it is broken.
-    pub(crate) fn manifest_of(&self, target: &RestoreTarget) -> Result<(PathBuf, Manifest)> {
+    /// If there is none. Whether what lies at a path is one is not looked at.
+    pub(crate) fn path_of(&self, target: &RestoreTarget) -> Result<PathBuf> {
         let path = match (target, self.directory()) {
             (RestoreTarget::Path(path), _) if url_in(path).is_some() => {
                 return Err(Error::usage(format!("{target} can't be looked at by itself"))
                     .hint("give --snapshot-dir URL, and the number of the snapshot"));
             }
+            (RestoreTarget::Path(path), _) if !path.exists() => return Err(no_snapshot(path)),
             (RestoreTarget::Path(path), _) => path.clone(),
             (RestoreTarget::Latest | RestoreTarget::Id(_), Err(_)) => {
                 return Err(Error::usage(format!(
@@ -70,9 +78,22 @@ impl Place {
             }
             (RestoreTarget::Latest, Ok(directory)) => find(directory, |_| true)?
                 .ok_or_else(|| Error::failure(format!("there is no complete snapshot in {self}")))?,
-            (RestoreTarget::Id(wanted), Ok(directory)) => find(directory, |id| id == *wanted)?
-                .ok_or_else(|| Error::failure(format!("there is no snapshot {wanted} in {self}")))?,
+            (RestoreTarget::Id(wanted), Ok(directory)) => {
+                find(directory, |id| id == *wanted)?.ok_or_else(|| {
+                    Error::failure(format!("there is no snapshot {wanted} in {self}"))
+                        .hint("`snapshots list` says which there are")
+                })?
+            }
         };
+        Ok(path)
+    }
+
+    /// The snapshot that `target` asks for: its name, and its manifest.
+    ///
+    /// # Errors
+    /// If there is none, or it is broken.
+    pub(crate) fn manifest_of(&self, target: &RestoreTarget) -> Result<(PathBuf, Manifest)> {
+        let path = self.path_of(target)?;
         let manifest = read_manifest(&path)?;
         match (self, target) {
             (Place::Url { mirror, .. }, RestoreTarget::Latest | RestoreTarget::Id(_)) => {
@@ -132,8 +153,14 @@ impl fmt::Display for Place {
 
 /// The newest complete snapshot that is wanted.
 fn find(directory: &Path, wanted: impl Fn(SnapshotId) -> bool) -> Result<Option<PathBuf>> {
-    let complete = scan(directory)?.into_iter().filter(|(_, standing, _)| *standing == Standing::Complete);
-    Ok(complete.filter(|(id, ..)| wanted(*id)).max_by_key(|(id, ..)| *id).map(|(.., path)| path))
+    let complete = complete(directory)?.into_iter();
+    Ok(complete.filter(|(id, _)| wanted(*id)).max_by_key(|(id, _)| *id).map(|(_, path)| path))
+}
+
+/// The complete snapshots, in no order.
+fn complete(directory: &Path) -> Result<Vec<(SnapshotId, PathBuf)>> {
+    let found = scan(directory)?.into_iter().filter(|(_, standing, _)| *standing == Standing::Complete);
+    Ok(found.map(|(id, _, path)| (id, path)).collect())
 }
 
 #[cfg(test)]
@@ -164,7 +191,18 @@ mod tests {
         assert!(manifest("3").unwrap_err().to_string().starts_with("there is no snapshot 3 in"));
         assert_eq!(Place::Nowhere.manifest_of(&RestoreTarget::Latest).unwrap_err().exit_code(), 2);
         let empty = tempfile::tempdir().unwrap();
-        let error = Place::of(Some(empty.path())).unwrap().manifest_of(&RestoreTarget::Latest).unwrap_err();
+        let nothing = Place::of(Some(empty.path())).unwrap();
+        let error = nothing.manifest_of(&RestoreTarget::Latest).unwrap_err();
         assert!(error.to_string().starts_with("there is no complete snapshot in"), "{error}");
+
+        let newest = |directory: Option<&Path>| {
+            Place::of(directory).unwrap().newest().map(|manifest| manifest.snapshot.0)
+        };
+        assert_eq!(newest(Some(temporary.path())), Some(2));
+        std::fs::write(directory.snapshot_path(SnapshotId(2)).join("manifest.json"), "{").unwrap();
+        assert_eq!(newest(Some(temporary.path())), Some(1), "the other can't be read");
+        assert_eq!(newest(Some(empty.path())), None);
+        assert_eq!(newest(Some(&empty.path().join("not there"))), None);
+        assert_eq!(newest(None), None);
     }
 }

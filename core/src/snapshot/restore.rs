@@ -17,7 +17,7 @@ use super::channel_file::read_channel;
 use super::fault::{broken, cannot};
 use super::file::crc_of;
 use super::layers::{Layers, open_file};
-use super::layout::{MANIFEST_FILE, SnapshotDirectory, Standing, parse_directory_name};
+use super::layout::{MANIFEST_FILE, SnapshotDirectory, Standing, parse_directory_name, scan};
 use super::manifest::{Manifest, StateFile, StateFiles, checksum_text};
 use super::merge::Removals;
 use super::pool::POOL_DIRECTORY;
@@ -73,7 +73,9 @@ impl SnapshotDirectory {
         let ids = self.list()?;
         match target {
             RestoreTarget::Latest => self.open_newest(&ids),
-            RestoreTarget::Id(id) if ids.contains(id) => self.open_own(*id).map(Some),
+            RestoreTarget::Id(id) if ids.contains(id) => self.open_own(*id).map(Some).map_err(|error| {
+                error.further_hint("--restore latest goes on from the newest snapshot that is whole")
+            }),
             RestoreTarget::Id(id) => Err(self.without(&format!("there is no snapshot {id}"), &ids)),
             RestoreTarget::Path(path) if self.own(path).is_some_and(|id| ids.contains(&id)) => {
                 self.own(path).map(|id| self.open_own(id)).transpose()
@@ -302,11 +304,7 @@ pub(super) fn read_manifest(directory: &Path) -> Result<Manifest> {
     let path = directory.join(MANIFEST_FILE);
     let text = std::fs::read(&path).map_err(|error| match (error.kind(), standing) {
         (ErrorKind::NotFound, Some(_)) => broken(directory, format!("its {MANIFEST_FILE} is missing")),
-        (ErrorKind::NotFound | ErrorKind::NotADirectory, None) => {
-            Error::failure(format!("{} is no snapshot: it has no {MANIFEST_FILE}", directory.display())).hint(
-                "--restore takes `latest`, the number of a snapshot, or the path of a snapshot's directory",
-            )
-        }
+        (ErrorKind::NotFound | ErrorKind::NotADirectory, None) => no_snapshot(directory),
         _ => cannot("read", &path, error),
     })?;
     let manifest = Manifest::from_text(&text).map_err(|what| broken(&path, what))?;
@@ -315,6 +313,22 @@ pub(super) fn read_manifest(directory: &Path) -> Result<Manifest> {
             Err(broken(&path, format!("it is that of snapshot {}", manifest.snapshot)))
         }
         _ => Ok(manifest),
+    }
+}
+
+/// Why what the user named is no snapshot.
+pub(super) fn no_snapshot(path: &Path) -> Error {
+    let shown = path.display();
+    if !path.exists() {
+        return Error::failure(format!("there is no snapshot at {shown}: nothing is there"))
+            .hint("a snapshot is `latest`, its number, or the path of its directory");
+    }
+    let error = Error::failure(format!("{shown} is no snapshot: it has no {MANIFEST_FILE}"));
+    match scan(path).is_ok_and(|found| !found.is_empty()) {
+        true => {
+            error.hint(format!("there are snapshots in it: add --snapshot-dir {shown}, and say which one"))
+        }
+        false => error.hint("a snapshot is `latest`, its number, or the path of its directory"),
     }
 }
 

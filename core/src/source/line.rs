@@ -15,17 +15,19 @@ use crate::state::{Data, Describe, Field, Schema};
 
 /// A line of text, without its line end, that knows where it comes from.
 ///
-/// The text need not be UTF-8: [`Line::as_str`] says so, and an operator can [reject](Line::reject) the line.
+/// The text need not be UTF-8: [`Line::as_str`] says so. What can't be understood an operator can [reject](Line::reject);
+/// [`Line::parse`] does.
 ///
 /// ```
 /// # use tidegate::source::{BadLine, Line};
-/// fn parse(line: Line) -> Result<u64, BadLine> {
-///     let text = line.as_str().map_err(|error| line.reject(error))?;
-///     text.trim().parse().map_err(|error| line.reject(error))
+/// fn even(line: Line) -> Result<u64, BadLine> {
+///     let number: u64 = line.parse(|text| text.trim().parse())?;
+///     if number % 2 == 0 { Ok(number) } else { Err(line.reject("it is odd")) }
 /// }
-/// assert_eq!(parse(Line::new("numbers.txt", 1, " 42")), Ok(42));
-/// let bad = parse(Line::new("numbers.txt", 2, "4x2")).unwrap_err();
+/// assert_eq!(even(Line::new("numbers.txt", 1, " 42")), Ok(42));
+/// let bad = even(Line::new("numbers.txt", 2, "4x2")).unwrap_err();
 /// assert_eq!((bad.line, bad.reason.as_str(), bad.text.as_str()), (2, "invalid digit found in string", "4x2"));
+/// assert_eq!(even(Line::new("numbers.txt", 3, "43")).unwrap_err().to_string(), "numbers.txt:3: it is odd");
 /// ```
 #[derive(Clone)]
 pub struct Line {
@@ -74,6 +76,19 @@ impl Line {
     #[inline]
     pub fn as_str(&self) -> Result<&str, Utf8Error> {
         std::str::from_utf8(self.as_bytes())
+    }
+
+    /// What a function reads in the text, which may borrow from it.
+    ///
+    /// # Errors
+    /// The line's [rejection](Line::reject), with the function's reason, or because it is not UTF-8.
+    #[inline]
+    pub fn parse<'a, T, E: fmt::Display>(
+        &'a self,
+        parse: impl FnOnce(&'a str) -> Result<T, E>,
+    ) -> Result<T, BadLine> {
+        let text = self.as_str().map_err(|error| self.reject(error))?;
+        parse(text).map_err(|reason| self.reject(reason))
     }
 
     /// The text; what is not UTF-8 in it is replaced by `U+FFFD`.
@@ -243,7 +258,7 @@ mod tests {
     #[test]
     fn a_rejected_line_says_where_it_is_and_why() {
         let line = Line::new("a.log", 9, &b"x\xff"[..]);
-        let bad = line.reject(line.as_str().unwrap_err());
+        let bad = line.parse(str::parse::<u64>).unwrap_err();
         assert_eq!(bad.to_string(), "a.log:9: invalid utf-8 sequence of 1 bytes from index 1");
         assert_eq!(bad.text, "x\u{fffd}");
         assert_eq!(BadLine::schema().to_string(), "BadLine");

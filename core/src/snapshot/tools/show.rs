@@ -55,7 +55,9 @@ pub(super) fn show(path: &Path, manifest: &Manifest, json: bool, out: &mut Outpu
     }
     // As the job has written them: those of one owner come together.
     let mut owner = None;
-    for entry in manifest.entries.iter().filter(|entry| !is_shown(entry)) {
+    // Some have nothing to say for themselves, as a strategy of watermarks without state of its own.
+    let is_empty = |entry: &&Entry| entry.item.is_empty() && entry.value.is_null();
+    for entry in manifest.entries.iter().filter(|entry| !is_shown(entry) && !is_empty(entry)) {
         if owner != Some(&entry.owner) {
             out.line(&entry.owner)?;
             owner = Some(&entry.owner);

@@ -48,13 +48,14 @@ pub(super) fn all(place: &Place, out: &mut Output<'_>) -> Result<()> {
 pub(super) fn each(targets: &[RestoreTarget], place: &Place, out: &mut Output<'_>) -> Result<()> {
     let mut broken = 0;
     for target in targets {
+        // One that is not there is not broken.
+        place.path_of(target)?;
         let brought = place.manifest_of(target).and_then(|(name, manifest)| {
             let path = place.bring(&name, &manifest)?;
             Ok((path, manifest))
         });
         let (id, found) = match brought {
             Ok((path, manifest)) => (manifest.snapshot.to_string(), problems(&path, &manifest)?),
-            Err(error) if error.exit_code() == 2 => return Err(error),
             Err(error) => {
                 (target.to_string(), Found { problems: vec![error.to_string()], files: 0, rows: 0 })
             }

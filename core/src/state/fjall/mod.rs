@@ -220,6 +220,13 @@ fn set_row_key(row_key: &mut Vec<u8>, row: StateRow<'_>) -> Result<()> {
 }
 
 fn cannot(verb: &str, path: &Path, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    let cause = cause.into();
+    let mut first = &*cause as &(dyn std::error::Error + 'static);
+    while let Some(source) = first.source() {
+        first = source;
+    }
+    // The database puts what the system said into words that are made for its authors.
+    let cause = if first.is::<std::io::Error>() { first.to_string().into() } else { cause };
     Error::failure(format!("can't {verb} the working copy of state in {}", path.display()))
         .caused_by(cause)
         .hint(
@@ -234,6 +241,13 @@ mod tests {
     struct Scene {
         _temporary: tempfile::TempDir,
         store: RowStore,
+    }
+
+    #[test]
+    fn what_the_system_said_is_said_once() {
+        let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        let error = cannot("write", Path::new("state"), fjall::Error::from(full));
+        assert_eq!(error.to_string(), "can't write the working copy of state in state: no storage space");
     }
 
     fn put<'a>(group: u16, section: Section, key: &'a [u8], value: &'a [u8]) -> StateRow<'a> {
