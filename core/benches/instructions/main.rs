@@ -8,7 +8,8 @@
 //!
 //! Each kernel runs under valgrind in a process of its own, once with N records and once with 2 N; the difference, divided by N,
 //! is what a record costs: start and end of the process are in both. Instructions are the same whoever else uses the machine, so
-//! a few percent more are a finding. They are no time: what waits for memory is not seen here, but in the benchmarks beside.
+//! a few percent more are a finding. They are no time: what waits for memory is not seen here, but in the benchmarks beside, and
+//! with `--time`.
 
 use std::collections::BTreeMap;
 use std::process::{Command, ExitCode, Stdio};
@@ -17,7 +18,7 @@ use baseline::{Baseline, Surroundings, Verdict};
 use clap::Parser;
 use clap::builder::PossibleValuesParser;
 use kernels::{KERNELS, Kernel};
-use support::say;
+use support::{median, say, thread_cpu};
 use tidegate::prelude::*;
 
 mod baseline;
@@ -35,6 +36,10 @@ struct Args {
     /// How many percent more are too many
     #[arg(long, default_value_t = 5.0, value_name = "PERCENT")]
     tolerance: f64,
+
+    /// Say how long a record takes instead: nanoseconds of CPU, without valgrind
+    #[arg(long)]
+    time: bool,
 
     /// Make what is counted the baseline
     #[arg(long)]
@@ -73,11 +78,34 @@ fn per_record(kernel: &Kernel) -> Result<f64> {
     Ok((per_record * 100.0).round() / 100.0)
 }
 
+/// Nanoseconds of CPU that a record takes: the median of some differences, of more records than are counted.
+fn nanos(kernel: &Kernel) -> Result<f64> {
+    let records = kernel.records * MORE_TO_TIME;
+    let taken = |records: u64| {
+        let began = thread_cpu();
+        kernel.run(records)?;
+        let taken = thread_cpu().zip(began).map(|(ended, began)| (ended - began).as_nanos() as f64);
+        taken.ok_or_else(|| Error::failure("the system does not say how much of a CPU a thread has had"))
+    };
+    let difference = |_| Ok((taken(2 * records)? - taken(records)?) / records as f64);
+    Ok(median((0..TIMES).map(difference).collect::<Result<Vec<f64>>>()?))
+}
+
+const MORE_TO_TIME: u64 = 8;
+const TIMES: usize = 7;
+
 fn measure(args: &Args) -> Result<()> {
     let is_asked_for =
         |kernel: &&Kernel| args.kernels.is_empty() || args.kernels.iter().any(|name| name == kernel.name);
     if let Some(records) = args.records {
         return KERNELS.iter().filter(is_asked_for).try_for_each(|kernel| kernel.run(records));
+    }
+    if args.time {
+        say(&format!("{:<22} {:>10}", "kernel", "ns/record"));
+        return KERNELS.iter().filter(is_asked_for).try_for_each(|kernel| {
+            say(&format!("{:<22} {:>10.1}", kernel.name, nanos(kernel)?));
+            Ok(())
+        });
     }
     let here = Surroundings::here();
     let baseline = if args.bless { None } else { Some(Baseline::read()?) };

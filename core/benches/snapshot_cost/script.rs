@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use tidegate::time::Clock;
 
+use super::support::thread_cpu;
 use super::support::updates::{Distribution, Keys, sum_of_counts};
 
 /// How many updates come between the making of the keys and the first that is measured.
@@ -84,8 +85,6 @@ pub struct Mark {
 
 impl Mark {
     pub fn now(clock: &Clock) -> Mark {
-        let schedule = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
-        let nanos = schedule.and_then(|text| text.split(' ').next()?.parse().ok());
-        Mark { at: clock.monotonic(), cpu: nanos.map(Duration::from_nanos) }
+        Mark { at: clock.monotonic(), cpu: thread_cpu() }
     }
 }

@@ -53,6 +53,12 @@ pub fn time<T>(work: impl FnOnce() -> T) -> (Duration, T) {
     (clock.monotonic() - began, made)
 }
 
+/// What the calling thread has had of a CPU, where the system says it.
+pub fn thread_cpu() -> Option<Duration> {
+    let schedule = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    schedule.split(' ').next()?.parse().ok().map(Duration::from_nanos)
+}
+
 /// The median.
 pub fn median(figures: impl IntoIterator<Item = f64>) -> f64 {
     let mut figures: Vec<f64> = figures.into_iter().collect();
