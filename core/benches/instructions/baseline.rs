@@ -109,8 +109,7 @@ impl Verdict {
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Verdict::New => write!(f, "new"),
-            Verdict::Same => Ok(()),
+            Verdict::New | Verdict::Same => Ok(()),
             Verdict::Fewer(percent) => write!(f, "{percent:.1} % fewer"),
             Verdict::More(percent) => write!(f, "{percent:.1} % MORE"),
         }

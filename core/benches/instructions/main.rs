@@ -96,40 +96,42 @@ const TIMES: usize = 7;
 
 fn measure(args: &Args) -> Result<()> {
     let is_asked_for =
-        |kernel: &&Kernel| args.kernels.is_empty() || args.kernels.iter().any(|name| name == kernel.name);
-    if let Some(records) = args.records {
-        return KERNELS.iter().filter(is_asked_for).try_for_each(|kernel| kernel.run(records));
+        |kernel: &Kernel| args.kernels.is_empty() || args.kernels.iter().any(|name| name == kernel.name);
+    let kernels: Vec<Kernel> = KERNELS.into_iter().filter(is_asked_for).collect();
+    match args.records {
+        Some(records) => kernels.iter().try_for_each(|kernel| kernel.run(records)),
+        None if args.time => show_times(&kernels),
+        None if args.bless => bless(&kernels),
+        None => compare(&kernels, &Baseline::read()?, args.tolerance),
     }
-    if args.time {
-        say(&format!("{:<22} {:>10}", "kernel", "ns/record"));
-        return KERNELS.iter().filter(is_asked_for).try_for_each(|kernel| {
-            say(&format!("{:<22} {:>10.1}", kernel.name, nanos(kernel)?));
-            Ok(())
-        });
-    }
+}
+
+fn show_times(kernels: &[Kernel]) -> Result<()> {
+    say(&format!("{:<22} {:>10}", "kernel", "ns/record"));
+    kernels.iter().try_for_each(|kernel| {
+        say(&format!("{:<22} {:>10.1}", kernel.name, nanos(kernel)?));
+        Ok(())
+    })
+}
+
+/// Fails if a kernel takes so many percent more than it did, in the same surroundings.
+fn compare(kernels: &[Kernel], baseline: &Baseline, tolerance: f64) -> Result<()> {
     let here = Surroundings::here();
-    let baseline = if args.bless { None } else { Some(Baseline::read()?) };
-    let there = baseline.as_ref().filter(|baseline| baseline.surroundings == here);
-    let before = |name| there.and_then(|baseline| baseline.instructions_per_record.get(name).copied());
-    let mut counts = BTreeMap::new();
+    let is_comparable = baseline.surroundings == here;
     let (mut too_many, mut has_fewer) = (Vec::new(), false);
     say(&format!("{:<22} {:>20}  {:>10}", "kernel", "instructions/record", "baseline"));
-    for kernel in KERNELS.iter().filter(is_asked_for) {
-        let (count, before) = (per_record(kernel)?, before(kernel.name));
-        let verdict = Verdict::of(count, before, args.tolerance);
+    for kernel in kernels {
+        let before = baseline.instructions_per_record.get(kernel.name).copied().filter(|_| is_comparable);
+        let count = per_record(kernel)?;
+        let verdict = Verdict::of(count, before, tolerance);
         let shown = before.map_or("-".to_string(), |before| format!("{before:.2}"));
-        let remark = there.map_or(String::new(), |_| verdict.to_string());
-        say(&format!("{:<22} {count:>20.2}  {shown:>10}  {remark}", kernel.name));
+        say(&format!("{:<22} {count:>20.2}  {shown:>10}  {verdict}", kernel.name));
         has_fewer |= matches!(verdict, Verdict::Fewer(_));
         if let (Verdict::More(percent), Some(before)) = (verdict, before) {
             too_many.push(format!("{} took {percent:.1} % more ({before:.2} -> {count:.2})", kernel.name));
         }
-        counts.insert(kernel.name.to_string(), count);
     }
-    if args.bless {
-        return bless(here, counts);
-    }
-    if let Some(baseline) = baseline.as_ref().filter(|_| there.is_none()) {
+    if !is_comparable {
         let there = &baseline.surroundings;
         say(&format!(
             "not compared: the baseline is of {there}; this is {here}; for one of here: {HOW_TO_BLESS}"
@@ -141,22 +143,25 @@ fn measure(args: &Args) -> Result<()> {
     if too_many.is_empty() {
         return Ok(());
     }
-    Err(Error::failure(format!(
-        "more instructions than {} % above the baseline: {}",
-        args.tolerance,
-        too_many.join("; ")
-    ))
-    .hint(format!("find out why; if it is worth it: {HOW_TO_BLESS}")))
+    let too_many = too_many.join("; ");
+    Err(Error::failure(format!("more instructions than {tolerance} % above the baseline: {too_many}"))
+        .hint(format!("find out why; if it is worth it: {HOW_TO_BLESS}")))
 }
 
 const HOW_TO_BLESS: &str = "cargo bench -p tidegate --bench instructions -- --bless";
 
-/// Kernels that were not run keep what they had, if it was counted in the same surroundings.
-fn bless(surroundings: Surroundings, counts: BTreeMap<String, f64>) -> Result<()> {
+/// What is counted is the baseline. Kernels that were not asked for keep what they had, if it was counted in the same surroundings.
+fn bless(kernels: &[Kernel]) -> Result<()> {
+    let surroundings = Surroundings::here();
     let before = Baseline::read().ok().filter(|before| before.surroundings == surroundings);
-    let mut all = before.map(|before| before.instructions_per_record).unwrap_or_default();
-    all.extend(counts);
+    let mut all: BTreeMap<String, f64> =
+        before.map(|before| before.instructions_per_record).unwrap_or_default();
     all.retain(|name, _| KERNELS.iter().any(|kernel| kernel.name == name));
+    for kernel in kernels {
+        let count = per_record(kernel)?;
+        say(&format!("{:<22} {count:>20.2}", kernel.name));
+        all.insert(kernel.name.to_string(), count);
+    }
     Baseline { surroundings, instructions_per_record: all }.write()?;
     say("this is the baseline now");
     Ok(())
