@@ -127,11 +127,5 @@ fn measure(args: &Args) -> Result<()> {
 }
 
 fn main() -> ExitCode {
-    match measure(&Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            say(&format!("error: {error:#}"));
-            ExitCode::from(error.exit_code())
-        }
-    }
+    support::end(measure(&Args::parse()))
 }

@@ -10,16 +10,12 @@
 //! is. The hash of the loop is foldhash.
 
 use std::hash::Hash;
-use std::num::NonZero;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use hashbrown::HashMap;
-use support::{Given, Marks, RunOptions, Summed, median, say, time, uniform};
-use tidegate::key::{MaxParallelism, Parallelism};
+use support::{Given, Marks, Pairs, Ran, RunOptions, Summed, heading, nanos_of, time, uniform};
 use tidegate::prelude::*;
-use tidegate::state::backend::StoreKind;
 
 mod support;
 
@@ -40,7 +36,7 @@ struct Args {
 
     /// Numbers of workers
     #[arg(long, value_delimiter = ',', default_value = "1")]
-    parallelism: Vec<NonZero<u32>>,
+    parallelism: Vec<u32>,
 
     /// Pairs of runs
     #[arg(long, default_value_t = 5)]
@@ -108,7 +104,7 @@ fn made<T>(records: std::ops::Range<u64>, keys: u64, splits: u32, make: fn(u64) 
 }
 
 /// What the loop emits in all, and how long it takes behind the making of the keys.
-fn by_hand<T: Hash + Eq>(keys: u64, records: u64, make: fn(u64) -> T) -> (Duration, u64) {
+fn by_hand<T: Hash + Eq>(keys: u64, records: u64, make: fn(u64) -> T) -> Ran {
     let mut counts: HashMap<T, u64, foldhash::fast::RandomState> = HashMap::default();
     let mut sum = 0;
     let mut count_all = |keys: Vec<T>| {
@@ -125,7 +121,7 @@ fn by_hand<T: Hash + Eq>(keys: u64, records: u64, make: fn(u64) -> T) -> (Durati
 }
 
 /// What a job emits in all, and how long it takes behind the making of the keys.
-fn job(kind: KeyKind, keys: u64, records: u64, options: &RunOptions) -> Result<(Duration, u64)> {
+fn job(kind: KeyKind, keys: u64, records: u64, options: &RunOptions) -> Result<Ran> {
     let sum = Summed::default();
     let sink = sum.clone();
     let (all, splits) = (0..keys + records, options.parallelism.get());
@@ -149,35 +145,22 @@ fn job(kind: KeyKind, keys: u64, records: u64, options: &RunOptions) -> Result<(
     Ok((marks.time(), sum.sum()))
 }
 
-fn measure(args: &Args, kind: KeyKind, keys: u64, workers: NonZero<u32>) -> Result<()> {
-    let parallelism = Parallelism::new(workers.get(), MaxParallelism::DEFAULT)
-        .ok_or_else(|| Error::usage("there are more workers than key groups"))?;
-    let options = RunOptions { parallelism, store: StoreKind::Heap, ..RunOptions::default() };
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    for _ in 0..args.repetitions {
-        let (took, sum) = job(kind, keys, args.records, &options)?;
-        let (by_hand, expected) = match kind {
-            KeyKind::U64 => by_hand(keys, args.records, |key| key),
-            KeyKind::String => by_hand(keys, args.records, name),
-        };
-        if sum != expected {
-            return Err(Error::failure(format!("the job emitted {sum} in all, the loop {expected}")));
-        }
-        ours.push(took.as_nanos() as f64 / args.records as f64);
-        theirs.push(by_hand.as_nanos() as f64 / args.records as f64);
-    }
-    let ratio = median(ours.iter().zip(&theirs).map(|(ours, theirs)| theirs / ours));
-    say(&format!(
-        "{keys:>10} {:<6} {workers:>2}  {:>8.1} {:>8.1} {ratio:>6.2}",
-        format!("{kind:?}").to_lowercase(),
-        median(ours),
-        median(theirs)
-    ));
+fn measure(args: &Args, kind: KeyKind, keys: u64, workers: u32) -> Result<()> {
+    let options = support::on_the_heap(workers)?;
+    let by_hand = || match kind {
+        KeyKind::U64 => by_hand(keys, args.records, |key| key),
+        KeyKind::String => by_hand(keys, args.records, name),
+    };
+    let job = || job(kind, keys, args.records, &options);
+    let pairs = Pairs::run(args.repetitions, job, || Ok(by_hand()))?;
+    let kind = format!("{kind:?}").to_lowercase();
+    let name = format!("{keys} {kind} keys, {workers} {}", if workers == 1 { "worker" } else { "workers" });
+    pairs.show(&name, nanos_of(args.records));
     Ok(())
 }
 
 fn run(args: &Args) -> Result<()> {
-    say("      keys type workers  ns/record     loop  ratio");
+    heading("running count", "ns/record");
     for &kind in &args.kinds {
         for &keys in &args.keys {
             args.parallelism.iter().try_for_each(|&workers| measure(args, kind, keys, workers))?;
@@ -187,11 +170,5 @@ fn run(args: &Args) -> Result<()> {
 }
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            say(&format!("error: {error:#}"));
-            ExitCode::from(error.exit_code())
-        }
-    }
+    support::end(run(&Args::parse()))
 }

@@ -61,18 +61,12 @@ fn main() -> ExitCode {
         let program = Program { name: "numbers", version: "1.0.0", about: "Counts" };
         return tidegate::job::main(program, numbers);
     }
-    match (0..RUNS).map(|_| first_record_ms()).collect::<Result<Vec<f64>>>() {
-        Ok(took) => {
-            let (least, most) = took.iter().fold((f64::MAX, 0f64), |(a, b), &ms| (a.min(ms), b.max(ms)));
-            say(&format!(
-                "first record after {:.1} ms; {least:.1} to {most:.1} in {RUNS} runs",
-                median(took)
-            ));
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            say(&format!("error: {error:#}"));
-            ExitCode::FAILURE
-        }
-    }
+    support::end(measure())
+}
+
+fn measure() -> Result<()> {
+    let took = (0..RUNS).map(|_| first_record_ms()).collect::<Result<Vec<f64>>>()?;
+    let (least, most) = took.iter().fold((f64::MAX, 0f64), |(a, b), &ms| (a.min(ms), b.max(ms)));
+    say(&format!("first record after {:.1} ms; {least:.1} to {most:.1} in {RUNS} runs", median(took)));
+    Ok(())
 }

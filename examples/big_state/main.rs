@@ -14,12 +14,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use tidegate::job::progress::Outcome;
 use tidegate::job::signals::Signals;
 use tidegate::job::{JobFlags, run};
 use tidegate::key::Parallelism;
 use tidegate::prelude::*;
+use updates::{Count, Distribution, Keys, sum_of_counts};
+
+mod updates;
 
 /// Counts updates of many keys, each with a value of some bytes, and says what it took
 #[derive(Parser, Debug)]
@@ -36,76 +39,12 @@ struct Args {
     #[arg(long, default_value_t = 10_000_000)]
     updates: u64,
 
-    /// How often which key comes: all as often, or the key of rank r in proportion to 1/r
+    /// How often which key comes
     #[arg(long, value_enum, default_value_t)]
     keys_dist: Distribution,
 
     #[command(flatten)]
     flags: JobFlags,
-}
-
-#[derive(ValueEnum, Clone, Copy, Debug, Default)]
-enum Distribution {
-    #[default]
-    Uniform,
-    Zipf,
-}
-
-/// Which key an update is of: a function of its number.
-#[derive(Clone, Copy)]
-struct Keys {
-    count: u64,
-    distribution: Distribution,
-}
-
-impl Keys {
-    fn of_update(self, number: u64) -> u64 {
-        let random = scatter(number);
-        match self.distribution {
-            Distribution::Uniform => ((u128::from(random) * u128::from(self.count)) >> 64) as u64,
-            Distribution::Zipf => {
-                // The logarithm of a rank that comes in proportion to 1/rank is uniform.
-                let uniform = (random >> 11) as f64 / (1u64 << 53) as f64;
-                let rank = (self.count as f64).powf(uniform) as u64 - 1;
-                // Ranks lie scattered among the keys, as hot keys do.
-                scatter(rank) % self.count
-            }
-        }
-    }
-}
-
-/// The finaliser of SplitMix64 (Steele, Lea and Flood 2014).
-fn scatter(number: u64) -> u64 {
-    let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
-}
-
-/// What is kept of a key.
-#[state(key = u64)]
-#[derive(Default)]
-struct Tally {
-    updates: u64,
-    value: Vec<u8>,
-}
-
-struct Count {
-    value_bytes: usize,
-}
-
-#[operator]
-impl Count {
-    fn on_event(&self, key: u64, tally: &mut Tally, out: &mut impl Emit<u64>) {
-        if tally.value.is_empty() {
-            tally.value = (0..self.value_bytes as u64).map(|place| scatter(key ^ place) as u8).collect();
-        }
-        tally.updates += 1;
-        if let Some(byte) = tally.value.first_mut() {
-            *byte = tally.updates as u8;
-        }
-        out.emit(tally.updates);
-    }
 }
 
 fn main() -> ExitCode {
@@ -140,7 +79,8 @@ fn run_job(args: &Args) -> Result<bool> {
     let sum = sum.load(Ordering::Relaxed);
     // Of a job that was stopped, it is known which updates there were only if they came in one sequence.
     let in_sequence = summary.outcome == Outcome::Finished || options.parallelism == Parallelism::ONE;
-    let is_right = in_sequence.then(|| sum == expected_sum(keys, summary.records));
+    let is_right = in_sequence
+        .then(|| sum == sum_of_counts(keys.count, (0..summary.records).map(|number| keys.of_update(number))));
     let seconds = summary.elapsed.max(Duration::from_nanos(1)).as_secs_f64();
     let snapshots = &summary.snapshots;
     let line = serde_json::json!({
@@ -167,15 +107,6 @@ fn run_job(args: &Args) -> Result<bool> {
     Ok(is_right != Some(false))
 }
 
-/// What all updates of all keys together emit.
-fn expected_sum(keys: Keys, updates: u64) -> u64 {
-    let mut counts = vec![0u32; keys.count as usize];
-    for number in 0..updates {
-        counts[keys.of_update(number) as usize] += 1;
-    }
-    counts.into_iter().map(u64::from).map(|n| n * (n + 1) / 2).sum()
-}
-
 /// The most memory that the process has had resident; unknown where there is no `/proc`.
 fn peak_rss_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
@@ -186,25 +117,26 @@ fn peak_rss_bytes() -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use clap::ValueEnum;
+
     use super::*;
 
     #[test]
     fn every_key_is_among_the_keys_and_hot_ones_are_hot() {
-        for distribution in [Distribution::Uniform, Distribution::Zipf] {
+        for &distribution in Distribution::value_variants() {
             let keys = Keys { count: 1000, distribution };
             let mut counts = vec![0; 1000];
             (0..100_000).for_each(|number| counts[keys.of_update(number) as usize] += 1);
             let hottest = counts.iter().max().copied().unwrap_or(0);
             match distribution {
                 Distribution::Uniform => assert!(hottest < 200, "{hottest}"),
-                Distribution::Zipf => assert!(hottest > 5_000, "{hottest}"),
+                Distribution::Zipf | Distribution::Hundredth => assert!(hottest > 5_000, "{hottest}"),
             }
         }
     }
 
     #[test]
     fn the_expected_sum_is_that_of_every_keys_first_counts() {
-        let keys = Keys { count: 1, distribution: Distribution::Uniform };
-        assert_eq!(expected_sum(keys, 4), 1 + 2 + 3 + 4);
+        assert_eq!(sum_of_counts(2, [0, 0, 1, 0, 0]), 1 + 2 + 3 + 4 + 1);
     }
 }

@@ -14,7 +14,7 @@ use crate::job::figures::EventTimeFigures;
 use crate::job::{Graph, Job, RunOptions};
 use crate::key::Parallelism;
 use crate::snapshot::{RestoreTarget, SnapshotDirectory, SnapshotMode};
-use crate::state::backend::StateBackend;
+use crate::state::backend::{StateBackend, StoreKind};
 use crate::state::fjall::StateDirectory;
 use crate::state::memory::StateMemory;
 use crate::task::mode::Mode;
@@ -47,6 +47,7 @@ pub struct TestJob {
     crashes_at_snapshots: usize,
     absences_every: Option<usize>,
     parallelisms: Vec<Parallelism>,
+    store: Option<StoreKind>,
 }
 
 /// A job that has not ended after so many turns of its workers never will.
@@ -95,6 +96,7 @@ impl TestJob {
             crashes_at_snapshots: 0,
             absences_every: None,
             parallelisms: vec![Parallelism::ONE],
+            store: None,
         })
     }
 
@@ -115,6 +117,13 @@ impl TestJob {
         let valid =
             |workers| Parallelism::new(workers, max).expect("the parallelism of a test job is from 1 to 128");
         self.parallelisms = workers.into_iter().map(valid).collect();
+        self
+    }
+
+    /// Where keyed state lies. If nothing is said the seed decides, for each attempt anew.
+    #[must_use]
+    pub fn store(mut self, store: StoreKind) -> TestJob {
+        self.store = Some(store);
         self
     }
 
@@ -199,7 +208,7 @@ impl TestJob {
                 snapshots: kept,
                 first_snapshot: snapshots.next_id(),
                 restored: restored.map(|snapshot| Arc::new(Restored::from(snapshot))),
-                state: Arc::new(store(&state, &mut random).inline()),
+                state: Arc::new(store(self.store, &state, &mut random).inline()),
                 savepoints: None,
                 pauses: Arc::default(),
             };
@@ -232,8 +241,15 @@ impl TestJob {
     }
 }
 
-/// Some store: which one is nothing that a job could notice.
-fn store(directory: &Arc<StateDirectory>, random: &mut Random) -> StateBackend {
+/// The store that was asked for, or some one: which it is is nothing that a job could notice.
+fn store(kind: Option<StoreKind>, directory: &Arc<StateDirectory>, random: &mut Random) -> StateBackend {
+    match kind {
+        Some(StoreKind::Heap) => return StateBackend::heap(),
+        Some(StoreKind::Fjall) => {
+            return StateBackend::fjall(Arc::clone(directory), StateMemory::unlimited());
+        }
+        None => {}
+    }
     match random.below(8) {
         // Every such store makes a database, which takes a while.
         0 => StateBackend::fjall(Arc::clone(directory), StateMemory::of(random.below(4096) as u64)),

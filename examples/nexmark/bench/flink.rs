@@ -40,6 +40,7 @@ pub fn answers(query: Query) -> bool {
 /// Flink, ready to be started.
 pub struct Flink {
     class_path: String,
+    version: Option<String>,
     directory: TempDir,
     /// Of one query: a JVM for each parallelism.
     running: RefCell<Vec<(Cell, Jvm)>>,
@@ -59,13 +60,18 @@ impl Drop for Jvm {
     }
 }
 
+/// The jar that says which Flink it is: `flink-dist-2.3.0.jar`.
+fn dist(directory: &Path) -> Option<String> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut names = entries.into_iter().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names.find(|name| name.starts_with(DIST))
+}
+
+const DIST: &str = "flink-dist";
+
 /// Where the jars are: in the home itself, or in its `lib`.
 fn jars(home: &Path) -> Option<PathBuf> {
-    let has_flink = |directory: &Path| {
-        let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-        entries.into_iter().any(|entry| entry.file_name().to_string_lossy().starts_with("flink-dist"))
-    };
-    [home.join("lib"), home.to_path_buf()].into_iter().find(|directory| has_flink(directory))
+    [home.join("lib"), home.to_path_buf()].into_iter().find(|directory| dist(directory).is_some())
 }
 
 impl Flink {
@@ -101,7 +107,15 @@ impl Flink {
             return Err(Error::failure(format!("javac does not take the program for Flink:\n{said}")));
         }
         let class_path = format!("{}:{}/*", directory.path().display(), jars.display());
-        Ok(Flink { class_path, directory, running: RefCell::default() })
+        let version = dist(&jars).and_then(|name| {
+            let version = name.strip_prefix(DIST)?.strip_prefix('-')?.strip_suffix(".jar")?;
+            Some(version.to_string())
+        });
+        Ok(Flink { class_path, version, directory, running: RefCell::default() })
+    }
+
+    pub fn version(&self) -> Option<&str> {
+        self.version.as_deref()
     }
 
     fn start(&self, cell: &Cell, script: Script) -> Result<Jvm> {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run --release --example nexmark -- bench
-//! cargo run --release --example nexmark -- bench --queries q5,q8 --parallelism 1,2 --generation before
+//! cargo run --release --example nexmark -- bench --queries q5,q8 --parallelism 1,2 --generation before --plot q5-q8.svg
 //! cargo run --release --example nexmark --features timely -- bench --against loop,timely --json
 //! ```
 //!
@@ -16,7 +16,9 @@ mod clock;
 #[cfg(feature = "timely")]
 mod dataflows;
 mod flink;
+mod machine;
 mod one_run;
+mod plot;
 mod replay;
 mod report;
 mod tally;
@@ -35,6 +37,7 @@ use tidegate::state::backend::StoreKind;
 use super::generator::Generator;
 use super::queries::Query;
 use flink::Flink;
+use machine::Machine;
 use one_run::{Measured, OneRun};
 use replay::{Generation, Script};
 use report::{Cell, Report, Samples};
@@ -132,6 +135,10 @@ struct Args {
     /// Print a line of JSON for every query and system instead of tables
     #[arg(long)]
     json: bool,
+
+    /// Draw a picture of it, besides
+    #[arg(long, value_name = "FILE.svg")]
+    plot: Option<PathBuf>,
 
     /// One run in this process
     #[arg(long, hide = true)]
@@ -297,7 +304,8 @@ impl Args {
             ))
             .hint("q0 to q5, q7 to q9, q11, q12, q14 to q22"));
         }
-        let mut report = Report::new(self.against.first().copied(), self.json);
+        let machine = Machine::here(&self.against, flink.as_ref().and_then(Flink::version));
+        let mut report = Report::new(self.against.first().copied(), machine, self.json);
         for &generation in &self.generation {
             report.begin(generation)?;
             for &query in queries {
@@ -307,7 +315,7 @@ impl Args {
             }
             report.end()?;
         }
-        Ok(())
+        self.plot.as_ref().map_or(Ok(()), |plot| Ok(std::fs::write(plot, report.picture())?))
     }
 }
 

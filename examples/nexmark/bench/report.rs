@@ -5,7 +5,9 @@ use std::fmt;
 use serde_json::json;
 use tidegate::prelude::*;
 
+use super::machine::Machine;
 use super::one_run::Measured;
+use super::plot::{Bar, Group, Panel, draw};
 use super::replay::Generation;
 use super::{System, name_of, print};
 use crate::queries::Query;
@@ -21,8 +23,19 @@ pub struct Cell {
 
 impl fmt::Display for Cell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let workers = if self.parallelism == 1 { "worker" } else { "workers" };
-        write!(f, "{}: {}, {} {workers}", name_of(&self.query), self.system.name(), self.parallelism)
+        let (query, workers) = (name_of(&self.query), self.parallelism);
+        write!(f, "{query}: {}, {workers} {}", self.system.name(), worker(workers))
+    }
+}
+
+fn worker(workers: u32) -> &'static str {
+    if workers == 1 { "worker" } else { "workers" }
+}
+
+fn told(generation: Generation) -> &'static str {
+    match generation {
+        Generation::Before => "events replayed from memory: made before the clock starts",
+        Generation::Within => "events made within the time",
     }
 }
 
@@ -105,8 +118,11 @@ impl Samples {
 /// Prints what was measured.
 pub struct Report {
     yardstick: Option<System>,
+    machine: Machine,
     json: bool,
     ratios: Vec<(System, u32, f64)>,
+    /// All that was measured.
+    queries: Vec<Vec<Samples>>,
 }
 
 fn rounded(figure: f64, places: i32) -> f64 {
@@ -116,8 +132,8 @@ fn rounded(figure: f64, places: i32) -> f64 {
 
 impl Report {
     /// Ratios are to the yardstick.
-    pub fn new(yardstick: Option<System>, json: bool) -> Report {
-        Report { yardstick, json, ratios: Vec::new() }
+    pub fn new(yardstick: Option<System>, machine: Machine, json: bool) -> Report {
+        Report { yardstick, machine, json, ratios: Vec::new(), queries: Vec::new() }
     }
 
     pub fn begin(&mut self, generation: Generation) -> Result<()> {
@@ -125,10 +141,10 @@ impl Report {
         if self.json {
             return Ok(());
         }
-        print(match generation {
-            Generation::Before => "\nevents replayed from memory: made before the clock starts",
-            Generation::Within => "\nevents made within the time",
-        })?;
+        if self.queries.is_empty() {
+            print(&self.machine.to_string())?;
+        }
+        print(&format!("\n{}", told(generation)))?;
         print(&format!(
             "{:<5} {:<18} {:>7}  {:>12} {:>15} {:>9} {:>8} {:>6}  snapshots",
             "query", "system", "workers", "events/s", "spread", "CPU s/M", "MB peak", "ratio"
@@ -138,20 +154,75 @@ impl Report {
     /// The systems that answered one query.
     pub fn add(&mut self, samples: Vec<Samples>) -> Result<()> {
         for sample in &samples {
-            // That of as many workers, or of one: a loop has no more.
-            let beside = |workers: u32| {
-                samples.iter().find(|other| {
-                    Some(other.cell.system) == self.yardstick && other.cell.parallelism == workers
-                })
-            };
-            let yardstick = beside(sample.cell.parallelism).or_else(|| beside(1));
-            let ratio = yardstick.map(|yardstick| sample.ratio_to(yardstick));
+            let ratio = self.ratio(&samples, sample);
             if let Some(ratio) = ratio {
                 self.ratios.push((sample.cell.system, sample.cell.parallelism, ratio));
             }
-            print(&if self.json { sample.json(ratio) } else { sample.row(ratio) })?;
+            print(&if self.json { sample.json(ratio, &self.machine) } else { sample.row(ratio) })?;
         }
+        self.queries.push(samples);
         Ok(())
+    }
+
+    fn ratio(&self, samples: &[Samples], sample: &Samples) -> Option<f64> {
+        // That of as many workers, or of one: a loop has no more.
+        let beside = |workers: u32| {
+            samples
+                .iter()
+                .find(|other| Some(other.cell.system) == self.yardstick && other.cell.parallelism == workers)
+        };
+        let yardstick = beside(sample.cell.parallelism).or_else(|| beside(1));
+        yardstick.map(|yardstick| sample.ratio_to(yardstick))
+    }
+
+    /// A picture of all that was measured: a panel for each number of workers, before and within.
+    pub fn picture(&self) -> String {
+        let all = || self.queries.iter().flatten().map(|samples| samples.cell);
+        let mut kinds: Vec<(Generation, u32)> = Vec::new();
+        for cell in all().filter(|cell| cell.system != System::Loop) {
+            if !kinds.contains(&(cell.generation, cell.parallelism)) {
+                kinds.push((cell.generation, cell.parallelism));
+            }
+        }
+        let panels = kinds.into_iter().map(|(generation, workers)| Panel {
+            title: format!("{workers} {}, {}", worker(workers), told(generation)),
+            groups: self
+                .queries
+                .iter()
+                .filter_map(|samples| self.group(samples, generation, workers))
+                .collect(),
+        });
+        let measured = self.queries.iter().flatten().next();
+        let mut notes = measured.map_or(String::new(), |samples| {
+            format!("{} events, medians of {}; the axis is logarithmic", samples.events, samples.runs.len())
+        });
+        if let Some(yardstick) = self.yardstick {
+            notes += &format!("; below a query: how many times as fast as {} tidegate is", yardstick.name());
+        }
+        draw(
+            "Nexmark: events a second, by query",
+            &self.machine.to_string(),
+            &notes,
+            &panels.collect::<Vec<_>>(),
+        )
+    }
+
+    /// The bars of a query. A loop has one worker, and is shown beside any number.
+    fn group(&self, samples: &[Samples], generation: Generation, workers: u32) -> Option<Group> {
+        let is_shown = |cell: &Cell| {
+            cell.generation == generation && (cell.parallelism == workers || cell.system == System::Loop)
+        };
+        let shown: Vec<&Samples> = samples.iter().filter(|sample| is_shown(&sample.cell)).collect();
+        let ours = shown.iter().find(|sample| sample.cell.system == System::Tidegate)?;
+        let bar = |sample: &&Samples| {
+            let (least, most) = sample.spread();
+            Bar { system: sample.cell.system, median: sample.events_per_s(), least, most }
+        };
+        Some(Group {
+            name: name_of(&ours.cell.query),
+            bars: shown.iter().map(bar).collect(),
+            note: self.ratio(samples, ours).map_or(String::new(), |ratio| format!("{ratio:.2}")),
+        })
     }
 
     /// The means over the queries.
@@ -178,7 +249,7 @@ impl Report {
 }
 
 impl Samples {
-    fn json(&self, ratio: Option<f64>) -> String {
+    fn json(&self, ratio: Option<f64>, machine: &Machine) -> String {
         let (least, most) = self.spread();
         let line = json!({
             "query": name_of(&self.cell.query),
@@ -195,6 +266,7 @@ impl Samples {
             "repetitions": self.runs.len(),
             "rows": self.runs.last().map(|run| run.total.rows),
             "snapshots": median(self.runs.iter().map(|run| run.snapshots as f64)),
+            "machine": machine,
         });
         line.to_string()
     }
