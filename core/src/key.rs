@@ -4,6 +4,7 @@
 //! `group = murmur(hash32(key)) % max_parallelism`, `subtask = group * parallelism / max_parallelism`. The hash of a key
 //! is XXH3 of its canonical bytes: the same on every machine and in every build, for ever, because snapshots depend on it.
 
+use std::cell::Cell;
 use std::fmt;
 use std::ops::RangeInclusive;
 
@@ -31,9 +32,17 @@ pub trait Key: Describe + Clone + Eq + Send + 'static {
 
     /// The stable hash. The default encodes; scalar keys and strings hash what they are made of.
     fn hash(&self) -> KeyHash {
-        let mut bytes = Vec::with_capacity(32);
-        self.encode(&mut bytes);
-        KeyHash::of(&bytes)
+        thread_local! {
+            static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+        }
+        SCRATCH.with(|scratch| {
+            let mut bytes = scratch.take();
+            bytes.clear();
+            self.encode(&mut bytes);
+            let hash = KeyHash::of(&bytes);
+            scratch.set(bytes);
+            hash
+        })
     }
 }
 

@@ -1,16 +1,46 @@
-//! Days and minutes, in UTC, as texts.
+//! Days and minutes, in UTC: numbers to count by, which the calendar is asked about when one is shown.
+
+use std::fmt;
 
 use jiff::Timestamp;
 use tidegate::prelude::*;
 
-/// The day, as `2015-07-15`.
-pub fn day(at: EventTime) -> String {
-    utc(at).strftime("%Y-%m-%d").to_string()
+const DAY_MILLIS: i64 = 86_400_000;
+const MINUTE_MILLIS: i64 = 60_000;
+
+/// A day; as a text `2015-07-15`.
+#[key]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Day(i64);
+
+/// A minute of some day; as a text `07:59`.
+#[event]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Minute(u16);
+
+impl Day {
+    pub fn of(at: EventTime) -> Day {
+        Day(at.as_millis().div_euclid(DAY_MILLIS))
+    }
 }
 
-/// The minute of the day, as `07:59`.
-pub fn minute(at: EventTime) -> String {
-    utc(at).strftime("%H:%M").to_string()
+impl Minute {
+    pub fn of(at: EventTime) -> Minute {
+        Minute((at.as_millis().rem_euclid(DAY_MILLIS) / MINUTE_MILLIS) as u16)
+    }
+}
+
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let begins = EventTime::from_millis(self.0.saturating_mul(DAY_MILLIS));
+        utc(begins).strftime("%Y-%m-%d").fmt(f)
+    }
+}
+
+impl fmt::Display for Minute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:02}:{:02}", self.0 / 60, self.0 % 60)
+    }
 }
 
 /// The hour of the day, from 0 to 23.
@@ -38,13 +68,14 @@ mod tests {
             (-1, ("1969-12-31", "23:59", 23)),
         ] {
             let at = EventTime::from_millis(millis);
-            assert_eq!((day(at).as_str(), minute(at).as_str(), hour(at)), expected);
+            let (day, minute) = (Day::of(at).to_string(), Minute::of(at).to_string());
+            assert_eq!((day.as_str(), minute.as_str(), hour(at)), expected);
         }
     }
 
     #[test]
     fn a_time_beyond_the_calendar_is_no_panic() {
-        assert!(day(EventTime::MAX).starts_with("9999-"));
-        assert!(day(EventTime::MIN).starts_with("-9999-"));
+        assert!(Day::of(EventTime::MAX).to_string().starts_with("9999-"));
+        assert!(Day::of(EventTime::MIN).to_string().starts_with("-9999-"));
     }
 }

@@ -68,6 +68,10 @@ macro_rules! extremes {
             fn result(&self, acc: &Option<V>) -> V {
                 acc.clone().expect(SEEN)
             }
+
+            fn finish(&self, acc: Option<V>) -> V {
+                acc.expect(SEEN)
+            }
         }
     )*};
 }

@@ -76,6 +76,10 @@ macro_rules! ends {
             fn result(&self, acc: &Option<(O, V)>) -> V {
                 acc.clone().expect(SEEN).1
             }
+
+            fn finish(&self, acc: Option<(O, V)>) -> V {
+                acc.expect(SEEN).1
+            }
         }
 
         impl<T, O: PartialOrd, V, P: Fn(&T) -> O, F: Fn(&T) -> V> $name<T, O, V, P, F> {

@@ -106,6 +106,11 @@ pub trait Aggregate: 'static {
 
     /// The result for what `acc` has seen, which is one value at least.
     fn result(&self, acc: &Self::Acc) -> Self::Out;
+
+    /// The result for what `acc` has seen, which nobody needs any more. Worth writing if it can be made without a copy.
+    fn finish(&self, acc: Self::Acc) -> Self::Out {
+        self.result(&acc)
+    }
 }
 
 /// Folds values of one type into one of that type: Flink's `ReduceFunction`.

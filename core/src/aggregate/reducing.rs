@@ -53,4 +53,8 @@ impl<T: Data + Clone, F: Fn(&mut T, T) + 'static> Aggregate for Reducer<T, F> {
     fn result(&self, acc: &Option<T>) -> T {
         acc.clone().expect(SEEN)
     }
+
+    fn finish(&self, acc: Option<T>) -> T {
+        acc.expect(SEEN)
+    }
 }

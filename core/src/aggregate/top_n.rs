@@ -30,6 +30,20 @@ impl<T: Data + Clone, O: PartialOrd, P: Fn(&T) -> O> TopN<T, O, P> {
         TopN { n, order, of: PhantomData }
     }
 
+    /// Whether a value is among the greatest: it can be inserted then, for the least has gone if there were enough.
+    fn has_room(&self, best: &mut Vec<T>, value: &T) -> bool {
+        if best.len() < self.n {
+            return true;
+        }
+        let is_greater = best.last().is_some_and(|least| {
+            (self.order)(least).partial_cmp(&(self.order)(value)) == Some(Ordering::Less)
+        });
+        if is_greater {
+            best.pop();
+        }
+        is_greater
+    }
+
     /// Where a value belongs: behind all that are not smaller.
     fn place(&self, best: &[T], value: &T) -> usize {
         let order = (self.order)(value);
@@ -49,18 +63,16 @@ impl<T: Data + Clone, O: PartialOrd + 'static, P: Fn(&T) -> O + 'static> Aggrega
     }
 
     fn add(&self, best: &mut Vec<T>, value: T) {
-        let place = self.place(best, &value);
-        if place < self.n {
+        if self.has_room(best, &value) {
+            let place = self.place(best, &value);
             best.insert(place, value);
-            best.truncate(self.n);
         }
     }
 
     fn add_ref(&self, best: &mut Vec<T>, value: &T) {
-        let place = self.place(best, value);
-        if place < self.n {
+        if self.has_room(best, value) {
+            let place = self.place(best, value);
             best.insert(place, value.clone());
-            best.truncate(self.n);
         }
     }
 
@@ -70,5 +82,9 @@ impl<T: Data + Clone, O: PartialOrd + 'static, P: Fn(&T) -> O + 'static> Aggrega
 
     fn result(&self, best: &Vec<T>) -> Vec<T> {
         best.clone()
+    }
+
+    fn finish(&self, best: Vec<T>) -> Vec<T> {
+        best
     }
 }

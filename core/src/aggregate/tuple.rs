@@ -31,6 +31,10 @@ macro_rules! tuples {
             fn result(&self, acc: &Self::Acc) -> Self::Out {
                 ($(self.$place.result(&acc.$place),)+)
             }
+
+            fn finish(&self, acc: Self::Acc) -> Self::Out {
+                ($(self.$place.finish(acc.$place),)+)
+            }
         }
     )*};
 }
@@ -62,5 +66,6 @@ mod tests {
         [7, 1].into_iter().for_each(|n| all.add(&mut other, n));
         all.merge(&mut acc, other);
         assert_eq!(all.result(&acc), (4, 6, 7, 1.5, 3));
+        assert_eq!(all.finish(acc), (4, 6, 7, 1.5, 3));
     }
 }

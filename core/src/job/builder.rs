@@ -1,6 +1,6 @@
 //! What a `#[job]` function writes with: [`Job::source`] begins a [`Stream`], its methods add steps, a sink ends it.
 //!
-//! A stream has one end: methods take it by value. Where records part (`try_map`, `tee`, a side output) two streams come
+//! A stream has one end: methods take it by value. Where records part (`try_map`, `split`, `tee`, a side output) two streams come
 //! back. Names are given to what a snapshot must know again: sources, stateful operators, sinks.
 
 use std::cell::RefCell;
@@ -20,7 +20,7 @@ use crate::key::Key;
 use crate::operator::unkeyed::UnkeyedHead;
 use crate::operator::{Never, UnkeyedOperator, WorksOn};
 use crate::outbox::EdgeIndex;
-use crate::record::Event;
+use crate::record::{Either, Event};
 use crate::sink::Sink;
 use crate::sink::step::SinkStep;
 use crate::snapshot::entry_state::EntryState;
@@ -165,6 +165,45 @@ impl<'j, T: 'static, H: Head<Out = T>> Stream<'j, T, H> {
         self.job.step(self.stage, "try_map", "");
         let (edge, rejects) = self.job.local_stage(self.stage, "rejects");
         (self.then(|head| TryMapHead::new(head, apply, edge)), rejects)
+    }
+
+    /// Two streams, each of some of the records: those that `apply` puts left, and those that it puts right. Nothing is copied.
+    ///
+    /// ```
+    /// use tidegate::prelude::*;
+    /// use tidegate::testing::TestJob;
+    ///
+    /// # fn main() -> Result<()> {
+    /// let (numbers, words) = (Collect::new(), Collect::new());
+    /// TestJob::new("numbers and words", |job| {
+    ///     let texts = Memory::of(["4", "tide", "2"].map(String::from).to_vec());
+    ///     let (numbered, named) = job.source("texts", texts).split(|text| match text.parse::<u32>() {
+    ///         Ok(number) => Either::Left(number),
+    ///         Err(_) => Either::Right(text),
+    ///     });
+    ///     numbered.sink("numbers", numbers.clone());
+    ///     named.sink("words", words.clone());
+    ///     Ok(())
+    /// })?
+    /// .run()?;
+    /// assert_eq!((numbers.take(), words.take()), (vec![4, 2], vec!["tide".to_string()]));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn split<L: 'static, R: Send + 'static, F>(
+        self,
+        apply: F,
+    ) -> (Stream<'j, L, impl Head<Out = L> + use<L, R, T, H, F>>, LocalStream<'j, R>)
+    where
+        F: Fn(T) -> Either<L, R> + Clone + Send + Sync + 'static,
+    {
+        self.job.step(self.stage, "split", "");
+        let (edge, right) = self.job.local_stage(self.stage, "right");
+        let apply = move |record| match apply(record) {
+            Either::Left(left) => Ok(left),
+            Either::Right(right) => Err(right),
+        };
+        (self.then(|head| TryMapHead::new(head, apply, edge)), right)
     }
 
     /// Two streams of the same records.

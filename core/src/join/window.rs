@@ -36,7 +36,14 @@ where
 {
     type Out = Out::Item;
 
-    fn look(&self, firing: &Firing<'_, K, W>, records: Vec<&Either<L, R>>, out: &mut impl Emit<Out::Item>) {
+    fn look<'a>(
+        &self,
+        firing: &Firing<'_, K, W>,
+        records: impl ExactSizeIterator<Item = &'a Either<L, R>>,
+        out: &mut impl Emit<Out::Item>,
+    ) where
+        Either<L, R>: 'a,
+    {
         let (left, right) = sides(records);
         (self.group)(firing, left, right).into_iter().for_each(|record| out.emit(record));
     }
@@ -49,7 +56,14 @@ where
 {
     type Out = Out;
 
-    fn look(&self, _firing: &Firing<'_, K, W>, records: Vec<&Either<L, R>>, out: &mut impl Emit<Out>) {
+    fn look<'a>(
+        &self,
+        _firing: &Firing<'_, K, W>,
+        records: impl ExactSizeIterator<Item = &'a Either<L, R>>,
+        out: &mut impl Emit<Out>,
+    ) where
+        Either<L, R>: 'a,
+    {
         let (left, right) = sides(records);
         for left in left {
             right.iter().for_each(|right| out.emit((self.join)(left, right)));
@@ -58,7 +72,7 @@ where
 }
 
 /// The records of each side, in the order in which they came.
-fn sides<L, R>(records: Vec<&Either<L, R>>) -> (Vec<&L>, Vec<&R>) {
+fn sides<'a, L, R>(records: impl Iterator<Item = &'a Either<L, R>>) -> (Vec<&'a L>, Vec<&'a R>) {
     let (mut left, mut right) = (Vec::new(), Vec::new());
     for record in records {
         match record {

@@ -85,6 +85,11 @@ impl<O: Operator> Context<'_, O> {
         self.clock.now()
     }
 
+    /// Whether nobody will ever see the state again: event time has ended, and there are no snapshots.
+    pub(crate) fn is_last(&self) -> bool {
+        self.watermark == EventTime::MAX && !self.timers.are_tracked()
+    }
+
     /// Sets a timer of this key in event time: it fires when the watermark reaches `at`; if it has already, then with
     /// the next watermark. If one of the same time and payload waits already, it is that one, and fires once. When a bounded input ends event time is at its end, and every timer is due: an operator that
     /// sets another one whenever one fires must stop at [`watermark`](Context::watermark) `== EventTime::MAX`, or the
@@ -101,7 +106,22 @@ impl<O: Operator> Context<'_, O> {
     }
 
     fn set(&mut self, domain: TimeDomain, at: EventTime, payload: O::Timer) -> TimerId {
-        self.timers.set(domain, at, Timer { hash: self.hash, key: self.key.clone(), payload })
+        self.timers.set(domain, at, self.timer(payload))
+    }
+
+    /// As [`set_timer`](Context::set_timer), if it is known that this one does not wait already: nobody need look.
+    #[inline]
+    pub(crate) fn set_new_timer(&mut self, at: EventTime, payload: O::Timer) -> TimerId {
+        self.timers.set_new(TimeDomain::Event, at, self.timer(payload))
+    }
+
+    /// As [`set_processing_timer`](Context::set_processing_timer), if it is known that this one does not wait already.
+    pub(crate) fn set_new_processing_timer(&mut self, at: EventTime, payload: O::Timer) -> TimerId {
+        self.timers.set_new(TimeDomain::Processing, at, self.timer(payload))
+    }
+
+    fn timer(&self, payload: O::Timer) -> Timer<KeyOf<O>, O::Timer> {
+        Timer { hash: self.hash, key: self.key.clone(), payload }
     }
 
     /// Cancels a timer of this key. Whether it was still waiting.

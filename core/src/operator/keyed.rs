@@ -187,8 +187,14 @@ impl<O: Operator<Side: Send>> Working<O> {
     ) -> Result<()> {
         self.origin = Origin::default();
         let expires = self.tell_time();
+        let mut looked_ahead = 0;
         while let Some((at, Timer { hash, key, payload })) = self.time.timers.pop_due(domain, now) {
             self.current = Some(hash);
+            if looked_ahead == 0 {
+                self.table.look_ahead_at_due(self.time.timers.hashes_due(domain, now).take(LOOKAHEAD_ROWS));
+                looked_ahead = LOOKAHEAD_ROWS;
+            }
+            looked_ahead -= 1;
             if expires {
                 self.table.tell_record_time(if domain == TimeDomain::Event { at } else { EventTime::MIN });
             }

@@ -37,8 +37,11 @@ use crate::time::EventTime;
 const SLICE_ROWS: usize = 512;
 /// How many rows are looked at before they are worked on, so that their cache misses overlap.
 pub(crate) const LOOKAHEAD_ROWS: usize = 32;
-/// From so many segments on, about 50,000 rows, rows are looked at before records work on them.
-const LOOKAHEAD_SEGMENTS_MIN: usize = 8;
+/// A table of this size is not in the caches that are near. From here on rows are looked at before records work on them.
+const LOOKAHEAD_BYTES_MIN: usize = 2 << 20;
+/// The same before timers work on them: those fire in the order of hashes, and so each meets another place of the table, where
+/// many records meet the same.
+const LOOKAHEAD_AT_DUE_BYTES_MIN: usize = 256 << 10;
 /// A run is sent to the store when it has this many bytes, or when there is no memory for it to grow: every run is a file that
 /// reads have to look into until the store has merged it with all that overlap it.
 const RUN_BYTES: usize = 8 << 20;
@@ -426,7 +429,15 @@ impl<S: State> StateTable<S> {
     /// that the caches hold there is nothing to wait for.
     #[inline]
     pub fn look_ahead(&self, hashes: impl Iterator<Item = KeyHash>) {
-        if self.segments.count() >= LOOKAHEAD_SEGMENTS_MIN {
+        if self.rows * size_of::<Row<S>>() >= LOOKAHEAD_BYTES_MIN {
+            look_at(&self.segments, hashes.map(KeyHash::bits));
+        }
+    }
+
+    /// The same for timers that fire next.
+    #[inline]
+    pub fn look_ahead_at_due(&self, hashes: impl Iterator<Item = KeyHash>) {
+        if self.rows * size_of::<Row<S>>() >= LOOKAHEAD_AT_DUE_BYTES_MIN {
             look_at(&self.segments, hashes.map(KeyHash::bits));
         }
     }

@@ -1,6 +1,7 @@
 //! What is kept of the records of a window or slice, and what is made of it when a window fires: [`Folding`] an aggregate, or all
 //! [`Elements`].
 
+use std::borrow::Cow;
 use std::marker::PhantomData;
 
 use crate::aggregate::Aggregate;
@@ -29,11 +30,16 @@ pub trait Contents<K, T, W>: Send + Sync + 'static {
     /// A window fires. Whether anything of it is left.
     fn fire(&self, acc: &mut Self::Acc, firing: &Firing<'_, K, W>, out: &mut impl Emit<Self::Out>) -> bool;
 
-    /// A window fires that is made of slices: those of `span`.
+    /// A window fires, and nobody needs it any more.
+    fn fire_last(&self, mut acc: Self::Acc, firing: &Firing<'_, K, W>, out: &mut impl Emit<Self::Out>) {
+        self.fire(&mut acc, firing, out);
+    }
+
+    /// A window fires that is made of slices: those of `span`, of which some are `done` then.
     fn fire_slices(
         &self,
         slices: &mut Slices<Self::Acc>,
-        span: &TimeWindow,
+        span_and_done: (&TimeWindow, impl Fn(i64) -> bool),
         firing: &Firing<'_, K, W>,
         out: &mut impl Emit<Self::Out>,
     );
@@ -121,15 +127,23 @@ where
         true
     }
 
+    fn fire_last(&self, acc: A::Acc, firing: &Firing<'_, K, W>, out: &mut impl Emit<F::Out>) {
+        self.finish.finish(firing, self.aggregate.finish(acc), out);
+    }
+
     fn fire_slices(
         &self,
         slices: &mut Slices<A::Acc>,
-        span: &TimeWindow,
+        (span, done): (&TimeWindow, impl Fn(i64) -> bool),
         firing: &Firing<'_, K, W>,
         out: &mut impl Emit<F::Out>,
     ) {
         let merge = |acc: &mut A::Acc, later| self.aggregate.merge(acc, later);
-        if let Some(value) = slices.with_merged(span, merge, |acc| self.aggregate.result(acc)) {
+        let value = slices.with_merged(span, done, merge, |acc| match acc {
+            Cow::Owned(acc) => self.aggregate.finish(acc),
+            Cow::Borrowed(acc) => self.aggregate.result(acc),
+        });
+        if let Some(value) = value {
             self.finish.finish(firing, value, out);
         }
     }
@@ -148,7 +162,13 @@ pub trait Look<K, T, W>: Send + Sync + 'static {
     type Out: 'static;
 
     /// The records of a window that fires.
-    fn look(&self, firing: &Firing<'_, K, W>, records: Vec<&T>, out: &mut impl Emit<Self::Out>);
+    fn look<'a>(
+        &self,
+        firing: &Firing<'_, K, W>,
+        records: impl ExactSizeIterator<Item = &'a T>,
+        out: &mut impl Emit<Self::Out>,
+    ) where
+        T: 'a;
 }
 
 impl<K, T, W, F, I> Look<K, T, W> for Then<F, I>
@@ -158,8 +178,15 @@ where
 {
     type Out = I::Item;
 
-    fn look(&self, firing: &Firing<'_, K, W>, records: Vec<&T>, out: &mut impl Emit<I::Item>) {
-        (self.function)(firing, records).into_iter().for_each(|record| out.emit(record));
+    fn look<'a>(
+        &self,
+        firing: &Firing<'_, K, W>,
+        records: impl ExactSizeIterator<Item = &'a T>,
+        out: &mut impl Emit<I::Item>,
+    ) where
+        T: 'a,
+    {
+        (self.function)(firing, records.collect()).into_iter().for_each(|record| out.emit(record));
     }
 }
 
@@ -171,13 +198,20 @@ where
 {
     type Out = F::Out;
 
-    fn look(&self, firing: &Firing<'_, K, W>, records: Vec<&T>, out: &mut impl Emit<F::Out>) {
-        if records.is_empty() {
+    fn look<'a>(
+        &self,
+        firing: &Firing<'_, K, W>,
+        records: impl ExactSizeIterator<Item = &'a T>,
+        out: &mut impl Emit<F::Out>,
+    ) where
+        T: 'a,
+    {
+        if records.len() == 0 {
             return;
         }
         let mut acc = self.aggregate.create();
-        records.into_iter().for_each(|record| self.aggregate.add_ref(&mut acc, record));
-        self.finish.finish(firing, self.aggregate.result(&acc), out);
+        records.for_each(|record| self.aggregate.add_ref(&mut acc, record));
+        self.finish.finish(firing, self.aggregate.finish(acc), out);
     }
 }
 
@@ -197,6 +231,8 @@ where
 
     #[inline]
     fn add(&self, acc: &mut Vec<Element<T>>, element: Element<T>) {
+        // Most keys have few records at a time, if windows are short.
+        acc.reserve_exact(usize::from(acc.is_empty()));
         acc.push(element);
     }
 
@@ -212,7 +248,7 @@ where
         out: &mut impl Emit<P::Out>,
     ) -> bool {
         self.evictor.before(elements, firing);
-        self.look.look(firing, elements.iter().map(|element| &element.value).collect(), out);
+        self.look.look(firing, elements.iter().map(|element| &element.value), out);
         self.evictor.after(elements, firing);
         !elements.is_empty()
     }
@@ -220,15 +256,18 @@ where
     fn fire_slices(
         &self,
         slices: &mut Slices<Vec<Element<T>>>,
-        span: &TimeWindow,
+        (span, _): (&TimeWindow, impl Fn(i64) -> bool),
         firing: &Firing<'_, K, W>,
         out: &mut impl Emit<P::Out>,
     ) {
-        let mut elements: Vec<_> = slices.of(span).flatten().collect();
+        let mut of_span = slices.of(span);
+        let (Some(first), second) = (of_span.next(), of_span.next()) else { return };
+        let Some(second) = second else {
+            return self.look.look(firing, first.iter().map(|element| &element.value), out);
+        };
+        let mut elements: Vec<_> = [first, second].into_iter().chain(of_span).flatten().collect();
         elements.sort_by_key(|element| element.arrival);
-        if !elements.is_empty() {
-            self.look.look(firing, elements.into_iter().map(|element| &element.value).collect(), out);
-        }
+        self.look.look(firing, elements.into_iter().map(|element| &element.value), out);
     }
 
     fn evicts(&self) -> bool {

@@ -11,7 +11,7 @@ use crate::time::{EventTime, millis};
 use crate::window::contents::Contents;
 use crate::window::operator::{Row, Stamped, WindowOperator, firing};
 use crate::window::state::{OpenWindow, Wake};
-use crate::window::trigger::{TriggerContext, Wanted, WindowTimer};
+use crate::window::trigger::{TriggerContext, Wanted, WindowTimer, WindowTimers};
 use crate::window::{Domain, Element, Trigger, TriggerResult, Window, WindowAssigner};
 
 /// A window of the operator.
@@ -23,7 +23,7 @@ type Open<K, T, W, Tr, C> = OpenWindow<
 
 impl<W, Acc, S: Default> OpenWindow<W, Acc, S> {
     fn new(window: W) -> OpenWindow<W, Acc, S> {
-        OpenWindow { window, contents: None, trigger: S::default(), timers: Vec::new() }
+        OpenWindow { window, contents: None, trigger: S::default(), timers: WindowTimers::None }
     }
 }
 
@@ -82,7 +82,7 @@ where
     fn context<'a>(
         &self,
         cx: &Context<'a, Self>,
-        timers: &'a mut Vec<WindowTimer>,
+        timers: &'a mut WindowTimers,
         wanted: &'a mut Wanted,
     ) -> TriggerContext<'a> {
         TriggerContext { domain: self.domain, watermark: cx.watermark, clock: cx.clock, timers, wanted }
@@ -132,6 +132,8 @@ where
         if let Some(closes) = self.closes(&window) {
             wanted.timer(closes);
         }
+        // Most keys have one window at a time.
+        windows.reserve_exact(usize::from(windows.is_empty()));
         windows.insert(place, OpenWindow::new(window));
         Some(place)
     }
@@ -153,25 +155,23 @@ where
         if count == 1 && windows[first].window == cover {
             return;
         }
-        let mut others = windows.drain(first..first + count);
-        let Some(mut merged) = others.next() else { return };
-        for other in others.by_ref() {
-            self.trigger.merge(&mut merged.trigger, other.trigger);
-            match (&mut merged.contents, other.contents) {
+        let (merged, others) = windows[first..first + count].split_first_mut().expect("some are merged");
+        for other in others {
+            self.trigger.merge(&mut merged.trigger, std::mem::take(&mut other.trigger));
+            match (&mut merged.contents, other.contents.take()) {
                 (Some(contents), Some(later)) => self.contents.merge(contents, later),
                 (None, later) => merged.contents = later,
                 (Some(_), None) => {}
             }
         }
-        drop(others);
         merged.window = cover;
-        merged.timers.clear();
+        merged.timers = WindowTimers::None;
         if let Some(closes) = self.closes(&merged.window) {
             wanted.timer(closes);
         }
         let mut context = self.context(cx, &mut merged.timers, wanted);
         self.trigger.on_merge(&merged.window, &mut merged.trigger, &mut context);
-        windows.insert(first, merged);
+        windows.drain(first + 1..first + count);
     }
 
     /// Puts a record into an open window.
@@ -238,8 +238,8 @@ where
         let is_due = |timer: WindowTimer| wake.time_of(timer).is_some_and(|at| at <= now);
         state.windows.retain_mut(|open| {
             // Those that the trigger sets meanwhile come with the next timer.
-            let due: Vec<_> = open.timers.extract_if(.., |timer| is_due(*timer)).collect();
-            for at in due.into_iter().filter_map(|timer| wake.time_of(timer)) {
+            let due = open.timers.take(is_due);
+            for at in due.as_slice().iter().filter_map(|timer| wake.time_of(*timer)) {
                 let mut context = self.context(cx, &mut open.timers, wanted);
                 let (window, trigger) = (&open.window, &mut open.trigger);
                 let result = match wake {
@@ -261,6 +261,7 @@ where
         });
         for open in &state.windows {
             open.timers
+                .as_slice()
                 .iter()
                 .copied()
                 .chain(self.closes(&open.window))

@@ -23,6 +23,7 @@ pub mod state;
 pub mod stream;
 pub mod time_window;
 pub mod trigger;
+mod whole;
 pub mod windowing;
 
 #[cfg(test)]

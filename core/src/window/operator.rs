@@ -6,8 +6,8 @@
 //! allowed lateness; late for all of its windows, it is a [late record](crate::operator::late). A record without event time
 //! ([`EventTime::MIN`]) is in no window of event time, and is one, too.
 //!
-//! Windows that only fire at their end are made of slices, [`sliced`](super::sliced); all others are kept
-//! [`each`](super::each) for itself. A row that changes from one to the other, because the program has, fires what it has.
+//! Windows that only fire at their end are made of slices, [`sliced`](super::sliced); the one of everything is
+//! [`whole`](super::whole); all others are kept [`each`](super::each) for itself. A row that changes from one to the other, because the program has, fires what it has.
 
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -33,11 +33,24 @@ pub struct WindowOperator<K, T, W: WindowAssigner<T>, Tr, C, L> {
     pub(super) merges: bool,
     /// How windows are cut, if that can be: also if they are kept each for itself.
     pub(super) slicing: Option<Slicing<W::Window>>,
-    is_sliced: bool,
+    /// The window, if there is but one.
+    pub(super) whole: Option<fn() -> W::Window>,
+    kept: Kept,
     pub(super) allowed_lateness: Duration,
     /// The same in milliseconds.
     pub(super) lateness: i64,
     of: PhantomData<fn(K, T) -> L>,
+}
+
+/// How the windows of an operator are kept.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    /// As slices that they share.
+    Sliced,
+    /// As one slice, for there is but one window.
+    Whole,
+    /// Each for itself.
+    Each,
 }
 
 /// The state of a window operator.
@@ -64,10 +77,15 @@ where
         contents: C,
         allowed_lateness: Duration,
     ) -> Self {
-        let (domain, merges, slicing) = (assigner.domain(), assigner.merges(), assigner.slicing());
+        let (domain, merges) = (assigner.domain(), assigner.merges());
+        let (slicing, whole) = (assigner.slicing(), assigner.whole());
         // Windows of so many records fire with the last of them by their own trigger alone: any other sees one without an end.
         let fires_at_end = if domain == Domain::Count { !is_own } else { trigger.fires_at_end_only() };
-        let is_sliced = slicing.is_some() && fires_at_end && !contents.evicts();
+        let kept = match fires_at_end && !contents.evicts() {
+            true if slicing.is_some() => Kept::Sliced,
+            true if whole.is_some() => Kept::Whole,
+            _ => Kept::Each,
+        };
         WindowOperator {
             assigner,
             trigger,
@@ -75,7 +93,8 @@ where
             domain,
             merges,
             slicing,
-            is_sliced,
+            whole,
+            kept,
             allowed_lateness,
             lateness: if domain == Domain::EventTime { lateness(allowed_lateness) } else { 0 },
             of: PhantomData,
@@ -165,10 +184,12 @@ where
     ) {
         if self.domain == Domain::EventTime && cx.event_time() == EventTime::MIN {
             cx.take_late::<L, T>(record, side);
-        } else if let (true, Some(slicing)) = (self.is_sliced, self.slicing) {
-            self.add_to_slice(slicing, record, state, cx, out, side);
         } else {
-            self.add_to_windows(record, state, cx, out, side);
+            match (self.kept, self.slicing) {
+                (Kept::Sliced, Some(slicing)) => self.add_to_slice(slicing, record, state, cx, out, side),
+                (Kept::Whole, _) if state.windows.is_empty() => self.add_to_whole(record, state, cx),
+                _ => self.add_to_windows(record, state, cx, out, side),
+            }
         }
         self.clear_if_empty(state, cx);
     }
@@ -184,10 +205,12 @@ where
     ) {
         state.woken(wake);
         let mut wanted = Wanted::NOTHING;
-        if let Some(slicing) = self.slicing
-            && !state.slices.is_empty()
-        {
-            self.fire_due_slices(slicing, state, cx, out, &mut wanted);
+        if !state.slices.is_empty() {
+            match (self.slicing, self.whole) {
+                (Some(slicing), _) => self.fire_due_slices(slicing, state, cx, out, &mut wanted),
+                (None, Some(whole)) => self.fire_whole(whole(), state, cx, out),
+                (None, None) => {}
+            }
         }
         if !state.windows.is_empty() {
             self.fire_due_windows(wake, state, cx, out, &mut wanted);

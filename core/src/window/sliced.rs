@@ -66,8 +66,9 @@ where
         if self.domain == Domain::Count
             && let Some(span) = slicing.edges.window_to(at + 1)
         {
-            self.fire(slicing, span, state, cx, out);
-            state.slices.drop_done(|slice| self.is_done(slicing, slice, at));
+            let done = |slice| self.is_done(slicing, slice, at);
+            self.fire(slicing, (span, done), state, cx, out);
+            state.slices.drop_done(done);
         }
     }
 
@@ -100,14 +101,14 @@ where
     fn fire(
         &self,
         slicing: Slicing<W::Window>,
-        span: TimeWindow,
+        (span, done): (TimeWindow, impl Fn(i64) -> bool),
         state: &mut Row<K, T, W, Tr, C>,
         cx: &Context<'_, Self>,
         out: &mut impl Emit<C::Out>,
     ) {
         let window = (slicing.window)(span);
         let mut out = Stamped::new(out, &window, cx);
-        self.contents.fire_slices(&mut state.slices, &span, &firing(&window, cx), &mut out);
+        self.contents.fire_slices(&mut state.slices, (&span, done), &firing(&window, cx), &mut out);
     }
 
     /// Fires the windows again that are over and have the slice, those that end later before, as Flink does.
@@ -124,7 +125,7 @@ where
         let next = |after: i64| slicing.edges.next_end(slice, after).filter(|end| end - 1 <= over);
         let ends: Vec<_> = std::iter::successors(next(over - self.lateness), |end| next(end - 1)).collect();
         for span in ends.into_iter().rev().filter_map(|end| slicing.edges.window_to(end)) {
-            self.fire(slicing, span, state, cx, out);
+            self.fire(slicing, (span, |_| false), state, cx, out);
         }
     }
 
@@ -141,10 +142,11 @@ where
             Domain::ProcessingTime => within_reach(cx.event_time()) - 1,
             Domain::EventTime | Domain::Count => watermark_within_reach(cx.event_time()),
         };
+        let done = |slice| self.is_done(slicing, slice, over);
         if let Some(span) = slicing.edges.window_to(over + 1) {
-            self.fire(slicing, span, state, cx, out);
+            self.fire(slicing, (span, done), state, cx, out);
         }
-        state.slices.drop_done(|slice| self.is_done(slicing, slice, over));
+        state.slices.drop_done(done);
         let next_end = |slice| slicing.edges.next_end(slice, over);
         let waiting =
             state.slices.first(|slice| next_end(slice).is_none()).and_then(next_end).map(|end| end - 1);

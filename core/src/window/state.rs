@@ -14,7 +14,7 @@ use crate::operator::{Context, Operator, TimerId};
 use crate::state::{Data, Describe, Field, State, StateSchema, state_of_any_key};
 use crate::time::EventTime;
 use crate::window::slices::Slices;
-use crate::window::trigger::{Wanted, WindowTimer};
+use crate::window::trigger::{Wanted, WindowTimer, WindowTimers};
 
 /// What a window operator remembers of a key.
 #[derive(Serialize, Deserialize)]
@@ -30,7 +30,8 @@ pub struct WindowState<K, W, Acc, S> {
     /// How many records there were since the row was empty.
     pub(crate) arrivals: u64,
     event_time: Option<TimerId>,
-    processing_time: Option<TimerId>,
+    /// Elsewhere, for few windows need it and there may be very many rows.
+    processing_time: Option<Box<TimerId>>,
     #[serde(skip)]
     key: PhantomData<fn() -> K>,
 }
@@ -44,7 +45,7 @@ pub(crate) struct OpenWindow<W, Acc, S> {
     /// What its trigger remembers.
     pub trigger: S,
     /// When its trigger wants to be asked.
-    pub timers: Vec<WindowTimer>,
+    pub timers: WindowTimers,
 }
 
 /// A key is to be looked at, for something is due.
@@ -67,15 +68,15 @@ impl<K, W, Acc, S> WindowState<K, W, Acc, S> {
             if let Some(later) = self.event_time.take() {
                 cx.cancel_timer(later);
             }
-            self.event_time = Some(cx.set_timer(at, Wake::EventTime));
+            self.event_time = Some(cx.set_new_timer(at, Wake::EventTime));
         }
         if let Some(at) = wanted.processing_time
-            && self.processing_time.is_none_or(|timer| timer.due() > at)
+            && self.processing_time.as_ref().is_none_or(|timer| timer.due() > at)
         {
             if let Some(later) = self.processing_time.take() {
-                cx.cancel_timer(later);
+                cx.cancel_timer(*later);
             }
-            self.processing_time = Some(cx.set_processing_timer(at, Wake::ProcessingTime));
+            self.processing_time = Some(Box::new(cx.set_new_processing_timer(at, Wake::ProcessingTime)));
         }
     }
 
@@ -89,7 +90,8 @@ impl<K, W, Acc, S> WindowState<K, W, Acc, S> {
 
     /// Nothing is due any more.
     pub(crate) fn sleep<O: Operator<Timer = Wake>>(&mut self, cx: &mut Context<'_, O>) {
-        for timer in [self.event_time.take(), self.processing_time.take()].into_iter().flatten() {
+        let processing_time = self.processing_time.take().map(|timer| *timer);
+        for timer in self.event_time.take().into_iter().chain(processing_time) {
             cx.cancel_timer(timer);
         }
     }

@@ -303,3 +303,19 @@ fn a_window_of_all_time_that_fires_at_intervals_ends_with_the_input() {
     harness.advance_watermark(EventTime::MAX).unwrap();
     assert_eq!(harness.take_output().len(), 2, "at 30, and at the end");
 }
+
+#[test]
+fn a_window_of_everything_goes_on_behind_the_end_of_the_input_that_made_it_fire() {
+    let mut harness = Harness::new(Windowing::of(Global).aggregate(Count), key as fn(&u8) -> u8)
+        .unwrap()
+        .restore_after_every_step();
+    let mut counts = Vec::new();
+    for records in [2, 1] {
+        for _ in 0..records {
+            harness.push(1, EventTime::MIN).unwrap();
+        }
+        harness.advance_watermark(EventTime::MAX).unwrap();
+        counts.extend(harness.take_output().into_iter().map(|counted| counted.value));
+    }
+    assert_eq!(counts, [2, 3]);
+}

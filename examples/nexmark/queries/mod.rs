@@ -125,26 +125,17 @@ fn bids<'j>(events: Stream<'j, Event, impl Head<Out = Event>>) -> Stream<'j, Bid
     })
 }
 
-/// The auctions among the events.
-fn auctions<'j>(
-    events: Stream<'j, Event, impl Head<Out = Event>>,
-) -> Stream<'j, Auction, impl Head<Out = Auction>> {
-    events.flat_map(|event| match event {
-        Event::Auction(auction) => Some(auction),
-        Event::Person(_) | Event::Bid(_) => None,
-    })
-}
-
 /// The people among the events, and the auctions.
 fn people_and_auctions<'j>(
     events: Stream<'j, Event, impl Head<Out = Event>>,
 ) -> (Stream<'j, Person, impl Head<Out = Person>>, Stream<'j, Auction, impl Head<Out = Auction>>) {
-    let (events, same_events) = events.filter(|event| !matches!(event, Event::Bid(_))).tee();
-    let people = events.flat_map(|event| match event {
-        Event::Person(person) => Some(person),
-        Event::Auction(_) | Event::Bid(_) => None,
+    let both = events.flat_map(|event| match event {
+        Event::Person(person) => Some(Either::Right(person)),
+        Event::Auction(auction) => Some(Either::Left(auction)),
+        Event::Bid(_) => None,
     });
-    (people, auctions(same_events))
+    let (auctions, people) = both.split(|event| event);
+    (people, auctions)
 }
 
 /// A timer for the end of the input: an answer that any event may change is final then.

@@ -4,7 +4,7 @@ use serde::Serialize;
 use tidegate::chain::Head;
 use tidegate::prelude::*;
 
-use super::super::calendar::{day, minute};
+use super::super::calendar::{Day, Minute};
 use super::super::event::Event;
 use super::super::output::Answer;
 use super::bids;
@@ -30,8 +30,8 @@ pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &impl Answer
         price: bid.price,
         date_time: bid.date_time,
         extra: bid.extra,
-        day: day(bid.date_time),
-        minute: minute(bid.date_time),
+        day: Day::of(bid.date_time).to_string(),
+        minute: Minute::of(bid.date_time).to_string(),
     });
     out.rows("q10", rows);
 }

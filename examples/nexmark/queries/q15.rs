@@ -4,13 +4,28 @@ use serde::Serialize;
 use tidegate::chain::Head;
 use tidegate::prelude::*;
 
-use super::super::calendar::day;
+use super::super::calendar::Day;
 use super::super::event::{Bid, Event};
 use super::super::output::Answer;
 use super::ranks::{Ranked, Ranks};
 use super::{Final, bids};
 
-#[state(key = String)]
+/// What the figures need of a bid.
+#[event]
+pub struct Figure {
+    pub bidder: u64,
+    pub auction: u64,
+    pub price: u64,
+    pub at: EventTime,
+}
+
+impl Figure {
+    pub fn of(bid: &Bid) -> Figure {
+        Figure { bidder: bid.bidder, auction: bid.auction, price: bid.price, at: bid.date_time }
+    }
+}
+
+#[state(key = Day)]
 #[derive(Default)]
 struct Figures {
     bids: Ranked,
@@ -44,20 +59,20 @@ struct Count;
 
 #[operator]
 impl Count {
-    fn on_event(&self, bid: Bid, figures: &mut Figures, cx: &mut Context<Self>) {
+    fn on_event(&self, figure: Figure, figures: &mut Figures, cx: &mut Context<Self>) {
         if figures.bids.total == 0 {
             cx.set_timer(EventTime::MAX, Final);
         }
-        let ranks = Ranks::of(bid.price);
+        let ranks = Ranks::of(figure.price);
         figures.bids.add(ranks);
-        figures.bidders.add(figures.seen_bidders.get_or_default(bid.bidder).insert(ranks));
-        figures.auctions.add(figures.seen_auctions.get_or_default(bid.auction).insert(ranks));
+        figures.bidders.add(figures.seen_bidders.get_or_default(figure.bidder).insert(ranks));
+        figures.auctions.add(figures.seen_auctions.get_or_default(figure.auction).insert(ranks));
     }
 
     fn on_timer(&self, _: Final, figures: &mut Figures, cx: &mut Context<Self>, out: &mut impl Emit<Row>) {
         let Figures { bids, bidders, auctions, .. } = figures;
         out.emit(Row {
-            day: cx.key().clone(),
+            day: cx.key().to_string(),
             total_bids: bids.total,
             rank1_bids: bids.rank1,
             rank2_bids: bids.rank2,
@@ -75,6 +90,9 @@ impl Count {
 }
 
 pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &impl Answer) {
-    let rows = bids(events).key_by(|bid| day(bid.date_time)).process("figures", Count);
+    let rows = bids(events)
+        .map(|bid| Figure::of(&bid))
+        .key_by(|figure| Day::of(figure.at))
+        .process("figures", Count);
     out.rows("q15", rows);
 }

@@ -4,16 +4,21 @@ use serde::Serialize;
 use tidegate::chain::Head;
 use tidegate::prelude::*;
 
-use super::super::calendar::{day, minute};
-use super::super::event::{Bid, Event};
+use super::super::calendar::{Day, Minute};
+use super::super::event::Event;
 use super::super::output::Answer;
+use super::q15::Figure;
 use super::ranks::{Ranked, Ranks};
 use super::{Final, bids};
 
-#[state(key = (String, String))]
+/// A channel, and a day.
+type Of = (String, Day);
+
+#[state(key = Of)]
 #[derive(Default)]
 struct Figures {
-    minute: String,
+    /// The last with a bid.
+    minute: Minute,
     bids: Ranked,
     bidders: Ranked,
     auctions: Ranked,
@@ -47,27 +52,24 @@ struct Count;
 
 #[operator]
 impl Count {
-    fn on_event(&self, bid: Bid, figures: &mut Figures, cx: &mut Context<Self>) {
+    fn on_event(&self, (_, figure): (Of, Figure), figures: &mut Figures, cx: &mut Context<Self>) {
         if figures.bids.total == 0 {
             cx.set_timer(EventTime::MAX, Final);
         }
-        let minute = minute(bid.date_time);
-        if figures.minute < minute {
-            figures.minute = minute;
-        }
-        let ranks = Ranks::of(bid.price);
+        figures.minute = figures.minute.max(Minute::of(figure.at));
+        let ranks = Ranks::of(figure.price);
         figures.bids.add(ranks);
-        figures.bidders.add(figures.seen_bidders.get_or_default(bid.bidder).insert(ranks));
-        figures.auctions.add(figures.seen_auctions.get_or_default(bid.auction).insert(ranks));
+        figures.bidders.add(figures.seen_bidders.get_or_default(figure.bidder).insert(ranks));
+        figures.auctions.add(figures.seen_auctions.get_or_default(figure.auction).insert(ranks));
     }
 
     fn on_timer(&self, _: Final, figures: &mut Figures, cx: &mut Context<Self>, out: &mut impl Emit<Row>) {
-        let (channel, day) = cx.key().clone();
+        let (channel, day) = cx.key();
         let Figures { minute, bids, bidders, auctions, .. } = figures;
         out.emit(Row {
-            channel,
-            day,
-            minute: minute.clone(),
+            channel: channel.clone(),
+            day: day.to_string(),
+            minute: minute.to_string(),
             total_bids: bids.total,
             rank1_bids: bids.rank1,
             rank2_bids: bids.rank2,
@@ -85,6 +87,12 @@ impl Count {
 }
 
 pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &impl Answer) {
-    let rows = bids(events).key_by(|bid| (bid.channel.clone(), day(bid.date_time))).process("figures", Count);
+    let rows = bids(events)
+        .map(|bid| {
+            let figure = Figure::of(&bid);
+            ((bid.channel, Day::of(figure.at)), figure)
+        })
+        .key_by_ref(|(of, _)| of)
+        .process("figures", Count);
     out.rows("q16", rows);
 }

@@ -4,13 +4,16 @@ use serde::Serialize;
 use tidegate::chain::Head;
 use tidegate::prelude::*;
 
-use super::super::calendar::day;
-use super::super::event::{Bid, Event};
+use super::super::calendar::Day;
+use super::super::event::Event;
 use super::super::output::Answer;
 use super::ranks::{Ranked, Ranks};
 use super::{Final, bids};
 
-#[state(key = (u64, String))]
+/// An auction, and a day.
+type Of = (u64, Day);
+
+#[state(key = Of)]
 #[derive(Default)]
 struct Figures {
     bids: Ranked,
@@ -37,23 +40,23 @@ struct Count;
 
 #[operator]
 impl Count {
-    fn on_event(&self, bid: Bid, figures: &mut Figures, cx: &mut Context<Self>) {
+    fn on_event(&self, (_, price): (Of, u64), figures: &mut Figures, cx: &mut Context<Self>) {
         if figures.bids.total == 0 {
             cx.set_timer(EventTime::MAX, Final);
-            figures.min = bid.price;
+            figures.min = price;
         }
-        figures.bids.add(Ranks::of(bid.price));
-        figures.min = figures.min.min(bid.price);
-        figures.max = figures.max.max(bid.price);
-        figures.sum += bid.price;
+        figures.bids.add(Ranks::of(price));
+        figures.min = figures.min.min(price);
+        figures.max = figures.max.max(price);
+        figures.sum += price;
     }
 
     fn on_timer(&self, _: Final, figures: &mut Figures, cx: &mut Context<Self>, out: &mut impl Emit<Row>) {
-        let (auction, day) = cx.key().clone();
+        let (auction, day) = *cx.key();
         let Figures { bids, min, max, sum } = figures;
         out.emit(Row {
             auction,
-            day,
+            day: day.to_string(),
             total_bids: bids.total,
             rank1_bids: bids.rank1,
             rank2_bids: bids.rank2,
@@ -67,6 +70,9 @@ impl Count {
 }
 
 pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &impl Answer) {
-    let rows = bids(events).key_by(|bid| (bid.auction, day(bid.date_time))).process("figures", Count);
+    let rows = bids(events)
+        .map(|bid| ((bid.auction, Day::of(bid.date_time)), bid.price))
+        .key_by_ref(|(of, _)| of)
+        .process("figures", Count);
     out.rows("q17", rows);
 }

@@ -8,7 +8,6 @@ use tidegate::prelude::*;
 
 use super::super::event::{Auction, Bid, Event};
 use super::super::output::Answer;
-use super::{auctions, bids};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -57,11 +56,13 @@ impl Row {
 }
 
 pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &impl Answer) {
-    let (events, same_events) = events.tee();
-    let auctions = auctions(events).filter(|auction| auction.category == 10);
-    let rows = bids(same_events)
-        .key_by(|bid| bid.auction)
-        .join(auctions.key_by(|auction| auction.id))
-        .inner("auctions", Row::of);
+    let bids_and_auctions = events.flat_map(|event| match event {
+        Event::Bid(bid) => Some(Either::Left(bid)),
+        Event::Auction(auction) => (auction.category == 10).then_some(Either::Right(auction)),
+        Event::Person(_) => None,
+    });
+    let (bids, auctions) = bids_and_auctions.split(|event| event);
+    let rows =
+        bids.key_by(|bid| bid.auction).join(auctions.key_by(|auction| auction.id)).inner("auctions", Row::of);
     out.rows("q20", rows);
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use tidegate::chain::Head;
 use tidegate::prelude::*;
 
-use super::super::event::Event;
+use super::super::event::{Event, Person};
 use super::super::output::Answer;
 use super::people_and_auctions;
 
@@ -20,15 +20,18 @@ pub struct Row {
 
 pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &impl Answer) {
     let (people, auctions) = people_and_auctions(events);
-    let sellers = people.filter(|person| ["OR", "ID", "CA"].contains(&person.state.as_str()));
-    let auctions = auctions.filter(|auction| auction.category == 10);
-    let rows = sellers.key_by(|seller| seller.id).join(auctions.key_by(|auction| auction.seller)).inner(
+    let sellers = people
+        .filter(|person| ["OR", "ID", "CA"].contains(&person.state.as_str()))
+        .map(|Person { id, name, city, state, .. }| (id, (name, city, state)));
+    let auctions =
+        auctions.filter(|auction| auction.category == 10).map(|auction| (auction.seller, auction.id));
+    let rows = sellers.key_by(|(id, _)| *id).join(auctions.key_by(|(seller, _)| *seller)).inner(
         "sellers",
-        |seller, auction| Row {
-            name: seller.name.clone(),
-            city: seller.city.clone(),
-            state: seller.state.clone(),
-            id: auction.id,
+        |(_, (name, city, state)), (_, auction)| Row {
+            name: name.clone(),
+            city: city.clone(),
+            state: state.clone(),
+            id: *auction,
         },
     );
     out.rows("q3", rows);

@@ -1,7 +1,10 @@
 //! q7, highest bid: of every ten seconds, with all bids of the same price.
 //!
 //! The official query finds those by a join on the price in `[end - 10 s, end]`. So a bid at the very end of a window, which
-//! belongs to the next one, is found too if it is as high.
+//! belongs to the next one, is found too if it is as high. A join keeps every bid for ten seconds; here most of them go no
+//! further than a comparison with the highest one so far.
+
+use std::collections::VecDeque;
 
 use serde::Serialize;
 use tidegate::chain::Head;
@@ -11,7 +14,9 @@ use super::super::event::{Bid, Event};
 use super::super::output::Answer;
 use super::bids;
 
-#[derive(Serialize)]
+const WINDOW_MILLIS: i64 = 10_000;
+
+#[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Row {
     pub auction: u64,
@@ -21,25 +26,132 @@ pub struct Row {
     pub extra: String,
 }
 
+impl Row {
+    fn of(bid: Bid) -> Row {
+        let Bid { auction, price, bidder, date_time, extra, .. } = bid;
+        Row { auction, price, bidder, date_time, extra }
+    }
+}
+
+/// The number of the window that a bid is in.
+fn window(bid: &Bid) -> i64 {
+    bid.date_time.as_millis().div_euclid(WINDOW_MILLIS)
+}
+
+/// Whether a bid happened just when a window ended and the next one began.
+fn is_between(bid: &Bid) -> bool {
+    bid.date_time.as_millis().rem_euclid(WINDOW_MILLIS) == 0
+}
+
+#[state(unkeyed)]
+#[derive(Default)]
+struct Seen {
+    /// The windows that are not over, and the highest price that this subtask has seen of each. If a restart forgets them, more
+    /// bids pass, and the answer is the same.
+    #[serde(skip)]
+    highest: VecDeque<(i64, u64)>,
+}
+
+/// Lets those bids pass that may be among the highest.
+struct Contenders;
+
+#[operator(unkeyed)]
+impl Contenders {
+    fn on_event(&self, bid: Bid, seen: &mut Seen) -> Option<Bid> {
+        let window = window(&bid);
+        match seen.highest.iter_mut().rev().find(|(of, _)| *of == window) {
+            Some((_, highest)) if bid.price < *highest => return is_between(&bid).then_some(bid),
+            Some((_, highest)) => *highest = bid.price,
+            None => seen.highest.push_back((window, bid.price)),
+        }
+        Some(bid)
+    }
+
+    fn on_watermark(&self, seen: &mut Seen, cx: &UnkeyedContext) -> Option<Bid> {
+        let over = cx.watermark().as_millis().div_euclid(WINDOW_MILLIS);
+        seen.highest.retain(|(window, _)| *window >= over);
+        None
+    }
+}
+
+/// The highest bids of a window, and those at its beginning, which may be as high as the highest of the window before.
+#[event]
+#[derive(Clone, Default)]
+struct Highest {
+    price: u64,
+    bids: Vec<Bid>,
+    at_start: Vec<Bid>,
+}
+
+struct KeepHighest;
+
+impl Aggregate for KeepHighest {
+    type In = Bid;
+    type Acc = Highest;
+    type Out = Highest;
+
+    fn create(&self) -> Highest {
+        Highest::default()
+    }
+
+    fn add(&self, highest: &mut Highest, bid: Bid) {
+        if is_between(&bid) {
+            highest.at_start.push(bid.clone());
+        }
+        if bid.price > highest.price {
+            highest.bids.clear();
+        }
+        if bid.price >= highest.price {
+            highest.price = bid.price;
+            highest.bids.push(bid);
+        }
+    }
+
+    fn merge(&self, highest: &mut Highest, later: Highest) {
+        highest.at_start.extend(later.at_start);
+        if later.price > highest.price {
+            highest.bids.clear();
+        }
+        if later.price >= highest.price {
+            highest.price = later.price;
+            highest.bids.extend(later.bids);
+        }
+    }
+
+    fn result(&self, highest: &Highest) -> Highest {
+        highest.clone()
+    }
+}
+
+/// The window before.
+#[state(key = u8)]
+#[derive(Default)]
+struct Before {
+    end: Option<EventTime>,
+    price: u64,
+}
+
+/// Adds the bids at the end of a window to its highest ones.
+struct AddThoseAtTheEnd;
+
+#[operator]
+impl AddThoseAtTheEnd {
+    fn on_event(&self, highest: Windowed<u8, Highest>, before: &mut Before, out: &mut impl Emit<Row>) {
+        let Windowed { window, value: Highest { price, bids, at_start }, .. } = highest;
+        let at_end =
+            at_start.into_iter().filter(|bid| before.end == Some(window.start) && bid.price == before.price);
+        at_end.chain(bids).for_each(|bid| out.emit(Row::of(bid)));
+        *before = Before { end: Some(window.end), price };
+    }
+}
+
 fn highest<'j>(bids: Stream<'j, Bid, impl Head<Out = Bid>>) -> Stream<'j, Row, impl Head<Out = Row>> {
-    let (bids, same_bids) = bids.tee();
-    let highest = same_bids
-        .map(|bid| bid.price)
+    bids.process("contenders", Contenders)
         .key_by(|_| 0u8)
-        .window(Tumbling::of(secs(10)))
-        .aggregate("highest-prices", Max::of(|price: &u64| *price));
-    // The highest price of a window is known 1 ms before its end.
-    let (lower, upper) = (TimeOffset::before(millis(1)), TimeOffset::after(secs(10) - millis(1)));
-    bids.key_by(|bid| bid.price).interval_join(highest.key_by(|highest| highest.value), lower, upper).inner(
-        "highest-bids",
-        |bid, _| Row {
-            auction: bid.auction,
-            price: bid.price,
-            bidder: bid.bidder,
-            date_time: bid.date_time,
-            extra: bid.extra.clone(),
-        },
-    )
+        .window(Tumbling::of(millis(WINDOW_MILLIS as u64)))
+        .aggregate("highest-bids", KeepHighest)
+        .key_by(|highest| highest.key)
+        .process("bids-at-the-end", AddThoseAtTheEnd)
 }
 
 pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &impl Answer) {

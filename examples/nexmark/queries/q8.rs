@@ -18,14 +18,15 @@ pub struct Row {
 
 pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &impl Answer) {
     let (people, auctions) = people_and_auctions(events);
+    let people = people.map(|person| (person.id, person.name));
     let sellers = auctions.map(|auction| auction.seller);
     let rows = people
-        .key_by(|person| person.id)
+        .key_by(|(id, _)| *id)
         .connect(sellers.key_by(|seller| *seller))
         .window(Tumbling::of(secs(10)))
         .co_group("new-sellers", |firing, people, auctions| {
-            let person = people.first().filter(|_| !auctions.is_empty())?;
-            Some(Row { id: person.id, name: person.name.clone(), start: firing.window().start })
+            let (id, name) = people.first().filter(|_| !auctions.is_empty())?;
+            Some(Row { id: *id, name: name.clone(), start: firing.window().start })
         });
     out.rows("q8", rows);
 }

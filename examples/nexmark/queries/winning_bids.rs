@@ -56,7 +56,7 @@ impl FindWinner {
                 std::mem::take(&mut sale.early).into_iter().for_each(|bid| sale.offer(bid));
             }
             Move::Bid(bid) => {
-                if sale.auction.is_none() {
+                if sale.auction.is_none() && sale.early.is_empty() {
                     cx.set_timer(bid.date_time, Look);
                 }
                 sale.offer(bid);
@@ -73,8 +73,12 @@ impl FindWinner {
         }
         // An auction that opened before one of these would have arrived by now.
         sale.early.retain(|bid| bid.date_time > now);
-        if sale.auction.is_none() && sale.early.is_empty() {
-            cx.clear_state();
+        match sale.early.iter().map(|bid| bid.date_time).min() {
+            Some(next) => {
+                cx.set_timer(next, Look);
+            }
+            None if sale.auction.is_none() => cx.clear_state(),
+            None => {}
         }
     }
 }

@@ -39,6 +39,10 @@ impl<T> WindowAssigner<T> for Global {
         AtEnd::new()
     }
 
+    fn whole(&self) -> Option<fn() -> GlobalWindow> {
+        Some(|| GlobalWindow {})
+    }
+
     /// No record is late, and none needs a time.
     fn domain(&self) -> Domain {
         Domain::Count

@@ -76,6 +76,12 @@ pub trait WindowAssigner<T>: Send + Sync + 'static {
         false
     }
 
+    /// The window, if every record is in one and the same.
+    #[doc(hidden)]
+    fn whole(&self) -> Option<fn() -> Self::Window> {
+        None
+    }
+
     /// How the windows are cut into slices; nothing if they can't be.
     #[doc(hidden)]
     fn slicing(&self) -> Option<Slicing<Self::Window>> {

@@ -4,15 +4,15 @@ mod at_end;
 mod every;
 mod never;
 mod purging;
+mod timers;
 
 pub use at_end::AtEnd;
 pub use every::{EveryCount, EveryEventTime, EveryProcessingTime};
 pub use never::Never;
 pub use purging::Purging;
+pub(crate) use timers::{WindowTimer, WindowTimers};
 
-use serde::{Deserialize, Serialize};
-
-use crate::state::{Data, Describe, Field, Schema, Variant};
+use crate::state::Data;
 use crate::time::{Clock, EventTime};
 use crate::window::{Domain, Window};
 
@@ -150,29 +150,12 @@ impl TriggerResult {
     }
 }
 
-/// A time at which a trigger wants to be asked about its window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum WindowTimer {
-    EventTime(EventTime),
-    ProcessingTime(EventTime),
-}
-
-impl Describe for WindowTimer {
-    fn schema() -> Schema {
-        let at = ["EventTime", "ProcessingTime"]
-            .map(|domain| Variant::new(domain, vec![Field::of::<EventTime>("0")]));
-        Schema::Enum("WindowTimer".to_string(), Vec::from(at))
-    }
-}
-
-impl Data for WindowTimer {}
-
 /// What a trigger may ask and do for a window.
 pub struct TriggerContext<'a> {
     pub(crate) domain: Domain,
     pub(crate) watermark: EventTime,
     pub(crate) clock: &'a Clock,
-    pub(crate) timers: &'a mut Vec<WindowTimer>,
+    pub(crate) timers: &'a mut WindowTimers,
     pub(crate) wanted: &'a mut Wanted,
 }
 
@@ -222,19 +205,18 @@ impl TriggerContext<'_> {
     }
 
     fn set(&mut self, timer: WindowTimer) {
-        if !self.timers.contains(&timer) {
-            self.timers.push(timer);
+        if self.timers.add(timer) {
             self.wanted.timer(timer);
         }
     }
 
     /// Takes back [`set_timer`](TriggerContext::set_timer).
     pub fn cancel_timer(&mut self, at: EventTime) {
-        self.timers.retain(|timer| *timer != WindowTimer::EventTime(at));
+        self.timers.remove(WindowTimer::EventTime(at));
     }
 
     /// Takes back [`set_processing_timer`](TriggerContext::set_processing_timer).
     pub fn cancel_processing_timer(&mut self, at: EventTime) {
-        self.timers.retain(|timer| *timer != WindowTimer::ProcessingTime(at));
+        self.timers.remove(WindowTimer::ProcessingTime(at));
     }
 }

@@ -1,26 +1,17 @@
 //! q15, q16 and q17: figures of a day.
 
 use foldhash::HashMap;
-use serde::{Deserialize, Serialize};
 use tidegate::prelude::EventTime;
 
-use super::super::super::calendar::{day, minute};
+use super::super::super::calendar::{Day, Minute};
 use super::super::super::event::Event;
+use super::super::super::queries::q15::Figure;
 use super::super::super::queries::ranks::{Ranked, Ranks};
 use super::super::super::queries::{q15, q16, q17};
 use super::{Kept, Loop, bid};
 
 const DAY: i64 = 86_400_000;
 const MINUTE: i64 = 60_000;
-
-/// What the figures need of a bid.
-#[derive(Serialize, Deserialize)]
-pub struct Figure {
-    pub bidder: u64,
-    pub auction: u64,
-    pub price: u64,
-    pub at: EventTime,
-}
 
 /// Bids, bidders and auctions, by rank.
 #[derive(Default)]
@@ -47,7 +38,7 @@ impl Figures {
 
 /// The beginning of a day, as a text.
 fn text_of(number: i64) -> String {
-    day(EventTime::from_millis(number * DAY))
+    Day::of(EventTime::from_millis(number * DAY)).to_string()
 }
 
 /// q15: of all bids of a day.
@@ -59,12 +50,7 @@ pub struct OfDays {
 impl Loop for OfDays {
     #[inline]
     fn pick(event: Event) -> Option<Figure> {
-        bid(event).map(|bid| Figure {
-            bidder: bid.bidder,
-            auction: bid.auction,
-            price: bid.price,
-            at: bid.date_time,
-        })
+        bid(event).map(|bid| Figure::of(&bid))
     }
 }
 
@@ -111,8 +97,7 @@ impl Loop for OfChannels {
     #[inline]
     fn pick(event: Event) -> Option<(String, Figure)> {
         bid(event).map(|bid| {
-            let figure =
-                Figure { bidder: bid.bidder, auction: bid.auction, price: bid.price, at: bid.date_time };
+            let figure = Figure::of(&bid);
             (bid.channel, figure)
         })
     }
@@ -136,7 +121,7 @@ impl Kept for OfChannels {
                 out(q16::Row {
                     channel,
                     day: text_of(day),
-                    minute: minute(EventTime::from_millis(last * MINUTE)),
+                    minute: Minute::of(EventTime::from_millis(last * MINUTE)).to_string(),
                     total_bids: bids.total,
                     rank1_bids: bids.rank1,
                     rank2_bids: bids.rank2,

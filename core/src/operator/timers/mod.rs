@@ -8,6 +8,8 @@
 //! is encoded at the barrier: the timers that were set in the closed epoch are encoded in slices afterwards, or when one of
 //! them fires or is cancelled before.
 
+mod moment;
+
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
@@ -16,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::key::{Key, KeyHash, MaxParallelism};
+use crate::operator::timers::moment::{Moment, Waiting};
 use crate::record::SnapshotId;
 use crate::snapshot::part::{RowChange, Section, StateRow};
 use crate::state::delta::PendingRun;
@@ -65,27 +68,21 @@ pub(crate) struct Timer<K, P> {
     pub payload: P,
 }
 
-/// When a timer is due, the hash of its key, and its number: the order of firing.
-///
-/// That it does not depend on the order in which records of different keys come makes a run repeatable. The number alone does not tell timers apart: two subtasks count each for itself, and a restore at another parallelism
-/// brings their timers together. Keys of one hash are of one key group and so always in one subtask: with the hash no two
-/// timers are the same.
-type Due = (EventTime, u64, u64);
-
 /// All timers of an operator in a subtask.
+///
+/// They fire by their time, the hash of their key, and their number. That the order does not depend on the order in which records
+/// of different keys come makes a run repeatable. The number alone does not tell timers apart: two subtasks count each for itself,
+/// and a restore at another parallelism brings their timers together. Keys of one hash are of one key group and so always in one
+/// subtask: with the hash no two timers are the same.
 pub(crate) struct Timers<K, P> {
-    event: BTreeMap<Due, Waiting<K, P>>,
-    processing: BTreeMap<Due, Waiting<K, P>>,
+    event: Moments<K, P>,
+    processing: Moments<K, P>,
     /// Numbers are never used twice for a key, not even after a restore: an id kept in state stays what it was.
     next_number: u64,
     changes: Changes,
 }
 
-/// A timer, and the epoch in which it was set until it is encoded; 0 then.
-struct Waiting<K, P> {
-    timer: Timer<K, P>,
-    set_in: u32,
-}
+type Moments<K, P> = BTreeMap<EventTime, Moment<K, P>>;
 
 /// What is remembered of changes for the next snapshot.
 struct Changes {
@@ -93,8 +90,8 @@ struct Changes {
     /// Whether there are snapshots. If not, there is one epoch for ever.
     tracked: bool,
     epoch: u32,
-    /// The timers that were set in this epoch; some have gone again.
-    set: Vec<(TimeDomain, Due)>,
+    /// The times for which timers were set in this epoch; some have gone again.
+    set: Vec<(TimeDomain, EventTime)>,
     /// The timers that snapshots have and that went in this epoch.
     gone: Run,
     freezing: Option<Freezing>,
@@ -106,15 +103,14 @@ struct Changes {
 struct Freezing {
     epoch: u32,
     snapshot: SnapshotId,
-    pending: Vec<(TimeDomain, Due)>,
-    next: usize,
+    pending: Vec<(TimeDomain, EventTime)>,
     run: Run,
 }
 
 /// How many timers are encoded between two batches.
 const SLICE_TIMERS: usize = 512;
-/// The list of timers that were set is gone through for those that have gone again when it is this long, and twice as long as
-/// there are timers.
+/// The list of times for which timers were set is gone through for those without any when it is this long, and twice as long as
+/// there are times.
 const SET_MIN: usize = 4096;
 
 impl TimeDomain {
@@ -128,34 +124,49 @@ impl TimeDomain {
 
 impl Changes {
     /// A timer goes: snapshots that have it must learn it, and one that is being written must still have it.
-    fn goes<K: Key, P: Data>(&mut self, domain: TimeDomain, due: Due, waiting: &mut Waiting<K, P>) {
+    fn goes<K: Key, P: Data>(&mut self, domain: TimeDomain, at: EventTime, waiting: &Waiting<K, P>) {
         if !self.tracked || waiting.set_in == self.epoch {
             return;
         }
-        self.keep_frozen(domain, due, waiting);
-        let key = &waiting.timer.key;
-        let group = waiting.timer.hash.group(self.max_parallelism);
-        self.gone.remove(group, domain.section(), |bytes| encode_key(due, key, bytes));
-    }
-
-    /// Encodes a timer that belongs to the closed epoch, if it does and is not encoded yet.
-    fn keep_frozen<K: Key, P: Data>(&mut self, domain: TimeDomain, due: Due, waiting: &mut Waiting<K, P>) {
         if let Some(freezing) = &mut self.freezing
             && waiting.set_in == freezing.epoch
         {
-            waiting.set_in = 0;
-            let Timer { hash, key, payload } = &waiting.timer;
-            let encode_key = |bytes: &mut Vec<u8>| encode_key(due, key, bytes);
-            freezing.run.put(hash.group(self.max_parallelism), domain.section(), encode_key, payload);
+            freezing.keep(domain, at, waiting, self.max_parallelism);
+        }
+        let group = waiting.hash.group(self.max_parallelism);
+        self.gone.remove(group, domain.section(), |bytes| encode_key(at, waiting, bytes));
+    }
+
+    /// A timer has been set for this time.
+    #[inline]
+    fn note<K, P>(&mut self, domain: TimeDomain, at: EventTime, moment: &mut Moment<K, P>) {
+        if self.tracked && moment.noted_in != self.epoch {
+            moment.noted_in = self.epoch;
+            self.set.push((domain, at));
         }
     }
 }
 
+impl Freezing {
+    /// Encodes a timer.
+    fn keep<K: Key, P: Data>(
+        &mut self,
+        domain: TimeDomain,
+        at: EventTime,
+        waiting: &Waiting<K, P>,
+        max_parallelism: MaxParallelism,
+    ) {
+        let group = waiting.hash.group(max_parallelism);
+        let encode_key = |bytes: &mut Vec<u8>| encode_key(at, waiting, bytes);
+        self.run.put(group, domain.section(), encode_key, &waiting.payload);
+    }
+}
+
 /// The key of a timer's row: `time i64 BE | number u64 BE | key`.
-fn encode_key<K: Key>((at, _, number): Due, key: &K, bytes: &mut Vec<u8>) {
+fn encode_key<K: Key, P>(at: EventTime, waiting: &Waiting<K, P>, bytes: &mut Vec<u8>) {
     at.encode(bytes);
-    number.encode(bytes);
-    key.encode(bytes);
+    waiting.number.encode(bytes);
+    waiting.key.encode(bytes);
 }
 
 /// Whether two payloads are one and the same to a snapshot.
@@ -182,7 +193,7 @@ impl<K: Key, P: Data> Timers<K, P> {
         }
     }
 
-    fn domain(&mut self, domain: TimeDomain) -> (&mut BTreeMap<Due, Waiting<K, P>>, &mut Changes) {
+    fn domain(&mut self, domain: TimeDomain) -> (&mut Moments<K, P>, &mut Changes) {
         match domain {
             TimeDomain::Event => (&mut self.event, &mut self.changes),
             TimeDomain::Processing => (&mut self.processing, &mut self.changes),
@@ -191,66 +202,92 @@ impl<K: Key, P: Data> Timers<K, P> {
 
     /// Sets a timer. If the same one waits already, it is that one: as in Flink, where a timer is its key, namespace and time.
     pub fn set(&mut self, domain: TimeDomain, at: EventTime, timer: Timer<K, P>) -> TimerId {
-        let hash = timer.hash.bits();
-        let same =
-            self.domain(domain).0.range((at, hash, 0)..=(at, hash, u64::MAX)).find_map(|(due, waiting)| {
-                (waiting.timer.key == timer.key && is_same(&waiting.timer.payload, &timer.payload))
-                    .then_some(due.2)
-            });
-        if let Some(number) = same {
-            return TimerId { domain, at, number };
+        let is_it =
+            |waiting: &Waiting<K, P>| waiting.key == timer.key && is_same(&waiting.payload, &timer.payload);
+        if let Some(moment) = self.domain(domain).0.get_mut(&at)
+            && let Some(place) = moment.find(timer.hash, is_it)
+        {
+            return TimerId { domain, at, number: moment.get_mut(place).number };
         }
+        self.set_new(domain, at, timer)
+    }
+
+    /// Sets a timer of which it is known that it does not wait already.
+    #[inline]
+    pub fn set_new(&mut self, domain: TimeDomain, at: EventTime, timer: Timer<K, P>) -> TimerId {
         let number = self.next_number;
         self.next_number += 1;
-        let due = (at, hash, number);
         let set_in = self.changes.epoch;
-        self.domain(domain).0.insert(due, Waiting { timer, set_in });
-        if self.changes.tracked {
-            self.changes.set.push((domain, due));
-            if self.changes.set.len() > SET_MIN.max(2 * (self.event.len() + self.processing.len())) {
-                self.forget_gone();
-            }
+        let (moments, changes) = self.domain(domain);
+        let moment = moments.entry(at).or_insert_with(Moment::new);
+        let Timer { hash, key, payload } = timer;
+        moment.add(Waiting { hash, number, key, payload, set_in, is_cancelled: false });
+        changes.note(domain, at, moment);
+        if changes.set.len() > SET_MIN.max(2 * (self.event.len() + self.processing.len())) {
+            self.forget_gone();
         }
         TimerId { domain, at, number }
     }
 
-    /// Takes those off the list of set timers that have fired or were cancelled.
+    /// Takes those times off the list that no timer waits for.
     #[cold]
     fn forget_gone(&mut self) {
         let (event, processing) = (&self.event, &self.processing);
-        self.changes.set.retain(|(domain, due)| match domain {
-            TimeDomain::Event => event.contains_key(due),
-            TimeDomain::Processing => processing.contains_key(due),
+        self.changes.set.retain(|(domain, at)| match domain {
+            TimeDomain::Event => event.contains_key(at),
+            TimeDomain::Processing => processing.contains_key(at),
         });
     }
 
     /// Whether the timer was still waiting. One of another key is none of `key`'s business, and stays.
     pub fn cancel(&mut self, id: TimerId, hash: KeyHash, key: &K) -> bool {
-        let (timers, changes) = self.domain(id.domain);
-        let due = (id.at, hash.bits(), id.number);
-        let Entry::Occupied(mut entry) = timers.entry(due) else { return false };
-        if entry.get().timer.key != *key {
-            return false;
+        let (moments, changes) = self.domain(id.domain);
+        let Entry::Occupied(mut entry) = moments.entry(id.at) else { return false };
+        let moment = entry.get_mut();
+        let is_it = |waiting: &Waiting<K, P>| waiting.number == id.number && waiting.key == *key;
+        let Some(place) = moment.find(hash, is_it) else { return false };
+        changes.goes(id.domain, id.at, moment.get_mut(place));
+        moment.cancel(place);
+        if moment.is_empty() {
+            entry.remove();
         }
-        changes.goes(id.domain, due, entry.get_mut());
-        entry.remove();
         true
     }
 
     /// The next timer that is due at `now`.
+    #[inline]
     pub fn pop_due(&mut self, domain: TimeDomain, now: EventTime) -> Option<(EventTime, Timer<K, P>)> {
-        let (timers, changes) = self.domain(domain);
-        let mut entry = timers.first_entry()?;
-        let due = *entry.key();
-        if due.0 > now {
+        let (moments, changes) = self.domain(domain);
+        let mut entry = moments.first_entry()?;
+        let at = *entry.key();
+        if at > now {
             return None;
         }
-        changes.goes(domain, due, entry.get_mut());
-        Some((due.0, entry.remove().timer))
+        let waiting = entry.get_mut().pop().expect("a moment without timers does not stay");
+        if entry.get().is_empty() {
+            entry.remove();
+        }
+        changes.goes(domain, at, &waiting);
+        let Waiting { hash, key, payload, .. } = waiting;
+        Some((at, Timer { hash, key, payload }))
+    }
+
+    /// The hashes of the keys whose timers are due next at `now`, after one has fired.
+    pub fn hashes_due(&self, domain: TimeDomain, now: EventTime) -> impl Iterator<Item = KeyHash> {
+        let moments = match domain {
+            TimeDomain::Event => &self.event,
+            TimeDomain::Processing => &self.processing,
+        };
+        moments.range(..=now).flat_map(|(_, moment)| moment.hashes())
     }
 
     pub fn next_processing(&self) -> Option<EventTime> {
-        self.processing.first_key_value().map(|((at, ..), _)| *at)
+        self.processing.first_key_value().map(|(at, _)| *at)
+    }
+
+    /// Whether changes are kept for snapshots.
+    pub fn are_tracked(&self) -> bool {
+        self.changes.tracked
     }
 
     pub fn next_number(&self) -> u64 {
@@ -273,7 +310,6 @@ impl<K: Key, P: Data> Timers<K, P> {
             epoch: changes.epoch,
             snapshot,
             pending: std::mem::take(&mut changes.set),
-            next: 0,
             run: std::mem::take(&mut changes.gone),
         });
         changes.epoch += 1;
@@ -285,28 +321,27 @@ impl<K: Key, P: Data> Timers<K, P> {
     /// # Errors
     /// If a timer could not be encoded.
     pub fn encode_frozen(&mut self) -> Result<bool> {
-        let changes = &mut self.changes;
-        let Some(freezing) = &mut changes.freezing else { return Ok(true) };
-        let pending = std::mem::take(&mut freezing.pending);
-        let (first, last) = (freezing.next, pending.len().min(freezing.next + SLICE_TIMERS));
-        freezing.next = last;
-        for &(domain, due) in &pending[first..last] {
-            let timers = match domain {
+        let Changes { freezing, unconfirmed, max_parallelism, .. } = &mut self.changes;
+        let Some(freezing_now) = freezing else { return Ok(true) };
+        let mut left = SLICE_TIMERS;
+        while let Some((domain, at)) = freezing_now.pending.pop() {
+            let moments = match domain {
                 TimeDomain::Event => &mut self.event,
                 TimeDomain::Processing => &mut self.processing,
             };
-            if let Some(waiting) = timers.get_mut(&due) {
-                changes.keep_frozen(domain, due, waiting);
+            let Some(moment) = moments.get_mut(&at) else { continue };
+            let epoch = freezing_now.epoch;
+            let kept = moment.of_epoch(epoch, left, |waiting| {
+                freezing_now.keep(domain, at, waiting, *max_parallelism);
+            });
+            left -= kept;
+            if left == 0 {
+                freezing_now.pending.push((domain, at));
+                return Ok(false);
             }
         }
-        if last < pending.len()
-            && let Some(freezing) = &mut changes.freezing
-        {
-            freezing.pending = pending;
-            return Ok(false);
-        }
-        if let Some(Freezing { snapshot, run, .. }) = changes.freezing.take() {
-            changes.unconfirmed.push((snapshot, PendingRun::new(run)?));
+        if let Some(Freezing { snapshot, run, .. }) = freezing.take() {
+            unconfirmed.push((snapshot, PendingRun::new(run)?));
         }
         Ok(true)
     }
@@ -336,8 +371,8 @@ impl<K: Key, P: Data> Timers<K, P> {
             Section::State | Section::Entry => return Ok(()),
         };
         let hash = key.hash();
-        let timer = Timer { hash, key, payload };
-        self.domain(domain).0.insert((at, hash.bits(), number), Waiting { timer, set_in: 0 });
+        let waiting = Waiting { hash, number, key, payload, set_in: 0, is_cancelled: false };
+        self.domain(domain).0.entry(at).or_insert_with(Moment::new).add(waiting);
         self.skip_numbers(number + 1);
         Ok(())
     }
