@@ -11,6 +11,7 @@ use std::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::state::prefetch::prefetch;
 use crate::state::schema::Describe;
 
 /// What a stream can be keyed by. Equal keys have equal canonical bytes and different keys different ones.
@@ -32,18 +33,25 @@ pub trait Key: Describe + Clone + Eq + Send + 'static {
 
     /// The stable hash. The default encodes; scalar keys and strings hash what they are made of.
     fn hash(&self) -> KeyHash {
-        thread_local! {
-            static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-        }
-        SCRATCH.with(|scratch| {
-            let mut bytes = scratch.take();
+        ENCODED.with(|kept| {
+            let mut bytes = kept.take();
             bytes.clear();
             self.encode(&mut bytes);
             let hash = KeyHash::of(&bytes);
-            scratch.set(bytes);
+            kept.set(bytes);
             hash
         })
     }
+
+    /// Asks memory for what the key keeps elsewhere, because it is compared soon.
+    #[doc(hidden)]
+    #[inline]
+    fn prefetch(&self) {}
+}
+
+thread_local! {
+    /// The bytes of the key that was hashed last, to be written over: a key comes with every record.
+    static ENCODED: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// The stable 64-bit hash of a key. Computed once, it travels with the record.
@@ -292,6 +300,11 @@ impl Key for String {
     fn hash(&self) -> KeyHash {
         KeyHash::of(self.as_bytes())
     }
+
+    #[inline]
+    fn prefetch(&self) {
+        prefetch(self.as_str());
+    }
 }
 
 impl Key for crate::time::EventTime {
@@ -333,6 +346,11 @@ impl<K: Key> Key for Option<K> {
             false => Some(None),
         }
     }
+
+    #[inline]
+    fn prefetch(&self) {
+        self.iter().for_each(K::prefetch);
+    }
 }
 
 macro_rules! tuple_keys {
@@ -344,6 +362,11 @@ macro_rules! tuple_keys {
 
             fn decode(bytes: &mut &[u8]) -> Option<Self> {
                 Some(($($part::decode(bytes)?,)+))
+            }
+
+            #[inline]
+            fn prefetch(&self) {
+                $(self.$place.prefetch();)+
             }
         }
     )*};
