@@ -21,6 +21,7 @@ pub mod migration;
 #[doc(hidden)]
 pub mod opaque;
 pub(crate) mod prefetch;
+pub(crate) mod row;
 pub(crate) mod run;
 pub mod schema;
 pub(crate) mod segments;

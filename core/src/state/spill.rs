@@ -1,9 +1,10 @@
 //! The way of rows out of memory: runs of rows that were not used lately, written to the store behind the operator's back.
 //!
-//! What always holds: a row leaves memory only when the store has it ([`Spill::landed`]); runs land in the order in which
+//! What always holds: a row leaves memory only when the store has it; runs land in the order in which
 //! they were sent, one at a time. So the operator never waits for the store, unless it changes rows faster than the disk
 //! takes them for so long that the memory budget would be broken.
 
+use std::num::NonZero;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -14,6 +15,35 @@ use crate::state::backend::StateBackend;
 use crate::state::fjall::{RowStore, Value};
 use crate::state::kinds::{EachEntry, EntryStore};
 use crate::state::run::Run;
+
+/// What a row remembers of the number of a run: few bytes, that come round again. Runs land one after another, so only
+/// those [on their way](OnTheirWay) must be told apart from all that have landed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RunMark(NonZero<u16>);
+
+impl RunMark {
+    /// The mark of the run with this number, counted from 1.
+    fn of(number: u32) -> RunMark {
+        let around = number.wrapping_sub(1) % u32::from(u16::MAX);
+        RunMark(NonZero::<u16>::MIN.saturating_add(around as u16))
+    }
+}
+
+/// The runs that have not landed.
+#[derive(Clone, Copy)]
+pub(crate) struct OnTheirWay {
+    /// The one that is sent next.
+    pub filling: RunMark,
+    in_flight: Option<RunMark>,
+}
+
+impl OnTheirWay {
+    /// Whether this is one of them.
+    #[inline]
+    pub fn have(self, run: RunMark) -> bool {
+        run == self.filling || Some(run) == self.in_flight
+    }
+}
 
 /// The store of an operator in a subtask, and what is on its way there.
 pub(crate) struct Spill {
@@ -41,9 +71,10 @@ impl Spill {
         Spill { backend, operator, subtask, sent: 0, bytes_in_flight: 0, shared: Arc::default() }
     }
 
-    /// The number that the next run will have; the first is 1.
-    pub fn next_number(&self) -> u32 {
-        self.sent + 1
+    /// The runs that are filled or sent, and have not landed.
+    pub fn on_their_way(&self) -> OnTheirWay {
+        let in_flight = self.is_busy().then(|| RunMark::of(self.sent));
+        OnTheirWay { filling: RunMark::of(self.sent + 1), in_flight }
     }
 
     /// Whether a run is on its way.
@@ -56,15 +87,12 @@ impl Spill {
         if self.is_busy() { self.bytes_in_flight } else { 0 }
     }
 
-    /// The number of the last run that has reached the store.
+    /// Whether all runs that were sent have reached the store, or will.
     ///
     /// # Errors
     /// Why a run did not.
-    pub fn landed(&self) -> Result<u32> {
-        match self.shared.failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            Some(error) => Err(error),
-            None => Ok(self.shared.landed.load(Ordering::Acquire)),
-        }
+    pub fn check(&self) -> Result<()> {
+        self.shared.failed.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)
     }
 
     /// Sends a run on its way. None may be on it.
@@ -125,5 +153,19 @@ impl Shared {
             }
         };
         store.write(run.close()?.rows())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_marks_of_two_runs_that_follow_each_other_differ_however_many_there_were() {
+        let around = u32::from(u16::MAX);
+        for number in (1..4).chain(around - 2..around + 3).chain(3 * around - 1..3 * around + 2) {
+            assert_ne!(RunMark::of(number), RunMark::of(number + 1), "{number}");
+        }
+        assert_eq!(RunMark::of(1), RunMark::of(1 + around), "they come round");
     }
 }

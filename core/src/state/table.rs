@@ -26,8 +26,9 @@ use crate::state::kinds::{Consumers, Now, Older};
 use crate::state::loading::Loading;
 use crate::state::memory::Share;
 use crate::state::prefetch::prefetch;
+use crate::state::row::{Epoch, Marks, Row};
 use crate::state::run::Run;
-use crate::state::segments::{Hashed, Segments};
+use crate::state::segments::Segments;
 use crate::state::spill::Spill;
 use crate::state::touch::touch;
 use crate::state::{State, encode};
@@ -104,7 +105,7 @@ pub(crate) struct Changes {
     max_parallelism: MaxParallelism,
     /// Whether there are snapshots. If not, there is one epoch for ever.
     tracked: bool,
-    epoch: u32,
+    epoch: Epoch,
     /// The hashes of rows that were touched in this epoch, each once.
     touched: Vec<u64>,
     /// The epoch that was closed last, while its rows are being encoded.
@@ -128,7 +129,7 @@ pub(crate) struct Changes {
 
 /// A closed epoch, of which not all rows are encoded.
 struct Freezing {
-    epoch: u32,
+    epoch: Epoch,
     snapshot: SnapshotId,
     pending: Vec<u64>,
     next: usize,
@@ -160,29 +161,6 @@ struct Leaving {
     segments: Vec<usize>,
 }
 
-/// The state of one key.
-struct Row<S: State> {
-    hash: KeyHash,
-    key: S::Key,
-    state: S,
-    /// The epoch of its last change, until that change is encoded; 0 then, and before any.
-    changed: u32,
-    /// The number of the run that has it as it is now; 0 if none has.
-    spilled: u32,
-    /// Whether it was used since eviction last came by.
-    used: bool,
-    /// Whether it has no state: it stands here until all who know of one have been told.
-    is_cleared: bool,
-    /// Whether the store has it as it is now.
-    is_stored: bool,
-    /// Whether the store may have it at all.
-    in_store: bool,
-    /// Whether a snapshot has it, or a delta on its way into one.
-    in_snapshot: bool,
-    /// How many bytes its managed fields take; always 0 if it has none.
-    managed_bytes: u32,
-}
-
 /// A row that was found or made, and what must learn of its change.
 pub(crate) struct FoundRow<'a, S: State> {
     row: &'a mut Row<S>,
@@ -198,11 +176,11 @@ impl<S: State> FoundRow<'_, S> {
     #[inline]
     pub fn visit(self, act: impl FnOnce(&S::Key, &mut S) -> Visit) -> Result<()> {
         let FoundRow { row, changes, cleared } = self;
-        if row.changed != changes.epoch {
+        if row.changed != Some(changes.epoch) {
             changes.touch(row)?;
         }
         Fields::tell_time(&mut row.state, &changes.now)?;
-        (row.used, row.is_cleared) = (true, false);
+        row.marks = row.marks.with(Marks::USED).without(Marks::CLEARED);
         if act(&row.key, &mut row.state) == Visit::Cleared {
             changes.clear(row, cleared)?;
         }
@@ -211,49 +189,6 @@ impl<S: State> FoundRow<'_, S> {
             changes.weigh(row)?;
         }
         Ok(())
-    }
-}
-
-impl<S: State> Hashed for Row<S> {
-    #[inline]
-    fn hash(&self) -> u64 {
-        self.hash.bits()
-    }
-}
-
-impl<S: State> Row<S> {
-    fn new(hash: KeyHash, key: S::Key, state: S) -> Row<S> {
-        Row {
-            hash,
-            key,
-            state,
-            changed: 0,
-            spilled: 0,
-            used: true,
-            is_cleared: false,
-            is_stored: false,
-            in_store: false,
-            in_snapshot: false,
-            managed_bytes: 0,
-        }
-    }
-
-    /// Encodes it, or that it is gone, and what has changed of its entries for this listener. How many bytes the row has.
-    fn encode(&mut self, listener: Listener, group: KeyGroup, run: &mut Run) -> Result<usize> {
-        let bytes = if self.is_cleared {
-            run.remove(group, Section::State, |bytes| self.key.encode(bytes));
-            0
-        } else {
-            run.put_state(group, &self.key, &self.state)
-        };
-        Fields::encode_changes(&mut self.state, listener, group, &self.key, run)?;
-        Ok(bytes)
-    }
-
-    /// Whether nobody would miss it.
-    fn can_go(&self, tracked: bool) -> bool {
-        let told = !tracked || !self.in_snapshot;
-        self.is_cleared && told && (!self.in_store || self.is_stored) && self.spilled == 0
     }
 }
 
@@ -271,15 +206,15 @@ impl Changes {
         if self.tracked {
             self.touched.push(row.hash.bits());
         }
-        row.changed = self.epoch;
-        row.spilled = 0;
-        row.is_stored = false;
+        row.changed = Some(self.epoch);
+        row.spilled = None;
+        row.marks = row.marks.without(Marks::STORED);
         Ok(())
     }
 
     /// As [`Changes::touch`], if it is not noted yet.
     fn touch_if_new<S: State>(&mut self, row: &mut Row<S>) -> Result<()> {
-        if row.changed == self.epoch { Ok(()) } else { self.touch(row) }
+        if row.changed == Some(self.epoch) { Ok(()) } else { self.touch(row) }
     }
 
     /// The state of a row is forgotten.
@@ -287,7 +222,7 @@ impl Changes {
         row.state = S::initial();
         // What was told of the old fields' entries is void.
         Fields::attach(&mut row.state, Older::Void, self.consumers, None, &self.now)?;
-        row.is_cleared = true;
+        row.marks = row.marks.with(Marks::CLEARED);
         if row.can_go(self.tracked) {
             cleared.push(row.hash.bits());
         }
@@ -307,15 +242,15 @@ impl Changes {
     #[inline]
     fn keep_frozen<S: State>(&mut self, row: &mut Row<S>) -> Result<()> {
         if let Some(freezing) = &mut self.freezing
-            && row.changed == freezing.epoch
+            && row.changed == Some(freezing.epoch)
         {
             // A row that no snapshot has and that is gone needs no word.
-            if !row.is_cleared || row.in_snapshot {
+            if row.is_known(Marks::IN_SNAPSHOT) {
                 let group = row.hash.group(self.max_parallelism);
                 self.encoded_bytes.add(row.encode(Listener::Snapshots, group, &mut freezing.run)?);
             }
-            row.in_snapshot = !row.is_cleared;
-            row.changed = 0;
+            row.is_in_snapshot_now();
+            row.changed = None;
         }
         Ok(())
     }
@@ -326,11 +261,11 @@ impl Changes {
     fn keep_leaving<S: State>(&mut self, row: &mut Row<S>, store: &mut Run, changed: &mut Run) -> Result<()> {
         self.keep_frozen(row)?;
         let group = row.hash.group(self.max_parallelism);
-        if row.changed != 0 && self.tracked && (!row.is_cleared || row.in_snapshot) {
+        if row.changed.is_some() && self.tracked && row.is_known(Marks::IN_SNAPSHOT) {
             row.encode(Listener::Snapshots, group, changed)?;
-            row.in_snapshot = !row.is_cleared;
+            row.is_in_snapshot_now();
         }
-        if !row.is_cleared || row.in_store {
+        if row.is_known(Marks::IN_STORE) {
             self.encoded_bytes.add(row.encode(Listener::Store, group, store)?);
         }
         Ok(())
@@ -366,7 +301,7 @@ impl<S: State> StateTable<S> {
             changes: Changes {
                 max_parallelism,
                 tracked,
-                epoch: 1,
+                epoch: Epoch::Odd,
                 touched: Vec::new(),
                 freezing: None,
                 unconfirmed: Vec::new(),
@@ -475,7 +410,7 @@ impl<S: State> StateTable<S> {
         };
         let mut row = Row::new(hash, key.clone(), decode(&self.operator, group, &bytes)?);
         Fields::attach(&mut row.state, Older::Valid, *consumers, Some((&store, group, key)), now)?;
-        (row.is_stored, row.in_store, row.in_snapshot) = (true, true, true);
+        row.marks = row.marks.with(Marks::STORED).with(Marks::IN_STORE).with(Marks::IN_SNAPSHOT);
         Ok(row)
     }
 
@@ -584,7 +519,7 @@ impl<S: State> StateTable<S> {
             None => run,
         };
         changes.freezing = Some(Freezing { epoch: changes.epoch, snapshot, next: 0, run, pending });
-        changes.epoch += 1;
+        changes.epoch = changes.epoch.next();
         Ok(())
     }
 
@@ -605,7 +540,7 @@ impl<S: State> StateTable<S> {
             look_at(&self.segments, hashes.iter().copied());
             for &hash in hashes {
                 for row in self.segments.of(hash).rows.iter_hash_mut(hash) {
-                    if row.hash.bits() == hash && row.changed == epoch {
+                    if row.hash.bits() == hash && row.changed == Some(epoch) {
                         changes.keep_frozen(row)?;
                         if row.can_go(true) {
                             self.cleared.push(hash);
@@ -680,16 +615,15 @@ impl<S: State> StateTable<S> {
         };
         let mut encoded = Ok(());
         *hand = (*hand + 1) % self.segments.count();
-        let (changes, number) = (&mut self.changes, spill.next_number());
-        let landed = number - 1 - u32::from(spill.is_busy());
+        let (changes, on_their_way) = (&mut self.changes, spill.on_their_way());
         let (mut gone, mut leaving) = (0, 0);
         self.segments.segment(*hand).retain(|row| {
-            let in_store = row.is_stored || row.spilled != 0 && row.spilled <= landed;
-            if row.spilled > landed {
+            if row.spilled.is_some_and(|run| on_their_way.have(run)) {
                 return true;
             }
-            if row.used && !row.is_cleared {
-                row.used = false;
+            let in_store = row.marks.has(Marks::STORED) || row.spilled.is_some();
+            if row.marks.has(Marks::USED) && !row.is_cleared() {
+                row.marks = row.marks.without(Marks::USED);
                 return true;
             }
             if in_store {
@@ -700,9 +634,11 @@ impl<S: State> StateTable<S> {
             if let Err(error) = changes.keep_leaving(row, run, changed) {
                 encoded = Err(error);
             }
-            (row.changed, row.spilled) = (0, number);
+            (row.changed, row.spilled) = (None, Some(on_their_way.filling));
             // A removal on its way has not arrived: until it has, the store says what it said.
-            row.in_store |= !row.is_cleared;
+            if !row.is_cleared() {
+                row.marks = row.marks.with(Marks::IN_STORE);
+            }
             leaving += 1;
             true
         });
@@ -721,7 +657,8 @@ impl<S: State> StateTable<S> {
         let Some(Eviction { spill, in_flight, landed, has_left, .. }) = &mut self.eviction else {
             return Ok(());
         };
-        let last = spill.landed()?;
+        spill.check()?;
+        let on_their_way = spill.on_their_way();
         if !spill.is_busy() && in_flight.rows > 0 {
             let arrived = std::mem::take(in_flight);
             landed.rows += arrived.rows;
@@ -731,7 +668,7 @@ impl<S: State> StateTable<S> {
         for _ in 0..SWEEP_SEGMENTS {
             let Some(number) = landed.segments.pop() else { break };
             self.segments.segment(number).retain(|row| {
-                let leaves = row.spilled != 0 && row.spilled <= last;
+                let leaves = row.spilled.is_some_and(|run| !on_their_way.have(run));
                 gone += usize::from(leaves);
                 if leaves {
                     self.changes.managed_bytes -= row.managed_bytes as usize;
@@ -859,7 +796,7 @@ impl<S: State> StateTable<S> {
         let mut row = Row::new(key.hash(), key, decode(operator, group, value)?);
         let Changes { consumers, now, .. } = &self.changes;
         Fields::attach(&mut row.state, Older::Valid, *consumers, None, now)?;
-        (row.used, row.in_snapshot) = (false, true);
+        row.marks = Marks::IN_SNAPSHOT;
         Ok(row)
     }
 
@@ -894,7 +831,7 @@ impl<S: State> StateTable<S> {
         let buckets = rows.num_buckets();
         for bucket in first..buckets.min(first + EXPIRE_BUCKETS) {
             let Some(row) = rows.get_bucket_mut(bucket) else { continue };
-            if row.is_cleared {
+            if row.is_cleared() {
                 continue;
             }
             self.changes.keep_frozen(row)?;
@@ -922,6 +859,9 @@ fn look_at<S: State>(segments: &Segments<Row<S>>, hashes: impl Iterator<Item = u
     for (row, hash) in rows.iter_mut().zip(hashes) {
         *row = segments.candidate(hash);
         row.iter().for_each(|row| prefetch(*row));
+    }
+    if std::mem::needs_drop::<S::Key>() {
+        rows.iter().flatten().for_each(|row| row.key.prefetch());
     }
     if std::mem::needs_drop::<S>() {
         std::hint::black_box(rows.iter().flatten().fold(0, |sum, row| sum ^ touch(&row.state)));
@@ -1226,6 +1166,11 @@ mod tests {
         pair.encode(false);
         pair.encode(false);
         assert!(pair.frozen.is_none());
+    }
+
+    #[test]
+    fn the_row_of_a_number_is_half_a_cache_line() {
+        assert_eq!(size_of::<Row<Sum>>(), 32);
     }
 
     #[test]
