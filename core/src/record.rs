@@ -53,8 +53,26 @@ pub struct Batch {
     pub origin: Origin,
 }
 
-/// How many records a stage gathers before it hands them on, unless the input is idle.
-pub const BATCH_SIZE: usize = 1024;
+/// How many records of a type a stage gathers before it hands them on, unless the input is idle: at most 1,024, and fewer of
+/// large ones, so that a batch that was just written is still in the nearest caches when it is read.
+pub const fn batch_size<T>() -> usize {
+    let size = if size_of::<T>() == 0 { 1 } else { size_of::<T>() };
+    let fits = BATCH_BYTES / size;
+    if fits > BATCH_SIZE_MAX {
+        BATCH_SIZE_MAX
+    } else if fits < BATCH_SIZE_MIN {
+        BATCH_SIZE_MIN
+    } else {
+        fits
+    }
+}
+
+/// The most records that a batch has.
+pub const BATCH_SIZE_MAX: usize = 1024;
+/// However large they are, so many are worth the way of a batch.
+const BATCH_SIZE_MIN: usize = 64;
+/// How many bytes of records a batch has, about.
+const BATCH_BYTES: usize = 64 << 10;
 
 /// A record that knows when it happened. Implemented by `#[event(time = field)]`.
 #[diagnostic::on_unimplemented(

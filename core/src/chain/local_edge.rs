@@ -11,7 +11,7 @@ use super::{Gather, Head, Signal, Step};
 use crate::error::Result;
 use crate::outbox::{EdgeIndex, Outbox, Target};
 use crate::record::Fill;
-use crate::record::{BATCH_SIZE, Barrier, Batch, Element, Origin, SnapshotId, Timed, WatermarkStatus};
+use crate::record::{Barrier, Batch, Element, Origin, SnapshotId, Timed, WatermarkStatus, batch_size};
 use crate::snapshot::part::{RestoredState, StageSnapshot};
 use crate::task::stage::{Stage, StageContext, Whereabouts};
 use crate::time::EventTime;
@@ -36,7 +36,8 @@ impl<T: Send + 'static> Gather for LocalEdge<T> {
 
     fn hand_on(&mut self, fill: Fill, out: &mut Outbox) {
         self.origin = self.origin.merge(out.origin);
-        if self.gathered.is_empty() || (fill == Fill::Full && self.gathered.len() < BATCH_SIZE) {
+        if self.gathered.is_empty() || (fill == Fill::Full && self.gathered.len() < batch_size::<Timed<T>>())
+        {
             return;
         }
         let records = std::mem::replace(&mut self.gathered, out.spares.take());

@@ -7,7 +7,7 @@ use crate::chain::{Gather, Signal, Step};
 use crate::error::Result;
 use crate::key::Parallelism;
 use crate::outbox::{EdgeIndex, Outbox, Target};
-use crate::record::{BATCH_SIZE, Batch, Element, Fill, Origin, Timed};
+use crate::record::{Batch, Element, Fill, Origin, Timed, batch_size};
 use crate::time::EventTime;
 
 /// Ends a chain: gathers records for all subtasks.
@@ -31,7 +31,8 @@ impl<T: Clone + Send + 'static> Gather for Broadcast<T> {
 
     fn hand_on(&mut self, fill: Fill, out: &mut Outbox) {
         self.origin = self.origin.merge(out.origin);
-        if self.gathered.is_empty() || (fill == Fill::Full && self.gathered.len() < BATCH_SIZE) {
+        if self.gathered.is_empty() || (fill == Fill::Full && self.gathered.len() < batch_size::<Timed<T>>())
+        {
             return;
         }
         let origin = std::mem::take(&mut self.origin);

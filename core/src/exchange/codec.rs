@@ -17,7 +17,7 @@
 use crate::error::{Error, Result};
 use crate::exchange::partition::KeyAccess;
 use crate::key::{Key, KeyGroupRange, KeyHash};
-use crate::record::{BATCH_SIZE, Batch, Routed};
+use crate::record::{BATCH_SIZE_MAX, Batch, Routed};
 use crate::state::{Data, Schema};
 use crate::time::EventTime;
 
@@ -85,7 +85,7 @@ pub(crate) fn encode<A: KeyAccess<T>, T: Data>(
         bytes = postcard::to_extend(value, bytes)?;
         end_field(&mut bytes, record)?;
         payload = Payload { records: payload.records + 1, bytes };
-        if payload.records as usize == BATCH_SIZE || payload.bytes.len() >= PAYLOAD_BYTES {
+        if payload.records as usize == BATCH_SIZE_MAX || payload.bytes.len() >= PAYLOAD_BYTES {
             each(std::mem::take(&mut payload));
         }
     }

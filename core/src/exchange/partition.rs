@@ -10,7 +10,7 @@ use crate::chain::{Gather, Signal, Step};
 use crate::error::Result;
 use crate::key::{Key, KeyGroup, KeyHash, MaxParallelism};
 use crate::outbox::{EdgeIndex, Outbox, Target};
-use crate::record::{BATCH_SIZE, Batch, Element, Fill, Origin, Routed};
+use crate::record::{Batch, Element, Fill, Origin, Routed, batch_size};
 use crate::task::stage::StageContext;
 use crate::time::EventTime;
 
@@ -113,9 +113,11 @@ impl<A: KeyAccess<T>, T: Send + 'static> Partition<A, T> {
         Partition { edge, access, max_parallelism, owners: Vec::new(), gathered, origin: Origin::default() }
     }
 
+    const BATCH: usize = batch_size::<Routed<A::Carried, T>>();
+
     fn open(&mut self, cx: &StageContext) {
         self.max_parallelism = cx.max_parallelism;
-        self.gathered = cx.parallelism.subtasks().map(|_| Vec::with_capacity(BATCH_SIZE)).collect();
+        self.gathered = cx.parallelism.subtasks().map(|_| Vec::with_capacity(Self::BATCH)).collect();
         if self.gathered.len() > 1 {
             let owner = |group: KeyGroup| group.owner(cx.parallelism, cx.max_parallelism).0;
             self.owners = cx.max_parallelism.all().iter().map(owner).collect();
@@ -131,7 +133,7 @@ impl<A: KeyAccess<T>, T: Send + 'static> Gather for Partition<A, T> {
     fn hand_on(&mut self, fill: Fill, out: &mut Outbox) {
         self.origin = self.origin.merge(out.origin);
         for (gathered, subtask) in self.gathered.iter_mut().zip(0..) {
-            if gathered.is_empty() || (fill == Fill::Full && gathered.len() < BATCH_SIZE) {
+            if gathered.is_empty() || (fill == Fill::Full && gathered.len() < Self::BATCH) {
                 continue;
             }
             let records = std::mem::replace(gathered, out.spares.take());

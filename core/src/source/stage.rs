@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use crate::chain::{Head, Signal, Step};
 use crate::error::{Error, Result};
 use crate::outbox::Outbox;
-use crate::record::{BATCH_SIZE, Barrier, Batch, Fill, Origin, SnapshotId, SplitNumber, WatermarkStatus};
+use crate::record::{Barrier, Batch, Fill, Origin, SnapshotId, SplitNumber, WatermarkStatus, batch_size};
 use crate::snapshot::part::{RestoredState, StageSnapshot};
 use crate::source::{AssignedSplit, Offset, ReadStatus, Source, SplitId, SplitPosition, SplitReader};
 use crate::task::stage::{Polled, Stage, StageContext, Whereabouts};
@@ -138,14 +138,15 @@ impl<S: Source, N: Step<S::Item>> Stage for SourceStage<S, N> {
     }
 
     fn poll(&mut self, out: &mut Outbox) -> Result<Polled> {
-        let throttle = self.cx.as_ref().map(|cx| Arc::clone(&cx.throttle));
+        let (batch, throttle) =
+            (batch_size::<S::Item>(), self.cx.as_ref().map(|cx| Arc::clone(&cx.throttle)));
         for _ in 0..self.reading.len() {
             let Some(mut open) = self.reading.pop_front() else { break };
             if self.must_wait(&open, out)? {
                 self.reading.push_back(open);
                 continue;
             }
-            let granted = throttle.as_ref().map_or(BATCH_SIZE, |throttle| throttle.grant(BATCH_SIZE));
+            let granted = throttle.as_ref().map_or(batch, |throttle| throttle.grant(batch));
             if granted == 0 {
                 self.reading.push_front(open);
                 return Ok(Polled::Idle);
