@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hash};
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -251,17 +251,15 @@ fn wire(query: Query, events: Events<'_>, tally: &Rc<RefCell<Tally>>, probe: &Pr
 /// Runs a dataflow.
 pub fn measure(run: OneRun) -> Result<Measured> {
     let stopwatch = Stopwatch::start();
-    let began = Arc::new(Began::new(stopwatch.clone()));
-    let splits = run.script.deal(run.parallelism).into_iter().map(Some).collect::<Vec<_>>();
-    let (splits, noted) = (Mutex::new(splits), Arc::clone(&began));
+    let began = Arc::new(Began::new(stopwatch.clone(), run.parallelism));
+    let noted = Arc::clone(&began);
     let worker = move |worker: &mut timely::worker::Worker| {
-        let taken = splits.lock().unwrap_or_else(PoisonError::into_inner)[worker.index()].take();
-        let events = taken.expect("every worker has a split of its own");
+        let events = run.script.split(worker.index() as u32, run.parallelism);
         let tally = Rc::new(RefCell::new(Tally::new(run.check, run.query, run.parallelism)));
         let (mut input, probe) =
             (InputHandle::<Time, CapacityContainerBuilder<_>>::new(), ProbeHandle::new());
         worker.dataflow(|scope| wire(run.query, input.to_stream(scope), &tally, &probe));
-        noted.note();
+        noted.wait();
         let mut waits_in_batch = 0;
         for event in events {
             if waits_in_batch == BATCH {

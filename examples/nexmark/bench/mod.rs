@@ -221,6 +221,9 @@ impl Args {
         }
         let interval = humantime::format_duration(self.snapshot_interval).to_string();
         command.args(["--snapshot-interval", &interval.replace(' ', "")]);
+        // The allocator, which is the same for all, would give back the memory of events that are gone, and have to ask for it
+        // again: that is how events wait in memory here, and nobody's work.
+        command.env("MIMALLOC_PURGE_DELAY", "-1");
         let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output()?;
         if !output.status.success() {
             return Err(Error::failure(format!("{cell} has ended with {}", output.status)));

@@ -72,7 +72,7 @@ impl OneRun {
             ..RunOptions::default()
         };
         let stopwatch = Stopwatch::start();
-        let began = Arc::new(Began::new(stopwatch.clone()));
+        let began = Arc::new(Began::new(stopwatch.clone(), self.parallelism));
         let source = ReplaySource::new(self.script, self.parallelism, Arc::clone(&began));
         let rows = TallySink::new(self.check, self.query, self.parallelism);
         let job = Job::new("nexmark-bench");

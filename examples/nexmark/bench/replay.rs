@@ -1,9 +1,9 @@
 //! The events of a measurement: made before the clock starts and given away from memory, or made while it runs.
 //!
-//! Every split's events are made by a thread of its own, as if its reader had allocated them; those of a loop by its own
-//! thread, where an allocator frees them fastest. Who reads takes them by value.
+//! Every split's events are made by the thread that reads them, as a reader makes its records: that is where an allocator frees
+//! them fastest, for a loop and for all others alike. Who reads takes them by value, and none begins before all are ready.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Barrier, OnceLock};
 use std::vec::IntoIter;
 
 use serde::Serialize;
@@ -51,15 +51,6 @@ pub struct Script {
 }
 
 impl Script {
-    /// Deals the events to `splits` splits in turn.
-    pub fn deal(self, splits: u32) -> Vec<Events> {
-        let make = |split: u32| self.split(split, splits);
-        std::thread::scope(|scope| {
-            let makers: Vec<_> = (0..splits).map(|split| scope.spawn(move || make(split))).collect();
-            makers.into_iter().map(|maker| maker.join().expect("making events does not panic")).collect()
-        })
-    }
-
     /// One split, made by this thread.
     pub fn split(self, split: u32, splits: u32) -> Events {
         let events = self.events_of(split, splits, 0);
@@ -81,25 +72,28 @@ impl Script {
     }
 }
 
-/// The events as a source. They are given away once; whoever wants them again has them made again.
+/// The events as a source.
 pub struct ReplaySource {
     script: Script,
-    splits: Mutex<Vec<Option<Events>>>,
+    splits: u32,
     began: Arc<Began>,
 }
 
-/// When the first event was read.
+/// When the first event was read: after all readers had their events.
 pub struct Began {
     stopwatch: Stopwatch,
+    ready: Barrier,
     at: OnceLock<Lap>,
 }
 
 impl Began {
-    pub fn new(stopwatch: Stopwatch) -> Began {
-        Began { stopwatch, at: OnceLock::new() }
+    pub fn new(stopwatch: Stopwatch, readers: u32) -> Began {
+        Began { stopwatch, ready: Barrier::new(readers as usize), at: OnceLock::new() }
     }
 
-    pub fn note(&self) {
+    /// A reader has its events, and waits for the others.
+    pub fn wait(&self) {
+        self.ready.wait();
         self.at.get_or_init(|| self.stopwatch.lap());
     }
 
@@ -110,8 +104,7 @@ impl Began {
 
 impl ReplaySource {
     pub fn new(script: Script, splits: u32, began: Arc<Began>) -> ReplaySource {
-        let splits = script.deal(splits).into_iter().map(Some).collect();
-        ReplaySource { script, splits: Mutex::new(splits), began }
+        ReplaySource { script, splits, began }
     }
 }
 
@@ -128,43 +121,51 @@ impl Source for ReplaySource {
     }
 
     fn splits(&self) -> Result<Vec<Split>> {
-        let splits = self.splits.lock().unwrap_or_else(PoisonError::into_inner).len();
-        Ok((0..splits).map(|split| Split { id: SplitId(split.to_string()), bytes: None }).collect())
+        Ok((0..self.splits).map(|split| Split { id: SplitId(split.to_string()), bytes: None }).collect())
     }
 
     fn open(&self, split: &SplitId, from: Offset) -> Result<ReplayReader> {
-        let mut splits = self.splits.lock().unwrap_or_else(PoisonError::into_inner);
-        let (count, number) = (splits.len() as u32, split.0.parse::<u32>());
-        let (Ok(number), Some(slot)) =
-            (number, split.0.parse::<usize>().ok().and_then(|n| splits.get_mut(n)))
-        else {
-            return Err(Error::failure(format!("there is no split {:?}", split.0)));
+        let number = split.0.parse().ok().filter(|number| *number < self.splits);
+        let number = number.ok_or_else(|| Error::failure(format!("there is no split {:?}", split.0)))?;
+        let is_first = from.records == 0;
+        let events = match is_first {
+            true => self.script.split(number, self.splits),
+            false => self.script.events_of(number, self.splits, from.records),
         };
-        let prepared = if from.records == 0 { slot.take() } else { None };
-        let events = prepared.unwrap_or_else(|| self.script.events_of(number, count, from.records));
-        let (given, length) = (from.records, self.script.length(number, count));
-        Ok(ReplayReader { events, given, length, began: Arc::clone(&self.began) })
+        let length = self.script.length(number, self.splits);
+        let waits_for = is_first.then(|| Arc::clone(&self.began));
+        let (ready, to_make) = match events {
+            Events::Made(events) => (events, None),
+            events @ Events::ToMake { .. } => (Vec::new().into_iter(), Some(events)),
+        };
+        Ok(ReplayReader { ready, to_make, given: from.records, length, waits_for })
     }
 }
 
 /// Reads a split.
 pub struct ReplayReader {
-    events: Events,
+    ready: IntoIter<Event>,
+    /// Those that are made a batch at a time.
+    to_make: Option<Events>,
     given: u64,
     length: u64,
-    began: Arc<Began>,
+    /// The others, before the first event.
+    waits_for: Option<Arc<Began>>,
 }
 
 impl SplitReader for ReplayReader {
     type Item = Event;
 
     fn read(&mut self, max: usize, each: &mut impl FnMut(Event)) -> Result<ReadStatus> {
-        self.began.note();
-        match &mut self.events {
-            Events::Made(events) => events.by_ref().take(max).for_each(&mut *each),
-            Events::ToMake { generator, numbers } => {
-                numbers.by_ref().take(max).for_each(|number| each(generator.event(number)));
-            }
+        if let Some(began) = self.waits_for.take() {
+            began.wait();
+        }
+        if let Some(to_make) = &mut self.to_make {
+            self.ready = to_make.take(max).collect::<Vec<_>>().into_iter();
+        }
+        // From one place only: so the chain becomes a part of this loop, as a hand-written one is, and no event is copied.
+        for event in self.ready.by_ref().take(max) {
+            each(event);
         }
         self.given = self.length.min(self.given + max as u64);
         Ok(if self.given == self.length { ReadStatus::End } else { ReadStatus::More })
@@ -184,13 +185,13 @@ mod tests {
         let generator = Generator { seed: 3, rate: 10_000 };
         let script = |generation| Script { generator, count: 1001, generation };
         for splits in [1, 2, 3] {
-            let before: Vec<Vec<Event>> =
-                script(Generation::Before).deal(splits).into_iter().map(Iterator::collect).collect();
-            let within: Vec<Vec<Event>> =
-                script(Generation::Within).deal(splits).into_iter().map(Iterator::collect).collect();
+            let made = |generation| -> Vec<Vec<Event>> {
+                (0..splits).map(|split| script(generation).split(split, splits).collect()).collect()
+            };
+            let (before, within) = (made(Generation::Before), made(Generation::Within));
             assert_eq!(before, within);
             assert_eq!(before.iter().map(Vec::len).sum::<usize>(), 1001);
-            let began = Arc::new(Began::new(Stopwatch::start()));
+            let began = Arc::new(Began::new(Stopwatch::start(), 1));
             let source = ReplaySource::new(script(Generation::Before), splits, began);
             for (split, events) in Source::splits(&source).unwrap().iter().zip(&before) {
                 for from in [0, 17] {
