@@ -13,6 +13,8 @@
 #[doc(hidden)]
 pub mod __rt;
 pub mod aggregate;
+#[cfg(feature = "mimalloc")]
+mod allocator;
 pub mod async_io;
 pub mod chain;
 pub mod changelog;
