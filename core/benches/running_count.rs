@@ -137,7 +137,7 @@ fn job(kind: KeyKind, keys: u64, records: u64, options: &RunOptions) -> Result<R
         KeyKind::String => {
             let given = Given::of(made(all, keys, splits, name), &marks);
             support::run(options, |job| {
-                let keyed = job.source("keys", given).key_by(|key: &String| key.clone());
+                let keyed = job.source("keys", given).key_by_ref(|key: &String| key);
                 keyed.process("count", NamedCount).sink("sum", sink);
             })?;
         }
