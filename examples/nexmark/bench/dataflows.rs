@@ -23,12 +23,13 @@ use timely::dataflow::operators::vec::Map;
 use timely::dataflow::{InputHandle, ProbeHandle, StreamVec};
 
 use super::super::event::{Bid, Event};
+use super::super::queries::q15::Figure;
 use super::super::queries::{Query, q0, q1, q4, q9, q14, q21, q22};
 use super::by_hand::auctions::{Averages, Closed, LastBids, TopTen, WinningBids};
 use super::by_hand::bidders::{PerWindow, Sessions};
 use super::by_hand::hot_items::{Highest, HighestBids, Hot, HotItems};
 use super::by_hand::join::{ExpandedBids, NewSellers, Sellers};
-use super::by_hand::statistics::{Figure, OfAuctions, OfChannels, OfDays};
+use super::by_hand::statistics::{OfAuctions, OfChannels, OfDays};
 use super::by_hand::{Kept, Loop, bid, hot, selected};
 use super::clock::{Stopwatch, peak_rss_mb};
 use super::one_run::{Measured, OneRun};
