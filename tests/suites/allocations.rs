@@ -92,9 +92,11 @@ struct Visit {
 }
 
 fn parse(line: Line) -> Result<Visit, BadLine> {
-    let expected = "expected a user and a time";
-    let (user, at) = line.parse(|text| text.split_once(' ').ok_or(expected))?;
-    let at = at.parse().map_err(|_| line.reject(expected))?;
+    let (user, at) = line.parse(|text| {
+        let mut words = text.split(' ');
+        let both = words.next().zip(words.next().and_then(|at| at.parse().ok()));
+        both.ok_or("expected a user and a time")
+    })?;
     Ok(Visit { user: user.to_string(), at: EventTime::from_millis(at) })
 }
 
