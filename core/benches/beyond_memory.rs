@@ -1,13 +1,19 @@
-//! State that is ten times what memory may hold of it, beside a loop that reads, changes and writes rows in fjall.
+//! State that is ten times what memory may hold of it, beside a loop that reads, changes and writes rows in fjall, and Flink on
+//! RocksDB where there is one.
 //!
 //! ```text
 //! cargo bench -p tidegate --bench beyond_memory -- --keys 10000000 --distributions zipf,uniform
+//! cargo bench -p tidegate --bench beyond_memory -- --flink-home pyflink
 //! ```
 //!
 //! Counts of keys that each carry a value of 100 bytes, one worker, no snapshots. The keys are made first, on both sides, and that is not
 //! timed. The job may have a tenth of their bytes in memory (`--state-memory`); the loop gives as much to fjall's cache,
 //! encodes a row as the job does, by postcard, and never persists its journal. What else the page cache has of the files,
 //! both may use. The loop does fewer updates, because it takes so long: figures are for one update.
+//!
+//! Beside Flink the job takes snapshots, as often as Flink incremental checkpoints, exactly once both. Flink has as much managed
+//! memory as the job has for its state, in which RocksDB keeps its cache and what it writes; its heap is its own. It does fewer
+//! updates, too, and making the keys has warmed it.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -17,6 +23,7 @@ use std::time::Duration;
 use clap::Parser;
 use serde::{Deserialize, Serialize};
 use support::counting::Counting;
+use support::flink::{Counted, Flink, Value};
 use support::updates::{Distribution, Keys, sum_of_counts, value};
 use support::{median, say, time};
 use tidegate::job::RunOptions;
@@ -54,6 +61,22 @@ struct Args {
     #[arg(long, default_value_t = 1_000_000)]
     updates_by_hand: u64,
 
+    /// Number of updates of Flink
+    #[arg(long, default_value_t = 3_000_000)]
+    updates_by_flink: u64,
+
+    /// Time between two snapshots, beside Flink
+    #[arg(long, value_parser = humantime::parse_duration, default_value = "10s")]
+    snapshot_interval: Duration,
+
+    /// Where Flink is, with its jars in lib; nothing is fetched
+    #[arg(long, value_name = "DIR")]
+    flink_home: Option<PathBuf>,
+
+    /// The most that the heap of its JVM may be
+    #[arg(long, value_name = "SIZE", default_value = "2g")]
+    flink_heap: String,
+
     /// Pairs of runs
     #[arg(long, default_value_t = 3)]
     repetitions: usize,
@@ -90,12 +113,14 @@ impl Script {
     }
 }
 
-/// How long the updates take.
-fn job(args: &Args, script: Script, directory: &Path) -> Result<Duration> {
+/// How long the updates take, with snapshots or without.
+fn job(args: &Args, script: Script, directory: &Path, with_snapshots: bool) -> Result<Duration> {
     let options = RunOptions {
         store: StoreKind::Fjall,
         state_memory_bytes: args.memory_bytes(),
         state_dir: Some(directory.join("state")),
+        snapshot_dir: with_snapshots.then(|| directory.join("snapshots")),
+        snapshot_interval: args.snapshot_interval,
         ..support::on_the_heap(1)?
     };
     let (keys, clock) = (args.keys, Clock::system());
@@ -110,8 +135,9 @@ fn job(args: &Args, script: Script, directory: &Path) -> Result<Duration> {
     let counting = Counting { value_bytes: args.value_bytes, signals: Signals::by_hand() };
     let records = Generate::new(keys + args.updates, record);
     counting.run(&options, "updates", records, || (), script.sum(args.updates))?;
-    let began = *began.lock().unwrap_or_else(PoisonError::into_inner);
-    Ok(clock.monotonic() - began)
+    let took = clock.monotonic() - *began.lock().unwrap_or_else(PoisonError::into_inner);
+    options.snapshot_dir.as_deref().map_or(Ok(()), support::remove)?;
+    Ok(took)
 }
 
 #[derive(Serialize, Deserialize)]
@@ -163,29 +189,72 @@ fn by_hand(args: &Args, script: Script, directory: &Path) -> Result<Duration> {
     }
 }
 
-fn measure(args: &Args, distribution: Distribution) -> Result<()> {
+/// How long the updates take, on RocksDB.
+fn by_flink(args: &Args, script: Script, flink: &Flink, directory: &Path) -> Result<Duration> {
+    let value = Value {
+        bytes: args.value_bytes,
+        memory_bytes: args.memory_bytes(),
+        interval: args.snapshot_interval,
+    };
+    let Keys { count: keys, distribution } = script.0;
+    let counted =
+        Counted { workers: 1, keys, updates: args.updates_by_flink, distribution, value: Some(value) };
+    let (took, emitted) = flink.start(&counted, &directory.join("flink"))?.run()?;
+    match script.sum(args.updates_by_flink) {
+        expected if emitted == expected => Ok(took),
+        expected => Err(Error::failure(format!("Flink emits {emitted}, {expected} is right"))),
+    }
+}
+
+/// What the job is beside.
+#[derive(Clone, Copy)]
+enum Beside<'f> {
+    Fjall,
+    Flink(&'f Flink),
+}
+
+fn measure(args: &Args, distribution: Distribution, beside: Beside<'_>) -> Result<()> {
     let script = Script(Keys { count: args.keys, distribution });
+    let rate = |updates: u64, took: Duration| updates as f64 / took.as_secs_f64();
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..args.repetitions {
         let directory = support::scratch("beyond-memory", args.dir.as_deref())?;
-        ours.push(args.updates as f64 / job(args, script, directory.path())?.as_secs_f64());
-        theirs.push(args.updates_by_hand as f64 / by_hand(args, script, directory.path())?.as_secs_f64());
+        let with_snapshots = matches!(beside, Beside::Flink(_));
+        ours.push(rate(args.updates, job(args, script, directory.path(), with_snapshots)?));
+        theirs.push(match beside {
+            Beside::Fjall => rate(args.updates_by_hand, by_hand(args, script, directory.path())?),
+            Beside::Flink(flink) => {
+                rate(args.updates_by_flink, by_flink(args, script, flink, directory.path())?)
+            }
+        });
         directory.close()?;
     }
     let ratios: Vec<f64> = ours.iter().zip(&theirs).map(|(ours, theirs)| ours / theirs).collect();
     let least = ratios.iter().copied().fold(f64::INFINITY, f64::min);
     let most = ratios.iter().copied().fold(0.0, f64::max);
-    let name = format!("{distribution:?}").to_lowercase();
     let (ours, theirs, ratio) = (median(ours) / 1e3, median(theirs) / 1e3, median(ratios));
-    say(&format!("{name:<12} {ours:>14.0} {theirs:>10.0} {ratio:>6.2}  {least:.2} .. {most:.2}"));
+    let keys = format!("{distribution:?}").to_lowercase();
+    let name = match beside {
+        Beside::Fjall => "fjall",
+        Beside::Flink(_) => "Flink",
+    };
+    say(&format!("{keys:<12} {name:<8} {ours:>14.0} {theirs:>10.0} {ratio:>6.2}  {least:.2} .. {most:.2}"));
     Ok(())
 }
 
 fn run(args: &Args) -> Result<()> {
+    let flink = Flink::at(args.flink_home.as_deref(), &args.flink_heap)?;
     let (state, memory) = (args.memory_bytes() * args.one_in / 1_000_000, args.memory_bytes() / 1_000_000);
     say(&format!("{} keys, {state} MB of state, {memory} MB of memory for it", args.keys));
-    say(&format!("{:<12} {:>14} {:>10} {:>6}  spread", "keys", "k updates/s", "fjall", "ratio"));
-    args.distributions.iter().try_for_each(|&distribution| measure(args, distribution))
+    say(&format!(
+        "{:<12} {:<8} {:>14} {:>10} {:>6}  spread",
+        "keys", "beside", "k updates/s", "beside", "ratio"
+    ));
+    for &distribution in &args.distributions {
+        measure(args, distribution, Beside::Fjall)?;
+        flink.as_ref().map_or(Ok(()), |flink| measure(args, distribution, Beside::Flink(flink)))?;
+    }
+    Ok(())
 }
 
 fn main() -> ExitCode {

@@ -1,19 +1,25 @@
-//! A running count by key, beside a loop over a `hashbrown` map: 1 k, 1 M and 10 M keys, `u64` and `String`.
+//! A running count by key, beside a loop over a `hashbrown` map, and Flink where there is one: 1 k, 1 M and 10 M keys, `u64` and
+//! `String`.
 //!
 //! ```text
 //! cargo bench -p tidegate --bench running_count -- --keys 1000,1000000 --kinds u64,string --parallelism 1,2
+//! cargo bench -p tidegate --bench running_count --features mimalloc -- --kinds u64 --flink-home pyflink
 //! ```
 //!
 //! Records are made before the clock starts, and taken by value; keys are uniform. Before the clock starts every key has come
 //! once, on both sides, so that nothing grows while it is timed. Every record emits a count; they are summed up, and the sums
 //! must be the same. Job and loop run in turn; the figures are medians, the ratio is that of the pairs: how much faster the job
-//! is. The hash of the loop is foldhash.
+//! is. The hash of the loop is foldhash. Flink counts `u64` keys, with its state on the heap, object reuse and no checkpoints;
+//! its JVM has counted twice before it is timed.
 
 use std::hash::Hash;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use hashbrown::HashMap;
+use support::flink::{Counted, Flink};
+use support::updates::Distribution;
 use support::{Given, Marks, Pairs, Ran, RunOptions, Summed, heading, nanos_of, time, uniform};
 use tidegate::prelude::*;
 
@@ -41,6 +47,14 @@ struct Args {
     /// Pairs of runs
     #[arg(long, default_value_t = 5)]
     repetitions: usize,
+
+    /// Where Flink is, with its jars in lib; nothing is fetched
+    #[arg(long, value_name = "DIR")]
+    flink_home: Option<PathBuf>,
+
+    /// The most that the heap of its JVM may be
+    #[arg(long, value_name = "SIZE", default_value = "4g")]
+    flink_heap: String,
 
     /// What cargo says to every benchmark
     #[arg(long, hide = true)]
@@ -145,7 +159,10 @@ fn job(kind: KeyKind, keys: u64, records: u64, options: &RunOptions) -> Result<R
     Ok((marks.time(), sum.sum()))
 }
 
-fn measure(args: &Args, kind: KeyKind, keys: u64, workers: u32) -> Result<()> {
+/// How often a JVM counts before it is timed: at first it is several times slower.
+const WARM_UPS: usize = 2;
+
+fn measure(args: &Args, flink: Option<&Flink>, kind: KeyKind, keys: u64, workers: u32) -> Result<()> {
     let options = support::on_the_heap(workers)?;
     let by_hand = || match kind {
         KeyKind::U64 => by_hand(keys, args.records, |key| key),
@@ -153,17 +170,28 @@ fn measure(args: &Args, kind: KeyKind, keys: u64, workers: u32) -> Result<()> {
     };
     let job = || job(kind, keys, args.records, &options);
     let pairs = Pairs::run(args.repetitions, job, || Ok(by_hand()))?;
+    let flink = flink.filter(|_| kind == KeyKind::U64);
     let kind = format!("{kind:?}").to_lowercase();
     let name = format!("{keys} {kind} keys, {workers} {}", if workers == 1 { "worker" } else { "workers" });
     pairs.show(&name, nanos_of(args.records));
+    let Some(flink) = flink else { return Ok(()) };
+    let distribution = Distribution::Uniform;
+    let counted = Counted { workers, keys, updates: args.records, distribution, value: None };
+    let mut jvm = flink.start(&counted, Path::new(""))?;
+    let mut count = || jvm.run();
+    (0..WARM_UPS).try_for_each(|_| count().map(drop))?;
+    Pairs::run(args.repetitions, job, count)?.show("  beside Flink", nanos_of(args.records));
     Ok(())
 }
 
 fn run(args: &Args) -> Result<()> {
+    let flink = Flink::at(args.flink_home.as_deref(), &args.flink_heap)?;
     heading("running count", "ns/record");
     for &kind in &args.kinds {
         for &keys in &args.keys {
-            args.parallelism.iter().try_for_each(|&workers| measure(args, kind, keys, workers))?;
+            args.parallelism
+                .iter()
+                .try_for_each(|&workers| measure(args, flink.as_ref(), kind, keys, workers))?;
         }
     }
     Ok(())

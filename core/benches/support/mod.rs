@@ -5,7 +5,10 @@
 
 pub mod counting;
 pub mod figures;
+pub mod flink;
 mod given;
+#[path = "../../../examples/nexmark/bench/jvm.rs"]
+mod jvm;
 mod pairs;
 mod summed;
 #[path = "../../../examples/big_state/updates.rs"]

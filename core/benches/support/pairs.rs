@@ -1,4 +1,4 @@
-//! A job and a loop in turn, and what one is beside the other.
+//! A job and a loop, or another system, in turn, and what one is beside the other.
 
 use std::time::Duration;
 
@@ -9,22 +9,22 @@ use super::{median, say};
 /// How long it took, and what came out of it.
 pub type Ran = (Duration, u64);
 
-/// Runs of a job, each beside one of a loop that does the same: what else the machine does concerns both.
+/// Runs of a job, each beside one of a loop, or another system, that does the same: what else the machine does concerns both.
 pub struct Pairs {
-    /// Seconds of the job, seconds of the loop.
+    /// Seconds of the job, seconds of what is beside it.
     taken: Vec<(f64, f64)>,
 }
 
 /// What stands above the rows.
 pub fn heading(what: &str, figure: &str) {
-    say(&format!("{what:<34} {figure:>12} {:>10} {:>6}  spread", "loop", "ratio"));
+    say(&format!("{what:<34} {figure:>12} {:>10} {:>6}  spread", "beside", "ratio"));
 }
 
 impl Pairs {
     /// Runs both so many times; who comes first changes.
     ///
     /// # Errors
-    /// If a run fails, or job and loop do not come to the same.
+    /// If a run fails, or both do not come to the same.
     pub fn run(
         repetitions: usize,
         mut job: impl FnMut() -> Result<Ran>,
@@ -40,7 +40,10 @@ impl Pairs {
                 (job()?, theirs)
             };
             if ours.1 != theirs.1 {
-                return Err(Error::failure(format!("the job comes to {}, the loop to {}", ours.1, theirs.1)));
+                return Err(Error::failure(format!(
+                    "the job comes to {}, what is beside it to {}",
+                    ours.1, theirs.1
+                )));
             }
             taken.push((ours.0.as_secs_f64(), theirs.0.as_secs_f64()));
         }

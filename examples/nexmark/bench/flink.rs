@@ -1,77 +1,45 @@
-//! Apache Flink beside us: a Java program of ours, compiled against the jars that are there.
+//! Apache Flink beside us: a Java program of ours, which has every query that is measured.
 //!
-//! Flink's jars are not brought along and not fetched. The Python package `apache-flink-libraries` has them: it is a zip, and
-//! `pyflink` in it is a home that `--flink-home` takes. Needed besides: `javac` and `java`, 17.
-//!
-//! A JVM answers one query at one parallelism. It is warm before it counts, and lives, idle, while the others run in turn.
+//! A JVM answers one query at one parallelism, with checkpoints or without. It is warm before it counts, and lives, idle, while
+//! the others run in turn. Its heap may grow as far as `--flink-heap` says; how much of it is used is the JVM's choice.
 
 use std::cell::RefCell;
-use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::path::Path;
+use std::time::Duration;
 
-use tempfile::TempDir;
 use tidegate::prelude::*;
 
-use super::super::queries::Query;
-use super::name_of;
+use super::jvm::{Jvm, Program};
 use super::one_run::Measured;
 use super::replay::Script;
 use super::report::Cell;
 use super::tally::Check;
+use super::{System, name_of};
 
-const PROGRAM: &str = "NexmarkBench";
-const SOURCES: [(&str, &str); 4] = [
+const SOURCES: [(&str, &str); 11] = [
     ("Events.java", include_str!("flink/Events.java")),
     ("Replay.java", include_str!("flink/Replay.java")),
     ("Tally.java", include_str!("flink/Tally.java")),
     ("NexmarkBench.java", include_str!("flink/NexmarkBench.java")),
+    ("AtTheEnd.java", include_str!("flink/AtTheEnd.java")),
+    ("Auctions.java", include_str!("flink/Auctions.java")),
+    ("Bidders.java", include_str!("flink/Bidders.java")),
+    ("Bids.java", include_str!("flink/Bids.java")),
+    ("HotItems.java", include_str!("flink/HotItems.java")),
+    ("Joins.java", include_str!("flink/Joins.java")),
+    ("Statistics.java", include_str!("flink/Statistics.java")),
 ];
 
 /// How often a JVM answers before it counts: the first answers are several times slower.
 const WARM_UPS: usize = 4;
 
-/// Whether the Java program has the query.
-pub fn answers(query: Query) -> bool {
-    use Query::{Q0, Q1, Q2, Q3, Q5, Q8, Q11};
-    matches!(query, Q0 | Q1 | Q2 | Q3 | Q5 | Q8 | Q11)
-}
-
 /// Flink, ready to be started.
 pub struct Flink {
-    class_path: String,
-    version: Option<String>,
-    directory: TempDir,
-    /// Of one query: a JVM for each parallelism.
+    program: Program,
+    /// Time between two checkpoints, where there are any.
+    interval: Duration,
+    /// Of one query: a JVM for each parallelism, with checkpoints and without.
     running: RefCell<Vec<(Cell, Jvm)>>,
-}
-
-struct Jvm {
-    process: Child,
-    words: ChildStdin,
-    answers: BufReader<ChildStdout>,
-}
-
-impl Drop for Jvm {
-    fn drop(&mut self) {
-        // It has nothing that could be lost.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// The jar that says which Flink it is: `flink-dist-2.3.0.jar`.
-fn dist(directory: &Path) -> Option<String> {
-    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    let mut names = entries.into_iter().map(|entry| entry.file_name().to_string_lossy().into_owned());
-    names.find(|name| name.starts_with(DIST))
-}
-
-const DIST: &str = "flink-dist";
-
-/// Where the jars are: in the home itself, or in its `lib`.
-fn jars(home: &Path) -> Option<PathBuf> {
-    [home.join("lib"), home.to_path_buf()].into_iter().find(|directory| dist(directory).is_some())
 }
 
 impl Flink {
@@ -79,61 +47,27 @@ impl Flink {
     ///
     /// # Errors
     /// If there is no Flink, or no Java.
-    pub fn at(home: Option<&Path>) -> Result<Flink> {
-        let hint =
-            "unpack the Python package apache-flink-libraries 2.3.0, a zip, and give its directory pyflink";
-        let home = home.ok_or_else(|| {
-            Error::usage("where Flink is has not been said")
-                .hint(format!("--flink-home DIR, with its jars in DIR/lib: {hint}"))
-        })?;
-        let jars = jars(home).ok_or_else(|| {
-            Error::usage(format!("there is no flink-dist*.jar in {} or its lib", home.display())).hint(hint)
-        })?;
-        let directory = tempfile::Builder::new().prefix("tidegate-nexmark-flink-").tempdir()?;
-        let mut javac = Command::new("javac");
-        javac.args(["-nowarn", "-d"]).arg(directory.path()).args(["-cp", &format!("{}/*", jars.display())]);
-        for (name, source) in SOURCES {
-            let path = directory.path().join(name);
-            std::fs::write(&path, source)?;
-            javac.arg(path);
-        }
-        // Its log would be among our lines.
-        std::fs::write(directory.path().join("log4j2.properties"), "rootLogger.level = OFF\n")?;
-        let output = javac.output().map_err(|error| {
-            Error::usage("javac can't be started").hint("Flink's side needs a JDK, 17").caused_by(error)
-        })?;
-        if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr).into_owned();
-            return Err(Error::failure(format!("javac does not take the program for Flink:\n{said}")));
-        }
-        let class_path = format!("{}:{}/*", directory.path().display(), jars.display());
-        let version = dist(&jars).and_then(|name| {
-            let version = name.strip_prefix(DIST)?.strip_prefix('-')?.strip_suffix(".jar")?;
-            Some(version.to_string())
-        });
-        Ok(Flink { class_path, version, directory, running: RefCell::default() })
+    pub fn at(home: Option<&Path>, heap: &str, interval: Duration) -> Result<Flink> {
+        let program = Program::compile("NexmarkBench", &SOURCES, home, heap)?;
+        Ok(Flink { program, interval, running: RefCell::default() })
     }
 
-    pub fn version(&self) -> Option<&str> {
-        self.version.as_deref()
+    /// What it is and what it runs on, by name.
+    pub fn versions(&self) -> Vec<(String, String)> {
+        self.program.versions()
     }
 
     fn start(&self, cell: &Cell, script: Script) -> Result<Jvm> {
-        let mut java = Command::new("java");
-        for package in ["java.util", "java.lang"] {
-            java.arg(format!("--add-opens=java.base/{package}=ALL-UNNAMED"));
-        }
-        let log = self.directory.path().join("log4j2.properties");
-        java.arg(format!("-Dlog4j2.configurationFile={}", log.display()));
-        java.args(["-cp", &self.class_path, PROGRAM, &name_of(&cell.query)]);
+        let mut words = vec![name_of(&cell.query)];
         let numbers =
             [u64::from(cell.parallelism), script.count, script.generator.rate, script.generator.seed];
-        java.args(numbers.map(|number| number.to_string())).arg(name_of(&cell.generation));
-        let mut process = java.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let (Some(words), Some(answers)) = (process.stdin.take(), process.stdout.take()) else {
-            return Err(Error::failure("the JVM has no input or no output"));
-        };
-        Ok(Jvm { process, words, answers: BufReader::new(answers) })
+        words.extend(numbers.map(|number| number.to_string()));
+        words.push(name_of(&cell.generation));
+        let has_checkpoints = cell.system == System::FlinkWithCheckpoints;
+        let interval = if has_checkpoints { self.interval } else { Duration::ZERO };
+        words.push(interval.as_millis().to_string());
+        words.push(self.program.directory().join("checkpoints").display().to_string());
+        self.program.start(words)
     }
 
     /// One answer of the JVM of this cell, which is started if another one runs.
@@ -148,21 +82,11 @@ impl Flink {
                 running.len() - 1
             }
         };
-        running[place].1.answer(cell, check)
+        running[place].1.ask(&name_of(&check)).map_err(|error| error.within(cell))
     }
 
     /// Has the JVM of this cell answer until it is warm.
     pub fn warm_up(&self, cell: &Cell, script: Script) -> Result<()> {
         (0..WARM_UPS).try_for_each(|_| self.measure(cell, script, Check::Count).map(drop))
-    }
-}
-
-impl Jvm {
-    fn answer(&mut self, cell: &Cell, check: Check) -> Result<Measured> {
-        writeln!(self.words, "{}", name_of(&check))?;
-        let mut line = String::new();
-        self.answers.read_line(&mut line)?;
-        serde_json::from_str(&line)
-            .map_err(|error| Error::failure(format!("{cell} has said {line:?}")).caused_by(error))
     }
 }

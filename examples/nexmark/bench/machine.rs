@@ -19,13 +19,13 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// This one. `flink` is the version of Flink, where it takes part.
-    pub fn here(systems: &[System], flink: Option<&str>) -> Machine {
+    /// This one. `flink` are the versions of Flink and what it needs, where it takes part.
+    pub fn here(systems: &[System], flink: Vec<(String, String)>) -> Machine {
         let mut versions = vec![("tidegate".to_string(), env!("CARGO_PKG_VERSION").to_string())];
         if systems.contains(&System::Timely) {
             versions.push(("timely".to_string(), locked("timely").unwrap_or_else(unknown)));
         }
-        versions.extend(flink.map(|version| ("flink".to_string(), version.to_string())));
+        versions.extend(flink);
         Machine {
             cpu: line_of("/proc/cpuinfo", "model name", ':').unwrap_or_else(unknown),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
@@ -77,14 +77,14 @@ mod tests {
 
     #[test]
     fn a_machine_is_told_with_the_versions_of_those_that_took_part() {
-        let machine = Machine::here(&[System::Tidegate, System::Loop], None);
+        let machine = Machine::here(&[System::Tidegate, System::Loop], Vec::new());
         assert_eq!(machine.versions, [("tidegate".to_string(), env!("CARGO_PKG_VERSION").to_string())]);
         let machine = Machine {
             cpu: "A CPU".to_string(),
             cores: 2,
             os: "An OS".to_string(),
             rustc: "1.0".to_string(),
-            ..Machine::here(&[System::Timely], Some("2.3.0"))
+            ..Machine::here(&[System::Timely], vec![("flink".to_string(), "2.3.0".to_string())])
         };
         let timely = locked("timely").unwrap();
         assert!(timely.split('.').all(|number| number.parse::<u32>().is_ok()), "{timely}");

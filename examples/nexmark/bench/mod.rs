@@ -4,6 +4,7 @@
 //! cargo run --release --example nexmark -- bench
 //! cargo run --release --example nexmark -- bench --queries q5,q8 --parallelism 1,2 --generation before --plot q5-q8.svg
 //! cargo run --release --example nexmark --features timely -- bench --against loop,timely --json
+//! cargo run --release --example nexmark -- bench --against flink,flink+checkpoints --flink-home pyflink
 //! ```
 //!
 //! What is measured: from the first event that is read to the last row, and, with snapshots, to the end of the last one. Not
@@ -16,11 +17,13 @@ mod clock;
 #[cfg(feature = "timely")]
 mod dataflows;
 mod flink;
+mod jvm;
 mod machine;
 mod one_run;
 mod plot;
 mod replay;
 mod report;
+mod summary;
 mod tally;
 
 use std::io::{self, Write};
@@ -55,8 +58,11 @@ pub enum System {
     Loop,
     /// Timely dataflow, where it is compiled in
     Timely,
-    /// Apache Flink, where there is one
+    /// Apache Flink, where there is one, without checkpoints
     Flink,
+    /// Exactly once, with checkpoints as often as ours
+    #[value(name = "flink+checkpoints")]
+    FlinkWithCheckpoints,
 }
 
 impl System {
@@ -67,14 +73,12 @@ impl System {
             System::Loop => "loop",
             System::Timely => "timely",
             System::Flink => "flink",
+            System::FlinkWithCheckpoints => "flink+checkpoints",
         }
     }
 
-    fn answers(self, query: Query) -> bool {
-        match self {
-            System::Flink => flink::answers(query),
-            _ => by_hand::answers(query),
-        }
+    fn is_flink(self) -> bool {
+        matches!(self, System::Flink | System::FlinkWithCheckpoints)
     }
 }
 
@@ -131,6 +135,10 @@ struct Args {
     /// Where Flink is, with its jars in lib; nothing is fetched
     #[arg(long, value_name = "DIR")]
     flink_home: Option<PathBuf>,
+
+    /// The most that the heap of one of its JVMs may be; there is one for each number of workers, and for checkpoints
+    #[arg(long, value_name = "SIZE", default_value = "4g")]
+    flink_heap: String,
 
     /// Print a line of JSON for every query and system instead of tables
     #[arg(long)]
@@ -208,7 +216,7 @@ impl Args {
 
     /// Measures once in another process.
     fn apart(&self, flink: Option<&Flink>, cell: &Cell, check: Check) -> Result<Measured> {
-        if let (System::Flink, Some(flink)) = (cell.system, flink) {
+        if let (true, Some(flink)) = (cell.system.is_flink(), flink) {
             return flink.measure(cell, self.script(cell.generation), check);
         }
         let program = std::env::current_exe()?;
@@ -238,7 +246,7 @@ impl Args {
         systems.extend(&self.against);
         systems.dedup();
         let mut cells = Vec::new();
-        for system in systems.into_iter().filter(|system| system.answers(query)) {
+        for system in systems {
             for parallelism in &self.parallelism {
                 let parallelism = if system == System::Loop { 1 } else { parallelism.get() };
                 let cell = Cell { query, system, parallelism, generation };
@@ -276,7 +284,7 @@ impl Args {
     }
 
     fn measure(&self, flink: Option<&Flink>, cells: &[Cell]) -> Result<Vec<Samples>> {
-        for cell in cells.iter().filter(|cell| cell.system == System::Flink) {
+        for cell in cells.iter().filter(|cell| cell.system.is_flink()) {
             flink.map_or(Ok(()), |flink| flink.warm_up(cell, self.script(cell.generation)))?;
         }
         let mut samples: Vec<Samples> = cells.iter().map(|cell| Samples::of(*cell, self.events)).collect();
@@ -295,7 +303,9 @@ impl Args {
         if self.against.contains(&System::Timely) && !cfg!(feature = "timely") {
             return Err(without_timely());
         }
-        let flink = self.against.contains(&System::Flink).then(|| Flink::at(self.flink_home.as_deref()));
+        let flink = self.against.iter().any(|system| system.is_flink());
+        let flink =
+            flink.then(|| Flink::at(self.flink_home.as_deref(), &self.flink_heap, self.snapshot_interval));
         let flink = flink.transpose()?;
         let all: Vec<Query> =
             Query::value_variants().iter().copied().filter(|&q| by_hand::answers(q)).collect();
@@ -307,7 +317,7 @@ impl Args {
             ))
             .hint("q0 to q5, q7 to q9, q11, q12, q14 to q22"));
         }
-        let machine = Machine::here(&self.against, flink.as_ref().and_then(Flink::version));
+        let machine = Machine::here(&self.against, flink.as_ref().map(Flink::versions).unwrap_or_default());
         let mut report = Report::new(self.against.first().copied(), machine, self.json);
         for &generation in &self.generation {
             report.begin(generation)?;
@@ -316,7 +326,7 @@ impl Args {
                 self.check(flink.as_ref(), &cells)?;
                 report.add(self.measure(flink.as_ref(), &cells)?)?;
             }
-            report.end()?;
+            report.end(generation)?;
         }
         self.plot.as_ref().map_or(Ok(()), |plot| Ok(std::fs::write(plot, report.picture())?))
     }

@@ -55,7 +55,9 @@ impl OneRun {
             System::Timely => super::dataflows::measure(self),
             #[cfg(not(feature = "timely"))]
             System::Timely => Err(super::without_timely()),
-            System::Flink => Err(Error::usage("Flink runs in a JVM, not in this process")),
+            System::Flink | System::FlinkWithCheckpoints => {
+                Err(Error::usage("Flink runs in a JVM, not in this process"))
+            }
         }
     }
 

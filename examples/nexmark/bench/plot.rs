@@ -44,12 +44,13 @@ const BETWEEN_GROUPS: f64 = 14.0;
 const WIDTH_MIN: f64 = 840.0;
 
 /// Colours that people who can't tell red from green can tell apart: in order, for light pages and for dark ones.
-const SYSTEMS: [(System, &str, &str, &str); 5] = [
+const SYSTEMS: [(System, &str, &str, &str); 6] = [
     (System::Tidegate, "tidegate", "#0072b2", "#4aa8e0"),
     (System::TidegateWithSnapshots, "tidegate-snapshots", "#7cb9dd", "#2f6f96"),
     (System::Loop, "loop", "#8a8f98", "#8b929c"),
     (System::Timely, "timely", "#e69f00", "#e8ab2b"),
     (System::Flink, "flink", "#c2477f", "#d9659b"),
+    (System::FlinkWithCheckpoints, "flink-checkpoints", "#dba3bf", "#8a3d60"),
 ];
 
 fn class(system: System) -> &'static str {

@@ -9,6 +9,7 @@ use super::machine::Machine;
 use super::one_run::Measured;
 use super::plot::{Bar, Group, Panel, draw};
 use super::replay::Generation;
+use super::summary::Summary;
 use super::{System, name_of, print};
 use crate::queries::Query;
 
@@ -104,7 +105,7 @@ impl Samples {
         median(self.runs.iter().map(|run| run.cpu_seconds / self.events as f64 * 1e6))
     }
 
-    fn peak_rss_mb(&self) -> Option<f64> {
+    pub fn peak_rss_mb(&self) -> Option<f64> {
         let peaks: Option<Vec<f64>> = self.runs.iter().map(|run| run.peak_rss_mb).collect();
         peaks.map(median)
     }
@@ -120,12 +121,11 @@ pub struct Report {
     yardstick: Option<System>,
     machine: Machine,
     json: bool,
-    ratios: Vec<(System, u32, f64)>,
     /// All that was measured.
     queries: Vec<Vec<Samples>>,
 }
 
-fn rounded(figure: f64, places: i32) -> f64 {
+pub fn rounded(figure: f64, places: i32) -> f64 {
     let unit = 10f64.powi(places);
     (figure * unit).round() / unit
 }
@@ -133,11 +133,10 @@ fn rounded(figure: f64, places: i32) -> f64 {
 impl Report {
     /// Ratios are to the yardstick.
     pub fn new(yardstick: Option<System>, machine: Machine, json: bool) -> Report {
-        Report { yardstick, machine, json, ratios: Vec::new(), queries: Vec::new() }
+        Report { yardstick, machine, json, queries: Vec::new() }
     }
 
-    pub fn begin(&mut self, generation: Generation) -> Result<()> {
-        self.ratios.clear();
+    pub fn begin(&self, generation: Generation) -> Result<()> {
         if self.json {
             return Ok(());
         }
@@ -155,9 +154,6 @@ impl Report {
     pub fn add(&mut self, samples: Vec<Samples>) -> Result<()> {
         for sample in &samples {
             let ratio = self.ratio(&samples, sample);
-            if let Some(ratio) = ratio {
-                self.ratios.push((sample.cell.system, sample.cell.parallelism, ratio));
-            }
             print(&if self.json { sample.json(ratio, &self.machine) } else { sample.row(ratio) })?;
         }
         self.queries.push(samples);
@@ -225,24 +221,18 @@ impl Report {
         })
     }
 
-    /// The means over the queries.
-    pub fn end(&self) -> Result<()> {
-        let Some(yardstick) = self.yardstick.filter(|_| !self.json) else { return Ok(()) };
-        let mut kinds: Vec<(System, u32)> =
-            self.ratios.iter().map(|(system, workers, _)| (*system, *workers)).collect();
-        kinds.sort_unstable();
-        kinds.dedup();
-        for (system, workers) in kinds.into_iter().filter(|(system, _)| *system != yardstick) {
-            let of_kind = self.ratios.iter().filter(|(other, n, _)| (*other, *n) == (system, workers));
-            let ratios: Vec<f64> = of_kind.map(|(.., ratio)| *ratio).collect();
-            let least = ratios.iter().copied().fold(f64::MAX, f64::min);
-            if let Some(mean) = geometric_mean(ratios.iter().copied()) {
-                let (name, count) = (system.name(), ratios.len());
-                print(&format!(
-                    "{name} at {workers}: {mean:.2} of {}, geometric mean of {count}; the least {least:.2}",
-                    yardstick.name()
-                ))?;
-            }
+    /// What the queries of one table say together.
+    pub fn end(&self, generation: Generation) -> Result<()> {
+        let is_of_it = |samples: &&Vec<Samples>| {
+            samples.first().is_some_and(|sample| sample.cell.generation == generation)
+        };
+        let queries: Vec<&Vec<Samples>> = self.queries.iter().filter(is_of_it).collect();
+        for summary in Summary::of(&queries, self.yardstick) {
+            print(&if self.json {
+                summary.json(&name_of(&generation)).to_string()
+            } else {
+                summary.to_string()
+            })?;
         }
         Ok(())
     }

@@ -1,3 +1,4 @@
+import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicLong;
@@ -20,6 +21,12 @@ final class Replay implements Source<Events.Event, Replay.Split, Replay.None> {
     static final AtomicLong BEGAN = new AtomicLong();
     /** What the process had had of all CPUs by then. */
     static final AtomicLong CPU = new AtomicLong();
+    /** How many checkpoints of the run are complete. */
+    static final AtomicLong CHECKPOINTS = new AtomicLong();
+
+    static void begin() {
+        for (AtomicLong figure : List.of(BEGAN, CPU, CHECKPOINTS)) figure.set(0);
+    }
 
     private static final int BATCH = 1024;
 
@@ -31,10 +38,11 @@ final class Replay implements Source<Events.Event, Replay.Split, Replay.None> {
         this.count = count;
     }
 
-    record Split(int number, int splits) implements SourceSplit {
+    /** Which one it is, and how many of its events have been read. */
+    record Split(int number, long read) implements SourceSplit {
         @Override
         public String splitId() {
-            return number + " of " + splits;
+            return Integer.toString(number);
         }
     }
 
@@ -79,7 +87,12 @@ final class Replay implements Source<Events.Event, Replay.Split, Replay.None> {
 
         @Override
         public List<Split> snapshotState(long checkpoint) {
-            return List.of();
+            return List.of(new Split(number, next));
+        }
+
+        @Override
+        public void notifyCheckpointComplete(long checkpoint) {
+            if (number == 0) CHECKPOINTS.incrementAndGet();
         }
 
         @Override
@@ -87,8 +100,11 @@ final class Replay implements Source<Events.Event, Replay.Split, Replay.None> {
             return CompletableFuture.completedFuture(null);
         }
 
+        /** After a restart. Parallelism does not change, so a split comes back to where it was. */
         @Override
-        public void addSplits(List<Split> splits) {}
+        public void addSplits(List<Split> splits) {
+            for (Split split : splits) next = split.read;
+        }
 
         @Override
         public void notifyNoMoreSplits() {}
@@ -130,29 +146,42 @@ final class Replay implements Source<Events.Event, Replay.Split, Replay.None> {
 
     @Override
     public SimpleVersionedSerializer<Split> getSplitSerializer() {
-        return new Empty<>(new Split(0, 1));
+        return new SimpleVersionedSerializer<>() {
+            @Override
+            public int getVersion() {
+                return 1;
+            }
+
+            @Override
+            public byte[] serialize(Split split) {
+                return ByteBuffer.allocate(12).putInt(split.number).putLong(split.read).array();
+            }
+
+            @Override
+            public Split deserialize(int version, byte[] bytes) {
+                ByteBuffer buffer = ByteBuffer.wrap(bytes);
+                return new Split(buffer.getInt(), buffer.getLong());
+            }
+        };
     }
 
     @Override
     public SimpleVersionedSerializer<None> getEnumeratorCheckpointSerializer() {
-        return new Empty<>(new None());
-    }
+        return new SimpleVersionedSerializer<>() {
+            @Override
+            public int getVersion() {
+                return 1;
+            }
 
-    /** Of what says nothing. */
-    private record Empty<T>(T value) implements SimpleVersionedSerializer<T> {
-        @Override
-        public int getVersion() {
-            return 1;
-        }
+            @Override
+            public byte[] serialize(None none) {
+                return new byte[0];
+            }
 
-        @Override
-        public byte[] serialize(T value) {
-            return new byte[0];
-        }
-
-        @Override
-        public T deserialize(int version, byte[] bytes) {
-            return value;
-        }
+            @Override
+            public None deserialize(int version, byte[] bytes) {
+                return new None();
+            }
+        };
     }
 }
