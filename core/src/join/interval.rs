@@ -4,6 +4,8 @@
 //! the two event times. A record is kept until the watermark says that nothing more can belong to it. Semantics: Flink's
 //! `intervalJoin`, and for the outer kinds the interval join of Flink SQL. A late record, one that is not younger than the
 //! watermark, is joined with nothing and comes out on the side.
+//!
+//! Of a key there is one timer at most: at the earliest moment at which anything of it is over.
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -12,13 +14,14 @@ use std::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::event;
 use crate::exchange::partition::KeyAccess;
 use crate::exchange::sides::Sides;
 use crate::job::keyed_stream::{ConnectedStreams, Inputs, KeyedStream};
 use crate::join::{For, JoinKind, Joined};
 use crate::key::Key;
 use crate::operator::late::{Dropped, Late, ToSide};
-use crate::operator::{Context, Emit, Never, Operator, UnkeyedContext};
+use crate::operator::{Context, Emit, Never, Operator, TimerId, UnkeyedContext};
 use crate::record::Either;
 use crate::state::{Data, Describe, Field, Schema, State, StateSchema, state_of_any_key};
 use crate::time::{EventTime, TimeOffset};
@@ -39,6 +42,8 @@ pub struct IntervalJoin<K, L, R, Out, F, La = Dropped> {
 pub struct Buffers<K, L, R> {
     left: Buffer<L>,
     right: Buffer<R>,
+    /// Waits for the first of them to be over. Builds that did not have it set a timer for every time.
+    timer: Option<TimerId>,
     #[serde(skip)]
     key: PhantomData<fn() -> K>,
 }
@@ -54,9 +59,10 @@ struct Kept<T> {
     joined: bool,
 }
 
-/// Nothing can belong any more to the records of a side that happened at a time.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub struct Over(Either<EventTime, EventTime>);
+/// Nothing can belong any more to some records of a key.
+#[event(crate = crate)]
+#[derive(Clone, Copy, Debug)]
+pub struct Over;
 
 #[diagnostic::do_not_recommend]
 impl<K: Key, L: Data, R: Data, Out: 'static, F, La: Late> Operator for IntervalJoin<K, L, R, Out, F, La>
@@ -93,45 +99,46 @@ where
                 let joined = join(&mut buffers.right, at.around(self.lower, self.upper), |other, then| {
                     out.emit_at((self.join)(Joined::Both(&record, other)), at.max(then));
                 });
-                if keep(&mut buffers.left, at, Kept { record, joined }) {
-                    cx.set_timer(at.max(at + self.upper), Over(Either::Left(at)));
-                }
+                buffers.left.entry(at).or_default().push(Kept { record, joined });
+                buffers.wake_by(self.left_is_over(at), cx);
             }
             Either::Right(record) => {
                 let (lower, upper) = (self.upper.back(), self.lower.back());
                 let joined = join(&mut buffers.left, at.around(lower, upper), |other, then| {
                     out.emit_at((self.join)(Joined::Both(other, &record)), at.max(then));
                 });
-                if keep(&mut buffers.right, at, Kept { record, joined }) {
-                    cx.set_timer(at.max(at + upper), Over(Either::Right(at)));
-                }
+                buffers.right.entry(at).or_default().push(Kept { record, joined });
+                buffers.wake_by(self.right_is_over(at), cx);
             }
         }
     }
 
     fn on_timer(
         &self,
-        Over(side): Over,
+        Over: Over,
         buffers: &mut Buffers<K, L, R>,
         (): &(),
         cx: &mut Context<'_, Self>,
         out: &mut impl Emit<Out>,
         _late: &mut impl Emit<La::Side<Either<L, R>>>,
     ) {
-        match side {
-            Either::Left(at) => {
-                for kept in alone(&mut buffers.left, at).filter(|_| self.kind.keeps_left()) {
-                    out.emit((self.join)(Joined::Left(&kept)));
-                }
-            }
-            Either::Right(at) => {
-                for kept in alone(&mut buffers.right, at).filter(|_| self.kind.keeps_right()) {
-                    out.emit((self.join)(Joined::Right(&kept)));
-                }
+        let now = cx.event_time();
+        buffers.timer.take_if(|timer| timer.due() <= now);
+        for kept in over(&mut buffers.left, |at| self.left_is_over(at) <= now) {
+            if self.kind.keeps_left() && !kept.joined {
+                out.emit((self.join)(Joined::Left(&kept.record)));
             }
         }
-        if buffers.are_empty() {
-            cx.clear_state();
+        for kept in over(&mut buffers.right, |at| self.right_is_over(at) <= now) {
+            if self.kind.keeps_right() && !kept.joined {
+                out.emit((self.join)(Joined::Right(&kept.record)));
+            }
+        }
+        let left = buffers.left.first_key_value().map(|(at, _)| self.left_is_over(*at));
+        let right = buffers.right.first_key_value().map(|(at, _)| self.right_is_over(*at));
+        match left.into_iter().chain(right).min() {
+            Some(next) => buffers.wake_by(next, cx),
+            None => cx.clear_state(),
         }
     }
 
@@ -147,9 +154,33 @@ where
     }
 }
 
+impl<K, L, R, Out, F, La> IntervalJoin<K, L, R, Out, F, La> {
+    /// When nothing can belong any more to records of the left side that happened then.
+    fn left_is_over(&self, at: EventTime) -> EventTime {
+        at.max(at + self.upper)
+    }
+
+    /// The same for the right side.
+    fn right_is_over(&self, at: EventTime) -> EventTime {
+        at.max(at + self.lower.back())
+    }
+}
+
 impl<K, L, R> Buffers<K, L, R> {
     fn are_empty(&self) -> bool {
         self.left.is_empty() && self.right.is_empty()
+    }
+
+    /// Has the operator look at the key at this time, if it does not do so before.
+    #[inline]
+    fn wake_by<O: Operator<Timer = Over>>(&mut self, at: EventTime, cx: &mut Context<'_, O>) {
+        if self.timer.as_ref().is_some_and(|timer| timer.due() <= at) {
+            return;
+        }
+        if let Some(later) = self.timer.take() {
+            cx.cancel_timer(later);
+        }
+        self.timer = Some(cx.set_timer(at, Over));
     }
 }
 
@@ -171,17 +202,13 @@ fn join<T>(
     any
 }
 
-/// Whether it is the first of its time.
-fn keep<T>(buffer: &mut Buffer<T>, at: EventTime, kept: Kept<T>) -> bool {
-    let of_time = buffer.entry(at).or_default();
-    of_time.push(kept);
-    of_time.len() == 1
-}
-
-/// Lets the records of a time go: those that nothing belonged to.
-fn alone<T>(buffer: &mut Buffer<T>, at: EventTime) -> impl Iterator<Item = T> {
-    let gone = buffer.remove(&at).unwrap_or_default();
-    gone.into_iter().filter(|kept| !kept.joined).map(|kept| kept.record)
+/// Lets the records go that are over: times are in order.
+fn over<T>(buffer: &mut Buffer<T>, is_over: impl Fn(EventTime) -> bool) -> impl Iterator<Item = Kept<T>> {
+    let times = std::iter::from_fn(move || {
+        let first = buffer.first_entry()?;
+        is_over(*first.key()).then(|| first.remove())
+    });
+    times.flatten()
 }
 
 #[diagnostic::do_not_recommend]
@@ -189,7 +216,7 @@ impl<K: Key, L: Data, R: Data> State for Buffers<K, L, R> {
     type Key = K;
 
     fn initial() -> Self {
-        Buffers { left: BTreeMap::new(), right: BTreeMap::new(), key: PhantomData }
+        Buffers { left: BTreeMap::new(), right: BTreeMap::new(), timer: None, key: PhantomData }
     }
 
     fn schema() -> StateSchema {
@@ -202,20 +229,16 @@ impl<K: Key, L: Data, R: Data> State for Buffers<K, L, R> {
             name: "Buffers".to_string(),
             version: Self::VERSION,
             key: K::schema(),
-            fields: vec![side("left", L::schema()), side("right", R::schema())],
+            fields: vec![
+                side("left", L::schema()),
+                side("right", R::schema()),
+                Field::of::<Option<TimerId>>("timer"),
+            ],
         }
     }
 }
 
 state_of_any_key!(Buffers<K, L, R>);
-
-impl Describe for Over {
-    fn schema() -> Schema {
-        Schema::Struct("Over".to_string(), vec![Field::of::<Either<EventTime, EventTime>>("0")])
-    }
-}
-
-impl Data for Over {}
 
 impl<'j, K, L, A, I> KeyedStream<'j, K, L, A, I>
 where
@@ -433,6 +456,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::evolution::{OperatorProgram, Plan};
+    use crate::snapshot::part::{OperatorSchema, Section};
+    use crate::state::StateProgram;
+    use crate::state::kinds::Now;
     use crate::testing::Harness;
 
     type Out = (Option<u32>, Option<u32>, EventTime);
@@ -587,6 +614,29 @@ mod tests {
             let (output, late) = expected(&happenings, lower, upper, kind);
             prop_assert_eq!(join(&happenings, lower, upper, kind), (output, late, 0));
         }
+    }
+
+    #[test]
+    fn what_a_build_with_a_timer_for_every_time_has_left_is_taken_over() {
+        type State = Buffers<u8, u16, u16>;
+        let mut was = State::schema();
+        was.fields.truncate(2);
+        let over = Field::new("0", <Either<EventTime, EventTime>>::schema());
+        let timer = Schema::Struct("Over".to_string(), vec![over]);
+        let program = OperatorProgram { state: StateProgram::of::<State>(), timer: Over::schema() };
+        let now = EventTime::MIN;
+        let now = Now { event: now, record: now, processing: now, uptime: now };
+        let plan = Plan::of(&OperatorSchema { state: was, timer }, &program, now);
+        let left: Buffer<u16> = BTreeMap::from([(at(3), vec![Kept { record: 9, joined: true }])]);
+        let row = postcard::to_stdvec(&(&left, Buffer::<u16>::new())).unwrap();
+        let (_, row) = plan.row(Section::State, &[7], &row).unwrap().unwrap();
+        let buffers: State = postcard::from_bytes(&row).unwrap();
+        assert_eq!((buffers.left[&at(3)][0].record, buffers.timer), (9, None));
+        let mut key = vec![0; 16];
+        key.push(7);
+        let timer = postcard::to_stdvec(&Either::<EventTime, EventTime>::Left(at(3))).unwrap();
+        let (_, timer) = plan.row(Section::EventTimer, &key, &timer).unwrap().unwrap();
+        assert_eq!(timer.len(), 0);
     }
 
     #[test]

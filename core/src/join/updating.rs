@@ -3,6 +3,11 @@
 //!
 //! What enters: records, or changes of them. Both sides are kept for ever, unless a time to live is given; what has lived too
 //! long is forgotten, and what was made of it stays (as in Flink). Semantics: the regular join of Flink SQL.
+//!
+//! Of a key with few records all are in its row; of one with many the newest, and those before them in [pieces](older) that
+//! are entries of their own. So a snapshot costs what changed, however many records there are of a key.
+
+pub(crate) mod older;
 
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -11,14 +16,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::chain::Head;
 use crate::changelog::Change;
+use crate::error::Result;
 use crate::exchange::partition::KeyAccess;
 use crate::job::Stream;
 use crate::job::keyed_stream::{ConnectedStreams, Inputs, KeyedStream};
+use crate::join::updating::older::{Kept, Older, Side};
 use crate::join::{For, JoinKind, Joined};
 use crate::key::Key;
 use crate::operator::{Context, Emit, Never, Operator, UnkeyedContext};
 use crate::record::Either;
-use crate::state::{Data, Field, Schema, State, StateSchema, state_of_any_key};
+use crate::state::{
+    Data, Describe, Field, ManagedSpec, ManagedVisitor, State, StateSchema, state_of_any_key,
+};
 use crate::time::EventTime;
 
 /// How a side's records change its table.
@@ -64,20 +73,16 @@ pub struct UpdatingJoin<K, L, R, E, Out, F> {
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "L: Data, R: Data")]
 pub struct Tables<K, L, R> {
-    left: Vec<Row<L>>,
-    right: Vec<Row<R>>,
+    /// The newest of either side.
+    left: Vec<Kept<L>>,
+    right: Vec<Kept<R>>,
     /// When rows are next looked at for those that have lived too long.
     looks: Option<EventTime>,
+    /// All others. Builds that did not have them left all rows in the first two.
+    older_left: Older<L>,
+    older_right: Older<R>,
     #[serde(skip)]
     key: PhantomData<fn() -> K>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(bound = "T: Data")]
-struct Row<T> {
-    row: T,
-    /// When it came, in processing time.
-    came: EventTime,
 }
 
 #[diagnostic::do_not_recommend]
@@ -115,7 +120,7 @@ where
             None => EventTime::MIN,
         };
         let (join, kind) = (&self.join, self.kind);
-        let Tables { left, right, .. } = tables;
+        let (left, right) = tables.sides();
         match event {
             Either::Left(record) => {
                 let both = |left: &_, right: &_| join(Joined::Both(left, right));
@@ -169,8 +174,8 @@ where
 {
     /// Makes sure that rows are looked at when the first of them has lived too long, and that a key without rows is forgotten.
     fn look_again(&self, tables: &mut Tables<K, RowOf<E, L>, RowOf<E, R>>, cx: &mut Context<'_, Self>) {
-        let oldest = tables.left.first().map(|row| row.came).into_iter();
-        let oldest = oldest.chain(tables.right.first().map(|row| row.came)).min();
+        let (mut left, mut right) = tables.sides();
+        let oldest = left.oldest().into_iter().chain(right.oldest()).min();
         match (oldest, self.ttl, tables.looks) {
             (None, _, None) => cx.clear_state(),
             (Some(oldest), Some(ttl), None) => {
@@ -192,10 +197,10 @@ struct Keeps {
 }
 
 /// A change of one side: what becomes of the joined table.
-fn apply<T: PartialEq, U, Out>(
+fn apply<T: Data + PartialEq, U: Data, Out>(
     change: Change<T>,
     now: EventTime,
-    (own, other): (&mut Vec<Row<T>>, &[Row<U>]),
+    (mut own, mut other): (Side<'_, T>, Side<'_, U>),
     keeps: Keeps,
     both: impl Fn(&T, &U) -> Out,
     (own_alone, other_alone): (impl Fn(&T) -> Out, impl Fn(&U) -> Out),
@@ -203,33 +208,43 @@ fn apply<T: PartialEq, U, Out>(
 ) {
     let adds = change.adds();
     let row = change.into_row();
-    if !adds {
-        // A row that lived too long, or never was: nothing was made of it that is still there.
-        let Some(place) = own.iter().position(|kept| kept.row == row) else { return };
-        own.remove(place);
+    if !adds && !own.take(&row) {
+        // It lived too long, or never was: nothing was made of it that is still there.
+        return;
     }
     let changed: fn(Out) -> Change<Out> = if adds { Change::Insert } else { Change::Delete };
-    let first_or_last = own.is_empty() && keeps.other;
+    let first_or_last = keeps.other && own.is_empty();
     if adds && first_or_last {
-        other.iter().for_each(|other| out.emit(Change::Delete(other_alone(&other.row))));
+        other.each(|other| out.emit(Change::Delete(other_alone(other))));
     }
-    other.iter().for_each(|other| out.emit(changed(both(&row, &other.row))));
-    if other.is_empty() && keeps.own {
+    let mut is_alone = true;
+    other.each(|other| {
+        is_alone = false;
+        out.emit(changed(both(&row, other)));
+    });
+    if is_alone && keeps.own {
         out.emit(changed(own_alone(&row)));
     }
     if !adds && first_or_last {
-        other.iter().for_each(|other| out.emit(Change::Insert(other_alone(&other.row))));
+        other.each(|other| out.emit(Change::Insert(other_alone(other))));
     }
     if adds {
-        own.push(Row { row, came: now });
+        own.push(Kept { row, came: now });
     }
 }
 
-impl<K, L, R> Tables<K, L, R> {
+impl<K, L: Data, R: Data> Tables<K, L, R> {
+    /// The rows of the left and of the right.
+    fn sides(&mut self) -> (Side<'_, L>, Side<'_, R>) {
+        let left = Side { older: &mut self.older_left, newest: &mut self.left };
+        (left, Side { older: &mut self.older_right, newest: &mut self.right })
+    }
+
     /// Drops the rows that came longer ago than `ttl`.
     fn forget(&mut self, ttl: Duration, now: EventTime) {
-        self.left.retain(|row| now < row.came + ttl);
-        self.right.retain(|row| now < row.came + ttl);
+        let (mut left, mut right) = self.sides();
+        left.forget(ttl, now);
+        right.forget(ttl, now);
     }
 }
 
@@ -237,28 +252,40 @@ impl<K, L, R> Tables<K, L, R> {
 impl<K: Key, L: Data, R: Data> State for Tables<K, L, R> {
     type Key = K;
 
+    const MANAGED: &'static [ManagedSpec] = &[
+        ManagedSpec { name: "older_left", ttl: None, max: None },
+        ManagedSpec { name: "older_right", ttl: None, max: None },
+    ];
+
     fn initial() -> Self {
-        Tables { left: Vec::new(), right: Vec::new(), looks: None, key: PhantomData }
+        Tables {
+            left: Vec::new(),
+            right: Vec::new(),
+            looks: None,
+            older_left: Older::default(),
+            older_right: Older::default(),
+            key: PhantomData,
+        }
     }
 
     fn schema() -> StateSchema {
-        let side = |name, row: Schema| {
-            let row = Schema::Struct(
-                "Row".to_string(),
-                vec![Field::new("row", row), Field::of::<EventTime>("came")],
-            );
-            Field::new(name, Schema::Generic("Vec".to_string(), vec![row]))
-        };
         StateSchema {
             name: "Tables".to_string(),
             version: Self::VERSION,
             key: K::schema(),
             fields: vec![
-                side("left", L::schema()),
-                side("right", R::schema()),
+                Field::new("left", <Vec<Kept<L>>>::schema()),
+                Field::new("right", <Vec<Kept<R>>>::schema()),
                 Field::of::<Option<EventTime>>("looks"),
+                Field::new("older_left", <Older<L>>::schema()),
+                Field::new("older_right", <Older<R>>::schema()),
             ],
         }
+    }
+
+    fn managed<V: ManagedVisitor>(&mut self, visitor: &mut V) -> Result<()> {
+        visitor.visit(0, &Self::MANAGED[0], &mut self.older_left)?;
+        visitor.visit(1, &Self::MANAGED[1], &mut self.older_right)
     }
 }
 
@@ -424,7 +451,12 @@ mod tests {
 
     use proptest::prelude::*;
 
+    use super::older::ROWS;
     use super::*;
+    use crate::evolution::{OperatorProgram, Plan};
+    use crate::snapshot::part::{OperatorSchema, Section};
+    use crate::state::StateProgram;
+    use crate::state::kinds::Now;
     use crate::testing::Harness;
     use crate::time::millis;
 
@@ -460,6 +492,16 @@ mod tests {
             put((None, Some(*r)));
         }
         table
+    }
+
+    /// As many as fill the key's own row and some pieces, of one key, and changes among them.
+    fn many_changes() -> impl Strategy<Value = Vec<Sides>> {
+        let many = (0..3 * ROWS).map(|n| Either::Left(Change::Insert((0, (n % 7) as u8))));
+        let change = (any::<bool>(), 0..4u8, 0..8u8).prop_map(|(left, what, n)| {
+            let change = if what == 0 { Change::Insert((0, n)) } else { Change::Delete((0, n)) };
+            if left || what > 0 { Either::Left(change) } else { Either::Right(change) }
+        });
+        prop::collection::vec(change, 0..200).prop_map(move |changes| many.clone().chain(changes).collect())
     }
 
     proptest! {
@@ -505,6 +547,72 @@ mod tests {
                 prop_assert_eq!(harness.rows().unwrap(), 0);
             }
         }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(100))]
+
+        #[test]
+        fn of_many_rows_of_a_key_the_first_that_is_equal_goes_and_all_others_stay_in_order(
+            changes in many_changes(),
+            every in 1..50usize,
+        ) {
+            let operator = UpdatingJoin::<u8, Change<Row>, Change<Row>, Changes, _, _> {
+                kind: JoinKind::Inner, ttl: None, join: pair, sides: PhantomData,
+            };
+            let mut harness = Harness::new(operator, |_: &Sides| 0u8).unwrap();
+            let (mut left, mut right) = (Vec::new(), 0);
+            for (number, change) in changes.into_iter().enumerate() {
+                match &change {
+                    Either::Left(Change::Insert(row)) => left.push(*row),
+                    Either::Left(change) => {
+                        if let Some(place) = left.iter().position(|kept| kept == change.row()) {
+                            left.remove(place);
+                        }
+                    }
+                    Either::Right(_) => right += 1,
+                }
+                harness.push(change, EventTime::MIN).unwrap();
+                if number % every == 0 {
+                    harness.restore().unwrap();
+                }
+            }
+            harness.take_output();
+            harness.push(Either::Right(Change::Insert((0, 99))), EventTime::MIN).unwrap();
+            let met: Vec<_> = harness.take_output().into_iter().map(|change| change.row().0).collect();
+            prop_assert_eq!(met, left.iter().map(|row| Some(*row)).collect::<Vec<_>>());
+            for row in left {
+                harness.push(Either::Left(Change::Delete(row)), EventTime::MIN).unwrap();
+            }
+            // Rows of the right are left, and those of the left are not.
+            let gone = harness.take_output();
+            prop_assert!(gone.iter().all(|change| !change.adds()) && gone.len() % (right + 1) == 0);
+            harness.push(Either::Right(Change::Insert((0, 98))), EventTime::MIN).unwrap();
+            prop_assert_eq!(harness.take_output().len(), 0);
+        }
+    }
+
+    #[test]
+    fn a_row_of_a_build_that_had_no_pieces_is_taken_over() {
+        type State = Tables<u8, Row, Row>;
+        let mut was = State::schema();
+        was.fields.truncate(3);
+        let program = OperatorProgram { state: StateProgram::of::<State>(), timer: <()>::schema() };
+        let now = EventTime::MIN;
+        let now = Now { event: now, record: now, processing: now, uptime: now };
+        let plan = Plan::of(&OperatorSchema { state: was, timer: <()>::schema() }, &program, now);
+        let at = EventTime::from_millis(5);
+        let left: Vec<(Row, EventTime)> = (0..100).map(|n| ((7, n), at)).collect();
+        let row = postcard::to_stdvec(&(left, vec![((7u8, 1u8), at)], Some(at))).unwrap();
+        let (_, row) = plan.row(Section::State, &[7], &row).unwrap().unwrap();
+        let mut tables: State = postcard::from_bytes(&row).unwrap();
+        tables.forget(millis(10), at);
+        let (mut left, mut right) = tables.sides();
+        left.push(Kept { row: (7, 100), came: at });
+        let (mut lefts, mut rights) = (Vec::new(), Vec::new());
+        left.each(|row| lefts.push(row.1));
+        right.each(|row| rights.push(row.1));
+        assert_eq!((lefts, rights, tables.looks), ((0..=100).collect(), vec![1], Some(at)));
     }
 
     #[test]

@@ -10,10 +10,12 @@
 //! Files whose key groups overlap are looked at together: those of one subtask, as long as nobody rescales. They are the
 //! *bottom*, up to the newest base, and the deltas above it, one for each snapshot.
 //!
-//! - Everything becomes a new base when the deltas have more than half of the bytes of the bottom, because then a restore reads
-//!   much that does not count any more. For a byte that changed three are so rewritten, at most. (Deltas of less than 1 MiB
-//!   wait until they are too many: less is not worth the fsync.) Or when the bottom itself has more than 8 layers, as a restore
-//!   that had to rewrite state can leave it.
+//! - Everything becomes a new base when there are at least 4 deltas and they have more than half of the bytes of the bottom,
+//!   because then a restore reads much that does not count any more. For a byte that changed three are so rewritten, at most,
+//!   and one and a quarter where every delta has as much as the base. With fewer deltas a state that grows, of which nothing
+//!   that was written is obsolete, or one that changes as a whole, would be rewritten at every snapshot. (Deltas of less than
+//!   1 MiB wait until they are too many: less is not worth the fsync.) Or when the bottom itself has more than 8 layers, as a
+//!   restore that had to rewrite state can leave it.
 //! - Otherwise, when there are more than 8 deltas, the newest of them become one: the two newest, and on to older ones as long
 //!   as the next has no more than twice the bytes of all that are newer. So deltas of one size are rewritten about as often
 //!   as the logarithm of how many they are, and not every time. The base is not touched: what a job with a large state
@@ -27,6 +29,8 @@ use crate::key::{KeyGroupRange, MaxParallelism, Parallelism};
 use crate::record::SnapshotId;
 use crate::snapshot::part::{LayerKind, OperatorSchema};
 
+/// Fewer deltas than this over a bottom are not merged, however large they are.
+const DELTAS_MIN: usize = 4;
 /// More deltas than this over a bottom are merged.
 const DELTAS_MAX: usize = 8;
 /// Deltas of fewer bytes are merged only when they are too many.
@@ -221,12 +225,13 @@ impl<'a> Due<'a> {
             |generations: &[Generation]| generations.iter().map(|generation| generation.bytes).sum::<u64>();
         let (bottom_bytes, delta_bytes) = (bytes(bottom), bytes(deltas));
         let (much, many) = (delta_bytes > bottom_bytes / 2, deltas.len() > DELTAS_MAX);
+        let enough = deltas.len() >= DELTAS_MIN && delta_bytes > SMALL_BYTES;
         let above = deltas.first().map(|delta| delta.written_by);
         let below: Vec<&StateFile> =
             files.iter().copied().filter(|file| above.is_none_or(|above| file.written_by < above)).collect();
         let bottom_layers = layers_max(&below);
         let layers = bottom_layers + deltas.len();
-        if much && (many || delta_bytes > SMALL_BYTES) || bottom_layers > DELTAS_MAX {
+        if much && (many || enough) || bottom_layers > DELTAS_MAX {
             return Some(Due { inputs: files.to_vec(), layer: LayerKind::Base, layers });
         }
         if !many {
@@ -363,14 +368,28 @@ mod tests {
 
     #[test]
     fn deltas_of_more_than_half_of_the_base_become_a_new_base_with_it() {
-        let few = chains([file(1, Base, ALL, 10 * MIB), file(2, Delta, ALL, 5 * MIB)]);
-        assert_eq!(due(&few, 1), None);
-        let many =
-            chains([file(1, Base, ALL, 10 * MIB), file(2, Delta, ALL, 5 * MIB), file(3, Delta, ALL, 1)]);
-        let compaction = due(&many, 1).unwrap();
-        assert_eq!((compaction.layer, compaction.written_by), (Base, SnapshotId(3)));
-        assert_eq!(ages(&compaction.inputs), [1, 2, 3]);
+        let deltas = |last: u64| {
+            let deltas = [2 * MIB, MIB, 2 * MIB, last];
+            (2..).zip(deltas).map(|(age, bytes)| file(age, Delta, ALL, bytes))
+        };
+        let little = chains([file(1, Base, ALL, 10 * MIB)].into_iter().chain(deltas(0)));
+        assert_eq!(due(&little, 1), None);
+        let much = chains([file(1, Base, ALL, 10 * MIB)].into_iter().chain(deltas(1)));
+        let compaction = due(&much, 1).unwrap();
+        assert_eq!((compaction.layer, compaction.written_by), (Base, SnapshotId(5)));
+        assert_eq!(ages(&compaction.inputs), [1, 2, 3, 4, 5]);
         assert_eq!(compaction.outputs, [ALL]);
+    }
+
+    #[test]
+    fn few_deltas_wait_however_large_they_are() {
+        let mut chains = chains([file(1, Base, ALL, MIB)]);
+        for age in 2..5 {
+            chains.append("count", &schema("Count"), [file(age, Delta, ALL, 100 * MIB)]);
+            assert_eq!(due(&chains, 1), None, "{age}");
+        }
+        chains.append("count", &schema("Count"), [file(5, Delta, ALL, 100 * MIB)]);
+        assert_eq!(due(&chains, 1).map(|due| due.layer), Some(Base));
     }
 
     #[test]
@@ -435,27 +454,30 @@ mod tests {
     #[test]
     fn subtasks_are_looked_at_apart_until_a_rescale_joins_them_and_then_are_cut_apart_again() {
         let (low, high) = (groups(0, 63), groups(64, 127));
-        let mut chains = chains([
-            file(1, Base, low, 10 * MIB),
-            file(1, Base, high, 10 * MIB),
-            file(2, Delta, low, 6 * MIB),
-            file(2, Delta, high, 3 * MIB),
-        ]);
+        let mut chains = chains([file(1, Base, low, 10 * MIB), file(1, Base, high, 10 * MIB)]);
+        for age in 2..6 {
+            let deltas = [file(age, Delta, low, 2 * MIB), file(age, Delta, high, MIB)];
+            chains.append("count", &schema("Count"), deltas);
+        }
         let compaction = due(&chains, 2).unwrap();
         assert_eq!(compaction.outputs, [low]);
         assert!(chains.compacted(run(&compaction)));
         assert_eq!(due(&chains, 2), None);
         let thirds = [groups(0, 42), groups(43, 85), groups(86, 127)];
-        chains.append("count", &schema("Count"), thirds.map(|third| file(3, Delta, third, 6 * MIB)));
+        for age in 6..10 {
+            let deltas = thirds.map(|third| file(age, Delta, third, 2 * MIB));
+            chains.append("count", &schema("Count"), deltas);
+        }
         let compaction = due(&chains, 3).unwrap();
-        assert_eq!((compaction.inputs.len(), &compaction.outputs[..]), (6, &thirds[..]));
+        assert_eq!((compaction.inputs.len(), &compaction.outputs[..]), (18, &thirds[..]));
         assert!(chains.compacted(run(&compaction)));
         assert_eq!(components(&files(&chains)).len(), 3);
     }
 
     #[test]
     fn a_large_state_is_cut_into_files_that_can_be_written_side_by_side() {
-        let chains = chains([file(1, Base, ALL, 600 * MIB), file(2, Delta, ALL, 400 * MIB)]);
+        let deltas = (2..6).map(|age| file(age, Delta, ALL, 100 * MIB));
+        let chains = chains([file(1, Base, ALL, 600 * MIB)].into_iter().chain(deltas));
         let outputs = due(&chains, 2).unwrap().outputs;
         assert_eq!(outputs.len(), 8);
         assert_eq!(outputs[3].last.0 + 1, 64, "the subtasks' border is a border");
@@ -464,7 +486,9 @@ mod tests {
 
     #[test]
     fn the_operator_with_the_most_layers_comes_first() {
-        let mut chains = chains([file(1, Base, ALL, MIB), file(2, Delta, ALL, 3 * MIB)]);
+        let deltas = (2..6).map(|age| file(age, Delta, ALL, MIB));
+        let mut chains = chains([file(1, Base, ALL, MIB)].into_iter().chain(deltas));
+        assert_eq!(due(&chains, 1).unwrap().operator, "count");
         let deltas = (2..20).map(|age| file(age, Delta, ALL, 1));
         chains.append("sum", &schema("Sum"), [file(1, Base, ALL, 1)].into_iter().chain(deltas));
         assert_eq!(due(&chains, 1).unwrap().operator, "sum");
@@ -472,21 +496,23 @@ mod tests {
 
     #[test]
     fn what_came_of_a_compaction_takes_the_place_of_what_went_in_below_what_came_since() {
-        let mut chains = chains([file(1, Base, ALL, 10 * MIB), file(2, Delta, ALL, 6 * MIB)]);
+        let deltas = (2..6).map(|age| file(age, Delta, ALL, 2 * MIB));
+        let mut chains = chains([file(1, Base, ALL, 10 * MIB)].into_iter().chain(deltas));
         let compaction = due(&chains, 1).unwrap();
-        chains.append("count", &schema("Count"), [file(3, Delta, ALL, 1)]);
+        chains.append("count", &schema("Count"), [file(6, Delta, ALL, 1)]);
         assert!(chains.compacted(run(&compaction)));
         let after = files(&chains);
-        assert_eq!((ages(&after), after[0].layer, after[1].layer), (vec![2, 3], Base, Delta));
+        assert_eq!((ages(&after), after[0].layer, after[1].layer), (vec![5, 6], Base, Delta));
     }
 
     #[test]
     fn what_came_of_a_compaction_is_dropped_if_its_files_are_gone_meanwhile() {
-        let mut chains = chains([file(1, Base, ALL, 10 * MIB), file(2, Delta, ALL, 6 * MIB)]);
+        let deltas = (2..6).map(|age| file(age, Delta, ALL, 2 * MIB));
+        let mut chains = chains([file(1, Base, ALL, 10 * MIB)].into_iter().chain(deltas));
         let compaction = due(&chains, 1).unwrap();
-        chains.append("count", &schema("Count"), [file(3, Base, ALL, 5)]);
+        chains.append("count", &schema("Count"), [file(6, Base, ALL, 5)]);
         assert!(!chains.compacted(run(&compaction)));
-        assert_eq!(ages(&files(&chains)), [3]);
+        assert_eq!(ages(&files(&chains)), [6]);
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! a snapshot says of a state, so that a restore can tell precisely what changed.
 
 pub mod backend;
+pub(crate) mod blocks;
 pub mod broadcast;
 pub(crate) mod delta;
 pub(crate) mod encode;

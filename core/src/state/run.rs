@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::key::{Key, KeyGroup, KeyGroupRange};
 use crate::snapshot::merge::RowCursor;
 use crate::snapshot::part::{RowChange, Section, StateRow};
+use crate::state::blocks::{At, Blocks};
 use crate::state::prefetch::prefetch;
 use crate::state::{State, encode};
 
@@ -48,14 +49,14 @@ const BUCKETS_MAX: usize = 128;
 /// Rows of some key groups.
 #[derive(Default)]
 struct Bucket {
-    bytes: Vec<u8>,
+    bytes: Blocks,
     rows: Vec<Place>,
 }
 
 /// One row's place in the bytes: its key, and its value behind it.
 #[derive(Clone, Copy)]
 struct Place {
-    start: usize,
+    at: At,
     key_bytes: u32,
     value_bytes: u32,
     group: KeyGroup,
@@ -102,16 +103,22 @@ impl Run {
         let bucket = &mut self.buckets[place];
         if bucket.rows.is_empty() {
             bucket.rows.reserve_exact(self.expected.0);
-            bucket.bytes.reserve_exact(self.expected.1);
         }
         bucket
+    }
+
+    /// Where a row of this key group goes to.
+    #[inline]
+    fn open(&mut self, group: KeyGroup) -> (At, &mut Vec<u8>) {
+        let expected = self.expected.1;
+        self.bucket(group).bytes.open(expected)
     }
 
     /// A row of this key group comes soon: asks memory for where it will lie.
     #[inline]
     pub fn expect(&mut self, group: KeyGroup) {
         let Bucket { bytes, rows } = self.bucket(group);
-        prefetch(bytes.spare_capacity_mut());
+        prefetch(bytes.spare());
         prefetch(rows.spare_capacity_mut());
     }
 
@@ -147,7 +154,7 @@ impl Run {
         encode_key: impl FnOnce(&mut Vec<u8>),
         value: &V,
     ) {
-        let bytes = &mut self.bucket(group).bytes;
+        let (at, bytes) = self.open(group);
         let start = bytes.len();
         encode_key(bytes);
         let key_bytes = bytes.len() - start;
@@ -155,7 +162,7 @@ impl Run {
             bytes.truncate(start);
             return self.refused = self.refused.take().or(Some(error));
         }
-        self.note(group, section, Kind::Put, start, key_bytes);
+        self.note(group, section, Kind::Put, at, key_bytes);
     }
 
     /// A row whose key `encode_key` appends has this encoded value now.
@@ -166,12 +173,12 @@ impl Run {
         encode_key: impl FnOnce(&mut Vec<u8>),
         value: &[u8],
     ) {
-        let bytes = &mut self.bucket(group).bytes;
+        let (at, bytes) = self.open(group);
         let start = bytes.len();
         encode_key(bytes);
         let key_bytes = bytes.len() - start;
         bytes.extend_from_slice(value);
-        self.note(group, section, Kind::Put, start, key_bytes);
+        self.note(group, section, Kind::Put, at, key_bytes);
     }
 
     /// A row is gone.
@@ -196,21 +203,21 @@ impl Run {
         kind: Kind,
         encode_key: impl FnOnce(&mut Vec<u8>),
     ) {
-        let bytes = &mut self.bucket(group).bytes;
+        let (at, bytes) = self.open(group);
         let start = bytes.len();
         encode_key(bytes);
         let key_bytes = bytes.len() - start;
-        self.note(group, section, kind, start, key_bytes);
+        self.note(group, section, kind, at, key_bytes);
     }
 
-    /// Notes the row whose bytes begin at `start`, and are the last in its bucket.
+    /// Notes the row whose bytes begin here, and are the last in its bucket.
     #[inline]
-    fn note(&mut self, group: KeyGroup, section: Section, kind: Kind, start: usize, key_bytes: usize) {
+    fn note(&mut self, group: KeyGroup, section: Section, kind: Kind, at: At, key_bytes: usize) {
         let bucket = self.bucket(group);
-        let row_bytes = bucket.bytes.len() - start;
+        let row_bytes = bucket.bytes.len_from(at);
         let short = |bytes: usize| u32::try_from(bytes).expect("a key or a value is smaller than 4 GiB");
         let (key_bytes, value_bytes) = (short(key_bytes), short(row_bytes - key_bytes));
-        bucket.rows.push(Place { start, key_bytes, value_bytes, group, section, kind });
+        bucket.rows.push(Place { at, key_bytes, value_bytes, group, section, kind });
         self.rows += 1;
         self.bytes += row_bytes;
     }
@@ -281,7 +288,7 @@ impl Bucket {
 
 impl Sorting {
     /// Leaves the rows of one key group in order, each as it was encoded last, in `sorted`.
-    fn sort_group(&mut self, rows: &[Place], bytes: &[u8]) {
+    fn sort_group(&mut self, rows: &[Place], bytes: &Blocks) {
         let Sorting { heads, sorted } = self;
         heads.clear();
         heads.extend(rows.iter().zip(0..).map(|(row, place)| (row.head(bytes), place)));
@@ -289,7 +296,7 @@ impl Sorting {
             a_head.cmp(&b_head).then_with(|| {
                 let (a, b) = (rows[a as usize], rows[b as usize]);
                 // What was encoded later stands behind what was encoded before, of the same row.
-                (a.key(bytes), a.start).cmp(&(b.key(bytes), b.start))
+                (a.key(bytes), a.at).cmp(&(b.key(bytes), b.at))
             })
         });
         sorted.clear();
@@ -300,7 +307,7 @@ impl Sorting {
             let replaced = heads.get(place + 1).is_some_and(|&(next_head, next)| {
                 next_head == head && rows[next as usize].key(bytes) == row.key(bytes)
             });
-            let removed = gone.is_some_and(|prefix| row.start < prefix.start && row.is_under(prefix, bytes));
+            let removed = gone.is_some_and(|prefix| row.at < prefix.at && row.is_under(prefix, bytes));
             if replaced || removed {
                 continue;
             }
@@ -315,7 +322,7 @@ impl Sorting {
 impl Place {
     /// The section and the first bytes of the key: ascending with the order of rows, but equal for some that differ. It is
     /// looked at where it stands; a key lies anywhere.
-    fn head(self, bytes: &[u8]) -> u128 {
+    fn head(self, bytes: &Blocks) -> u128 {
         let key = self.key(bytes);
         let mut head = [0; 16];
         head[0] = self.section as u8;
@@ -325,19 +332,18 @@ impl Place {
     }
 
     #[inline]
-    fn key(self, bytes: &[u8]) -> &[u8] {
-        &bytes[self.start..self.start + self.key_bytes as usize]
+    fn key(self, bytes: &Blocks) -> &[u8] {
+        bytes.get(self.at, 0, self.key_bytes)
     }
 
-    fn is_under(self, prefix: Place, bytes: &[u8]) -> bool {
+    fn is_under(self, prefix: Place, bytes: &Blocks) -> bool {
         (self.group, self.section) == (prefix.group, prefix.section)
             && self.key(bytes).starts_with(prefix.key(bytes))
     }
 
-    fn row(self, bytes: &[u8]) -> StateRow<'_> {
-        let value_start = self.start + self.key_bytes as usize;
+    fn row(self, bytes: &Blocks) -> StateRow<'_> {
         let change = match self.kind {
-            Kind::Put => RowChange::Put(&bytes[value_start..value_start + self.value_bytes as usize]),
+            Kind::Put => RowChange::Put(bytes.get(self.at, self.key_bytes, self.value_bytes)),
             Kind::Remove => RowChange::Remove,
             Kind::RemovePrefix => RowChange::RemovePrefix,
         };
@@ -394,8 +400,7 @@ impl RunCursor<'_> {
         if let Some(Bucket { bytes, rows }) = self.buckets.first()
             && let Some(row) = rows.get(self.next + LOOKAHEAD_ROWS)
         {
-            let last = row.start + row.key_bytes as usize + row.value_bytes as usize;
-            prefetch(bytes.get(row.start..last).unwrap_or_default());
+            prefetch(bytes.get(row.at, 0, row.key_bytes + row.value_bytes));
         }
     }
 

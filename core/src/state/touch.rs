@@ -1,8 +1,10 @@
 //! Looking at a value so that it is in the cache when it is needed: what serde tells of it enters, one number leaves that
 //! depends on where it lies.
 //!
-//! Only texts, bytes and the beginnings of sequences are looked at, because they lie elsewhere than the value itself. Whoever
-//! touches several values first and then works on them waits for memory once, and not once for each. The number means nothing.
+//! Only texts, bytes and the beginnings of sequences are looked at, because they lie elsewhere than the value itself. What hangs
+//! off an item of a sequence is not: of many items few are worked on, and to look at it means to wait for the item first.
+//! Whoever touches several values first and then works on them waits for memory once, and not once for each. The number means
+//! nothing.
 
 use serde::Serialize;
 use serde::ser::{self, Serializer};
@@ -10,23 +12,38 @@ use serde::ser::{self, Serializer};
 /// Looks at `value`.
 #[inline]
 pub(crate) fn touch<T: Serialize + ?Sized>(value: &T) -> u8 {
-    let mut sum = Sum(0);
+    let mut sum = Sum { of: 0, is_in_item: false };
     // What can't be told is not looked at.
     let _ = value.serialize(&mut sum);
-    sum.0
+    sum.of
 }
 
 /// How far apart the bytes of a sequence are that are looked at: what memory gives at once.
 const LINE_BYTES: usize = 64;
 
-struct Sum(u8);
+struct Sum {
+    of: u8,
+    is_in_item: bool,
+}
 
 impl Sum {
     #[inline]
     fn bytes(&mut self, bytes: &[u8]) {
-        for line in bytes.chunks(LINE_BYTES).take(2) {
-            self.0 ^= line[0];
+        if self.is_in_item {
+            return;
         }
+        for line in bytes.chunks(LINE_BYTES).take(2) {
+            self.of ^= line[0];
+        }
+    }
+
+    /// An item of a sequence.
+    #[inline]
+    fn item<T: Serialize + ?Sized>(&mut self, item: &T) -> Result<(), Enough> {
+        let is_in_item = std::mem::replace(&mut self.is_in_item, true);
+        let told = item.serialize(&mut *self);
+        self.is_in_item = is_in_item;
+        told
     }
 }
 
@@ -52,7 +69,7 @@ macro_rules! numbers {
     ($($method:ident($type:ty);)*) => {
         $(#[inline]
         fn $method(self, value: $type) -> Result<(), Enough> {
-            self.0 ^= value as u8;
+            self.of ^= value as u8;
             Ok(())
         })*
     };
@@ -203,12 +220,12 @@ impl Serializer for &mut Sum {
     {
         let mut items = items.into_iter();
         if let Some(first) = items.next() {
-            first.serialize(&mut *self)?;
+            self.item(&first)?;
         }
         // A step over so many items of a slice is one step.
         match items.size_hint() {
             (least, Some(most)) if least == most && least >= LINE_BYTES => {
-                items.nth(LINE_BYTES - 1).map_or(Ok(()), |item| item.serialize(self))
+                items.nth(LINE_BYTES - 1).map_or(Ok(()), |item| self.item(&item))
             }
             _ => Ok(()),
         }
@@ -231,15 +248,20 @@ impl Serializer for &mut Sum {
     }
 }
 
+#[inline]
+fn part<T: Serialize + ?Sized>(sum: &mut Sum, value: &T) -> Result<(), Enough> {
+    value.serialize(sum)
+}
+
 macro_rules! compound {
-    ($trait:ident, $element:ident, $result:expr) => {
+    ($trait:ident, $element:ident, $tell:expr, $result:expr) => {
         impl ser::$trait for &mut Sum {
             type Ok = ();
             type Error = Enough;
 
             #[inline]
             fn $element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Enough> {
-                value.serialize(&mut **self)?;
+                $tell(self, value)?;
                 $result
             }
 
@@ -271,10 +293,10 @@ macro_rules! compound {
     };
 }
 
-compound!(SerializeSeq, serialize_element, Err(Enough));
-compound!(SerializeTuple, serialize_element, Ok(()));
-compound!(SerializeTupleStruct, serialize_field, Ok(()));
-compound!(SerializeTupleVariant, serialize_field, Ok(()));
+compound!(SerializeSeq, serialize_element, Sum::item, Err(Enough));
+compound!(SerializeTuple, serialize_element, part, Ok(()));
+compound!(SerializeTupleStruct, serialize_field, part, Ok(()));
+compound!(SerializeTupleVariant, serialize_field, part, Ok(()));
 compound!(SerializeStruct);
 compound!(SerializeStructVariant);
 
@@ -331,5 +353,11 @@ mod tests {
         let mut long = vec![0u8; 200];
         long[64] = 9;
         assert_eq!(touch(&long), 9);
+    }
+
+    #[test]
+    fn what_hangs_off_an_item_is_left_alone() {
+        assert_eq!(touch(&(vec![(7u8, "a")], "b")), 7 ^ b'b');
+        assert_eq!(touch(&vec![vec![7u8]]), 7);
     }
 }

@@ -24,6 +24,7 @@ use timely::dataflow::{InputHandle, ProbeHandle, StreamVec};
 
 use super::super::event::{Bid, Event};
 use super::super::queries::q15::Figure;
+use super::super::queries::winning_bids::Move;
 use super::super::queries::{Query, q0, q1, q4, q9, q14, q21, q22};
 use super::by_hand::auctions::{Averages, Closed, LastBids, TopTen, WinningBids};
 use super::by_hand::bidders::{PerWindow, Sessions};
@@ -204,7 +205,7 @@ fn wire(query: Query, events: Events<'_>, tally: &Rc<RefCell<Tally>>, probe: &Pr
         Query::Q2 => count!(each(events, selected)),
         Query::Q3 => count!(keyed::<Sellers, _>(picked::<Sellers>(events), |selling| selling.seller())),
         Query::Q4 => {
-            let won = keyed::<WinningBids, _>(picked::<WinningBids>(events), |offer| offer.auction());
+            let won = keyed::<WinningBids<false>, _>(picked::<WinningBids<false>>(events), Move::auction);
             count!(keyed::<AtTheEnd, _>(won.map(Closed::from), |closed| closed.category));
         }
         Query::Q5 => {
@@ -217,8 +218,8 @@ fn wire(query: Query, events: Events<'_>, tally: &Rc<RefCell<Tally>>, probe: &Pr
         }
         Query::Q8 => count!(keyed::<NewSellers, _>(picked::<NewSellers>(events), |selling| selling.seller())),
         Query::Q9 => {
-            let won = keyed::<WinningBids, _>(picked::<WinningBids>(events), |offer| offer.auction());
-            count!(won.map(q9::Row::of));
+            let won = keyed::<WinningBids<true>, _>(picked::<WinningBids<true>>(events), Move::auction);
+            count!(won.flat_map(q9::Row::of));
         }
         Query::Q11 => count!(keyed::<Sessions, _>(picked::<Sessions>(events), |(bidder, _)| *bidder)),
         Query::Q12 => count!(keyed::<PerWindow, _>(picked::<PerWindow>(events), |(bidder, _)| *bidder)),

@@ -6,7 +6,7 @@ use tidegate::prelude::*;
 
 use super::super::event::Event;
 use super::super::output::Answer;
-use super::winning_bids::{Won, winning_bids};
+use super::winning_bids::{Asked, Won, winning_bids};
 
 #[derive(Serialize)]
 pub struct Row {
@@ -16,8 +16,8 @@ pub struct Row {
 }
 
 pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &impl Answer) {
-    let rows = winning_bids(events)
-        .key_by(|won| won.auction.category)
+    let rows = winning_bids(events, Asked::Numbers)
+        .key_by(|won| won.lot.category)
         .window(Global)
         .aggregate("averages", (Count, Sum::of(|won: &Won| won.bid.price)))
         .map(|Windowed { key: category, value: (count, sum), .. }| Row { category, average: sum / count });

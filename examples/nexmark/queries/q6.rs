@@ -9,7 +9,7 @@ use tidegate::prelude::*;
 
 use super::super::event::Event;
 use super::super::output::Answer;
-use super::winning_bids::winning_bids;
+use super::winning_bids::{Asked, winning_bids};
 
 /// When the winning bid was, for which auction, and its price.
 type Sale = (EventTime, u64, u64);
@@ -31,8 +31,8 @@ fn averages(seller: u64, mut won: Vec<Sale>) -> impl Iterator<Item = Row> {
 }
 
 pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &impl Answer) {
-    let rows = winning_bids(events)
-        .map(|won| (won.auction.seller, (won.bid.date_time, won.auction.id, won.bid.price)))
+    let rows = winning_bids(events, Asked::Numbers)
+        .map(|won| (won.lot.seller, (won.bid.date_time, won.lot.id, won.bid.price)))
         .key_by(|(seller, _)| *seller)
         .window(Global)
         .process("averages", |window, won| {

@@ -6,7 +6,7 @@ use tidegate::prelude::*;
 
 use super::super::event::Event;
 use super::super::output::Answer;
-use super::winning_bids::{Won, winning_bids};
+use super::winning_bids::{Asked, Won, winning_bids};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -31,27 +31,29 @@ pub struct Row {
 }
 
 impl Row {
-    pub fn of(Won { auction, bid }: Won) -> Row {
-        Row {
-            id: auction.id,
-            item_name: auction.item_name,
-            description: auction.description,
-            initial_bid: auction.initial_bid,
-            reserve: auction.reserve,
-            date_time: auction.date_time,
-            expires: auction.expires,
-            seller: auction.seller,
-            category: auction.category,
-            extra: auction.extra,
+    /// The row of an auction of which texts were asked for.
+    pub fn of(Won { lot, bid }: Won) -> Option<Row> {
+        let rest = *lot.rest?;
+        Some(Row {
+            id: lot.id,
+            item_name: rest.item_name,
+            description: rest.description,
+            initial_bid: rest.initial_bid,
+            reserve: rest.reserve,
+            date_time: lot.date_time,
+            expires: lot.expires,
+            seller: lot.seller,
+            category: lot.category,
+            extra: rest.extra,
             auction: bid.auction,
             bidder: bid.bidder,
             price: bid.price,
             bid_date_time: bid.date_time,
             bid_extra: bid.extra,
-        }
+        })
     }
 }
 
 pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &impl Answer) {
-    out.rows("q9", winning_bids(events).map(Row::of));
+    out.rows("q9", winning_bids(events, Asked::Texts).flat_map(Row::of));
 }

@@ -13,31 +13,114 @@ use super::super::event::{Auction, Bid, Event};
 #[event]
 #[derive(Clone, Debug, PartialEq)]
 pub struct Won {
-    pub auction: Auction,
-    pub bid: Bid,
+    pub lot: Lot,
+    pub bid: Offer,
+}
+
+/// What is asked of an auction.
+#[event]
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lot {
+    pub id: u64,
+    pub seller: u64,
+    pub category: u64,
+    pub date_time: EventTime,
+    pub expires: EventTime,
+    /// The rest of it, if that is asked for.
+    pub rest: Option<Box<Rest>>,
+}
+
+/// The rest of an auction.
+#[event]
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rest {
+    pub item_name: String,
+    pub description: String,
+    pub initial_bid: u64,
+    pub reserve: u64,
+    pub extra: String,
+}
+
+/// What is asked of a bid: nobody wants to know its channel.
+#[event]
+#[derive(Clone, Debug, PartialEq)]
+pub struct Offer {
+    pub auction: u64,
+    pub bidder: u64,
+    pub price: u64,
+    pub date_time: EventTime,
+    /// Empty, if it is not asked for.
+    pub extra: String,
+}
+
+/// How much is asked of the auctions and the bids that won them. What is not asked for stays with the worker that has read it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// Who, when, and how much.
+    Numbers,
+    /// Texts, too.
+    Texts,
 }
 
 /// What happens in one auction.
 #[event]
-enum Move {
-    Opened(Auction),
-    Bid(Bid),
+pub enum Move {
+    Opened(Lot),
+    Bid(Offer),
+}
+
+impl Move {
+    /// What an event is to an auction, if anything.
+    #[inline]
+    pub fn of(event: Event, asked: Asked) -> Option<Move> {
+        let texts = asked == Asked::Texts;
+        match event {
+            Event::Auction(auction) => Some(Move::Opened(Lot::of(auction, texts))),
+            Event::Bid(bid) => Some(Move::Bid(Offer::of(bid, texts))),
+            Event::Person(_) => None,
+        }
+    }
+
+    /// Which auction it is about.
+    #[inline]
+    pub fn auction(&self) -> u64 {
+        match self {
+            Move::Opened(lot) => lot.id,
+            Move::Bid(bid) => bid.auction,
+        }
+    }
+}
+
+impl Lot {
+    fn of(auction: Auction, texts: bool) -> Lot {
+        let Auction { id, seller, category, date_time, expires, .. } = auction;
+        let Auction { item_name, description, initial_bid, reserve, extra, .. } = auction;
+        let rest = texts.then(|| Box::new(Rest { item_name, description, initial_bid, reserve, extra }));
+        Lot { id, seller, category, date_time, expires, rest }
+    }
+}
+
+impl Offer {
+    fn of(bid: Bid, texts: bool) -> Offer {
+        let Bid { auction, bidder, price, date_time, extra, .. } = bid;
+        Offer { auction, bidder, price, date_time, extra: if texts { extra } else { String::new() } }
+    }
 }
 
 #[state(key = u64)]
 #[derive(Default)]
 struct Sale {
-    auction: Option<Auction>,
-    best: Option<Bid>,
+    lot: Option<Lot>,
+    best: Option<Offer>,
     /// Bids that arrived before their auction.
-    early: Vec<Bid>,
+    early: Vec<Offer>,
 }
 
 impl Sale {
-    fn offer(&mut self, bid: Bid) {
-        let Some(auction) = &self.auction else { return self.early.push(bid) };
-        let valid = auction.date_time <= bid.date_time && bid.date_time <= auction.expires;
-        let merit = |bid: &Bid| (bid.price, Reverse(bid.date_time));
+    fn offer(&mut self, bid: Offer) {
+        let Some(lot) = &self.lot else { return self.early.push(bid) };
+        let valid = lot.date_time <= bid.date_time && bid.date_time <= lot.expires;
+        let merit = |bid: &Offer| (bid.price, Reverse(bid.date_time));
         if valid && self.best.as_ref().is_none_or(|best| merit(best) < merit(&bid)) {
             self.best = Some(bid);
         }
@@ -50,13 +133,13 @@ struct FindWinner;
 impl FindWinner {
     fn on_event(&self, event: Move, sale: &mut Sale, cx: &mut Context<Self>) {
         match event {
-            Move::Opened(auction) => {
-                cx.set_timer(auction.expires, Look);
-                sale.auction = Some(auction);
+            Move::Opened(lot) => {
+                cx.set_timer(lot.expires, Look);
+                sale.lot = Some(lot);
                 std::mem::take(&mut sale.early).into_iter().for_each(|bid| sale.offer(bid));
             }
             Move::Bid(bid) => {
-                if sale.auction.is_none() && sale.early.is_empty() {
+                if sale.lot.is_none() && sale.early.is_empty() {
                     cx.set_timer(bid.date_time, Look);
                 }
                 sale.offer(bid);
@@ -66,10 +149,10 @@ impl FindWinner {
 
     fn on_timer(&self, _: Look, sale: &mut Sale, cx: &mut Context<Self>, out: &mut impl Emit<Won>) {
         let now = cx.event_time();
-        if let Some(auction) = sale.auction.take_if(|auction| auction.expires <= now)
+        if let Some(lot) = sale.lot.take_if(|lot| lot.expires <= now)
             && let Some(bid) = sale.best.take()
         {
-            out.emit(Won { auction, bid });
+            out.emit(Won { lot, bid });
         }
         // An auction that opened before one of these would have arrived by now.
         sale.early.retain(|bid| bid.date_time > now);
@@ -77,7 +160,7 @@ impl FindWinner {
             Some(next) => {
                 cx.set_timer(next, Look);
             }
-            None if sale.auction.is_none() => cx.clear_state(),
+            None if sale.lot.is_none() => cx.clear_state(),
             None => {}
         }
     }
@@ -89,17 +172,11 @@ struct Look;
 
 pub fn winning_bids<'j>(
     events: Stream<'j, Event, impl Head<Out = Event>>,
+    asked: Asked,
 ) -> Stream<'j, Won, impl Head<Out = Won>> {
     events
-        .flat_map(|event| match event {
-            Event::Auction(auction) => Some(Move::Opened(auction)),
-            Event::Bid(bid) => Some(Move::Bid(bid)),
-            Event::Person(_) => None,
-        })
-        .key_by(|event| match event {
-            Move::Opened(auction) => auction.id,
-            Move::Bid(bid) => bid.auction,
-        })
+        .flat_map(move |event| Move::of(event, asked))
+        .key_by(Move::auction)
         .process("winning-bids", FindWinner)
 }
 
@@ -117,23 +194,12 @@ mod tests {
     }
 
     fn opened() -> Move {
-        Move::Opened(Auction {
-            id: 1,
-            item_name: String::new(),
-            description: String::new(),
-            initial_bid: 0,
-            reserve: 0,
-            date_time: at(OPENED),
-            expires: at(EXPIRES),
-            seller: 0,
-            category: 10,
-            extra: String::new(),
-        })
+        let (date_time, expires) = (at(OPENED), at(EXPIRES));
+        Move::Opened(Lot { id: 1, seller: 0, category: 10, date_time, expires, rest: None })
     }
 
     fn bid(bidder: u64, price: u64, millis: i64) -> Move {
-        let (channel, url, extra) = (String::new(), String::new(), String::new());
-        Move::Bid(Bid { auction: 1, bidder, price, channel, url, date_time: at(millis), extra })
+        Move::Bid(Offer { auction: 1, bidder, price, date_time: at(millis), extra: String::new() })
     }
 
     /// Who wins, if these come in this order; and that nothing is left.
@@ -141,7 +207,7 @@ mod tests {
         let mut harness = Harness::new(FindWinner, |_: &Move| 1u64).unwrap().restore_after_every_step();
         for event in moves {
             let time = match &event {
-                Move::Opened(auction) => auction.date_time,
+                Move::Opened(lot) => lot.date_time,
                 Move::Bid(bid) => bid.date_time,
             };
             harness.push(event, time).unwrap();

@@ -69,6 +69,13 @@ impl<T> List<T> {
     }
 }
 
+impl<T> List<T> {
+    /// Whether it is as it was made.
+    pub(crate) fn was_never_pushed_to(&self) -> bool {
+        self.next == 0
+    }
+}
+
 impl<T: Data> List<T> {
     /// Adds an element at the end. Nothing is loaded.
     pub fn push(&mut self, value: T) {

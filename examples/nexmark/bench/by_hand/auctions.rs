@@ -7,23 +7,23 @@ use foldhash::HashMap;
 use serde::{Deserialize, Serialize};
 use tidegate::prelude::EventTime;
 
-use super::super::super::event::{Auction, Bid, Event};
+use super::super::super::event::{Bid, Event};
 use super::super::super::queries::q19;
-use super::super::super::queries::winning_bids::Won;
-use super::join::Offer;
+use super::super::super::queries::winning_bids::{Asked, Lot, Move, Offer, Won};
 use super::{Kept, Loop, bid};
 
 #[derive(Default)]
 struct Sale {
-    auction: Option<Auction>,
-    best: Option<Bid>,
+    lot: Option<Lot>,
+    best: Option<Offer>,
     /// Bids that came before their auction.
-    early: Vec<Bid>,
+    early: Vec<Offer>,
 }
 
-/// The winning bid of every auction that has one, when the auction is over: q9, and the first half of q4.
+/// The winning bid of every auction that has one, when the auction is over: with `TEXTS` for q9, without for the first half
+/// of q4.
 #[derive(Default)]
-pub struct WinningBids {
+pub struct WinningBids<const TEXTS: bool> {
     sales: HashMap<u64, Sale>,
     /// When to look at a sale: at an auction's end, and when the first early bid's auction must have come.
     due: BinaryHeap<Reverse<(EventTime, u64)>>,
@@ -31,43 +31,39 @@ pub struct WinningBids {
 
 /// Keeps the bid if it is valid and better than the best one.
 #[inline]
-fn offer(best: &mut Option<Bid>, auction: &Auction, bid: Bid) {
-    let valid = auction.date_time <= bid.date_time && bid.date_time <= auction.expires;
-    let merit = |bid: &Bid| (bid.price, Reverse(bid.date_time));
+fn offer(best: &mut Option<Offer>, lot: &Lot, bid: Offer) {
+    let valid = lot.date_time <= bid.date_time && bid.date_time <= lot.expires;
+    let merit = |bid: &Offer| (bid.price, Reverse(bid.date_time));
     if valid && best.as_ref().is_none_or(|best| merit(best) < merit(&bid)) {
         *best = Some(bid);
     }
 }
 
-impl Loop for WinningBids {
+impl<const TEXTS: bool> Loop for WinningBids<TEXTS> {
     #[inline]
-    fn pick(event: Event) -> Option<Offer> {
-        match event {
-            Event::Auction(auction) => Some(Offer::Auction(auction)),
-            Event::Bid(bid) => Some(Offer::Bid(bid)),
-            Event::Person(_) => None,
-        }
+    fn pick(event: Event) -> Option<Move> {
+        Move::of(event, if TEXTS { Asked::Texts } else { Asked::Numbers })
     }
 }
 
-impl Kept for WinningBids {
-    type In = Offer;
+impl<const TEXTS: bool> Kept for WinningBids<TEXTS> {
+    type In = Move;
     type Out = Won;
 
     #[inline]
-    fn take(&mut self, record: Offer, _: &mut impl FnMut(Won)) {
+    fn take(&mut self, record: Move, _: &mut impl FnMut(Won)) {
         let id = record.auction();
         let sale = self.sales.entry(id).or_default();
         match record {
-            Offer::Auction(auction) => {
-                self.due.push(Reverse((auction.expires, id)));
+            Move::Opened(lot) => {
+                self.due.push(Reverse((lot.expires, id)));
                 for bid in std::mem::take(&mut sale.early) {
-                    offer(&mut sale.best, &auction, bid);
+                    offer(&mut sale.best, &lot, bid);
                 }
-                sale.auction = Some(auction);
+                sale.lot = Some(lot);
             }
-            Offer::Bid(bid) => match &sale.auction {
-                Some(auction) => offer(&mut sale.best, auction, bid),
+            Move::Bid(bid) => match &sale.lot {
+                Some(lot) => offer(&mut sale.best, lot, bid),
                 None => {
                     if sale.early.is_empty() {
                         self.due.push(Reverse((bid.date_time, id)));
@@ -89,18 +85,18 @@ impl Kept for WinningBids {
     }
 }
 
-impl WinningBids {
+impl<const TEXTS: bool> WinningBids<TEXTS> {
     fn look(&mut self, id: u64, now: EventTime, out: &mut impl FnMut(Won)) {
         let Some(sale) = self.sales.get_mut(&id) else { return };
-        if let Some(auction) = sale.auction.take_if(|auction| auction.expires <= now)
+        if let Some(lot) = sale.lot.take_if(|lot| lot.expires <= now)
             && let Some(bid) = sale.best.take()
         {
-            out(Won { auction, bid });
+            out(Won { lot, bid });
         }
         sale.early.retain(|bid| bid.date_time > now);
         match sale.early.iter().map(|bid| bid.date_time).min() {
             Some(next) => self.due.push(Reverse((next, id))),
-            None if sale.auction.is_none() => {
+            None if sale.lot.is_none() => {
                 self.sales.remove(&id);
             }
             None => {}
@@ -117,7 +113,7 @@ pub struct Closed {
 
 impl From<Won> for Closed {
     fn from(won: Won) -> Closed {
-        Closed { category: won.auction.category, price: won.bid.price }
+        Closed { category: won.lot.category, price: won.bid.price }
     }
 }
 

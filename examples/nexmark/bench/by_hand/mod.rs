@@ -112,7 +112,7 @@ pub fn answer(query: Query, events: impl Iterator<Item = Event>, rows: &mut Tall
         Query::Q3 => drive::<Sellers>(events, |row| rows.count(&row)),
         Query::Q4 => {
             let mut averages = Averages::default();
-            drive::<WinningBids>(events, |closed| averages.add(&closed.into()));
+            drive::<WinningBids<false>>(events, |closed| averages.add(&closed.into()));
             averages.rows().for_each(|(category, average)| rows.count(&q4::Row { category, average }));
         }
         Query::Q5 => drive::<HotItems>(events, |found| rows.count(&hot(found))),
@@ -123,7 +123,11 @@ pub fn answer(query: Query, events: impl Iterator<Item = Event>, rows: &mut Tall
             }
         }),
         Query::Q8 => drive::<NewSellers>(events, |row| rows.count(&row)),
-        Query::Q9 => drive::<WinningBids>(events, |won| rows.count(&q9::Row::of(won))),
+        Query::Q9 => drive::<WinningBids<true>>(events, |won| {
+            if let Some(row) = q9::Row::of(won) {
+                rows.count(&row);
+            }
+        }),
         Query::Q11 => drive::<Sessions>(events, |row| rows.count(&row)),
         Query::Q12 => drive::<PerWindow>(events, |row| rows.count(&row)),
         Query::Q14 => each(events, q14::Row::of, rows),
