@@ -109,13 +109,8 @@ impl<O: Operator> Context<'_, O> {
         self.timers.set(domain, at, self.timer(payload))
     }
 
-    /// As [`set_timer`](Context::set_timer), if it is known that this one does not wait already: nobody need look.
-    #[inline]
-    pub(crate) fn set_new_timer(&mut self, at: EventTime, payload: O::Timer) -> TimerId {
-        self.timers.set_new(TimeDomain::Event, at, self.timer(payload))
-    }
-
-    /// As [`set_processing_timer`](Context::set_processing_timer), if it is known that this one does not wait already.
+    /// As [`set_processing_timer`](Context::set_processing_timer), if it is known that this one does not wait already: nobody need
+    /// look.
     pub(crate) fn set_new_processing_timer(&mut self, at: EventTime, payload: O::Timer) -> TimerId {
         self.timers.set_new(TimeDomain::Processing, at, self.timer(payload))
     }

@@ -176,6 +176,28 @@ impl<O: Operator<Side: Send>> Working<O> {
         Fields::<O::State>::EXPIRE
     }
 
+    /// Event time has come to `now`: visits every row and fires every timer that is due, also those that become so meanwhile, in the
+    /// order of their times.
+    fn fire_event_time<N: Step<O::Out>>(
+        &mut self,
+        operator: &O,
+        now: EventTime,
+        next: &mut N,
+        side: &mut SideOutput<O::Side>,
+    ) -> Result<()> {
+        while let Some(at) = self.table.next_due(now)? {
+            self.fire(operator, TimeDomain::Event, at, next, side)?;
+            let (current, time, shared) = (&mut self.current, &mut self.time, &self.shared.state);
+            self.table.visit_due(at, |(hash, key), state| {
+                *current = Some(hash);
+                time.visit((hash, key), state, at, (next, side), |state, cx, out, side| {
+                    operator.on_due(state, shared, cx, out, side);
+                })
+            })?;
+        }
+        self.fire(operator, TimeDomain::Event, now, next, side)
+    }
+
     /// Fires every timer that is due at `now`, also those that firing sets.
     fn fire<N: Step<O::Out>>(
         &mut self,
@@ -251,10 +273,11 @@ where
     fn restore(&mut self, state: &Arc<dyn RestoredState>) -> Result<()> {
         let owner = self.owner();
         let working = self.working.as_mut().expect(OPEN);
-        let mut watermarks = Vec::new();
+        let (mut watermarks, mut dues) = (Vec::new(), Vec::new());
         for entry in state.entries(&owner) {
             match entry.item.as_str() {
                 "watermark" => watermarks.push(serde_json::from_value(entry.value.clone())?),
+                "due" => dues.push(serde_json::from_value(entry.value.clone())?),
                 "uptime" => {
                     let ran = Duration::from_millis(serde_json::from_value(entry.value.clone())?);
                     working.time.ran_before = working.time.ran_before.max(ran);
@@ -267,7 +290,7 @@ where
         working.time.gauge.set(working.time.reached);
         working.shared.restore(&**state)?;
         working.complete = false;
-        working.table.restore(Arc::clone(state));
+        working.table.restore(Arc::clone(state), dues.into_iter().min());
         // Timers can be due before any record of their key comes: they are loaded at once.
         let timers = &mut working.time.timers;
         state.rows(&self.name, working.cx.groups, &mut |row| match row.section {
@@ -324,7 +347,7 @@ where
             working.time.reached = watermark;
             working.time.gauge.set(watermark);
         }
-        working.fire(&self.operator, TimeDomain::Event, watermark, &mut self.next, &mut self.side)?;
+        working.fire_event_time(&self.operator, watermark, &mut self.next, &mut self.side)?;
         self.side.signal(&mut Signal::Watermark(watermark), out)?;
         self.next.signal(&mut Signal::Watermark(watermark), out)
     }
@@ -359,6 +382,9 @@ where
         snapshot.put(&owner, "watermark", working.time.reached)?;
         snapshot.put(&owner, "next timer", working.time.timers.next_number())?;
         snapshot.put(&owner, "uptime", working.time.ran().as_millis() as u64)?;
+        if let Some(due) = working.table.first_due() {
+            snapshot.put(&owner, "due", due)?;
+        }
         working.shared.keep(working.cx.subtask, &mut snapshot)?;
         if snapshot.with_state {
             working.table.freeze(barrier.snapshot)?;

@@ -71,6 +71,19 @@ pub trait Operator: Send + Sync + Sized + 'static {
         side: &mut impl Emit<Self::Side>,
     );
 
+    /// Event time has come so far that the row is [due](State::due).
+    #[doc(hidden)]
+    fn on_due(
+        &self,
+        state: &mut Self::State,
+        shared: &Self::Shared,
+        cx: &mut Context<'_, Self>,
+        out: &mut impl Emit<Self::Out>,
+        side: &mut impl Emit<Self::Side>,
+    ) {
+        let _ = (state, shared, cx, out, side);
+    }
+
     /// A record has arrived that is broadcast: every subtask is given it once. It has no key, so no keyed state and no timers
     /// come with it. There is no order between it and the records of the keyed stream (as in Flink).
     ///

@@ -12,6 +12,7 @@ pub mod backend;
 pub(crate) mod blocks;
 pub mod broadcast;
 pub(crate) mod delta;
+pub(crate) mod dues;
 pub(crate) mod encode;
 pub(crate) mod fields;
 pub mod fjall;
@@ -44,6 +45,7 @@ pub use unkeyed::{DealtList, Redealt, Share, UnionList, UnkeyedState};
 
 use crate::error::Result;
 use crate::key::Key;
+use crate::time::EventTime;
 
 /// A value that can cross an exchange and rest in a snapshot. `#[event]`, `#[key]` and `#[state]` implement it.
 ///
@@ -83,6 +85,13 @@ pub trait State: KeyedBy<Self::Key> + Serialize + DeserializeOwned + Send + 'sta
 
     /// How state of an older version is taken over.
     fn migration() -> Option<Migration> {
+        None
+    }
+
+    /// When the row is to be looked at though no record comes for it, in event time.
+    #[doc(hidden)]
+    #[inline]
+    fn due(&self) -> Option<EventTime> {
         None
     }
 

@@ -57,6 +57,8 @@ impl Marks {
     pub const IN_STORE: Marks = Marks(1 << 3);
     /// A snapshot has it, or a delta on its way into one.
     pub const IN_SNAPSHOT: Marks = Marks(1 << 4);
+    /// Since it left memory last it is noted, by its key, that it is due when it is.
+    pub const DUE_AWAY: Marks = Marks(1 << 5);
 
     /// Whether all of these are there.
     #[inline]

@@ -11,6 +11,8 @@
 //! **Memory.** When the budget of the process is exceeded, rows that were not used lately are encoded into a run that is
 //! written to the store elsewhere ([`spill`](super::spill)); they leave memory when they have landed there.
 
+mod due;
+
 use std::sync::Arc;
 
 use hashbrown::hash_table::Entry;
@@ -21,6 +23,7 @@ use crate::record::SnapshotId;
 use crate::snapshot::part::{RestoredState, RowChange, Section};
 use crate::state::backend::StateBackend;
 use crate::state::delta::{Delta, PendingRun};
+use crate::state::dues::Dues;
 use crate::state::fields::{Fields, Listener, split_entry};
 use crate::state::kinds::{Consumers, Now, Older};
 use crate::state::loading::Loading;
@@ -85,6 +88,9 @@ pub(crate) struct StateTable<S: State> {
     changes: Changes,
     /// Rows that were cleared and may leave the table.
     cleared: Vec<u64>,
+    dues: Dues<S::Key>,
+    /// When the first of the rows is due that wait in a snapshot.
+    waiting_due: Option<EventTime>,
     loading: Option<Loading>,
     eviction: Option<Eviction>,
     /// Whether a row can be somewhere else than in memory: as long as none is, a new key needs no look.
@@ -166,6 +172,7 @@ pub(crate) struct FoundRow<'a, S: State> {
     row: &'a mut Row<S>,
     changes: &'a mut Changes,
     cleared: &'a mut Vec<u64>,
+    dues: &'a mut Dues<S::Key>,
 }
 
 impl<S: State> FoundRow<'_, S> {
@@ -175,18 +182,22 @@ impl<S: State> FoundRow<'_, S> {
     /// If managed fields can't be encoded or read.
     #[inline]
     pub fn visit(self, act: impl FnOnce(&S::Key, &mut S) -> Visit) -> Result<()> {
-        let FoundRow { row, changes, cleared } = self;
+        let FoundRow { row, changes, cleared, dues } = self;
         if row.changed != Some(changes.epoch) {
             changes.touch(row)?;
         }
         Fields::tell_time(&mut row.state, &changes.now)?;
         row.marks = row.marks.with(Marks::USED).without(Marks::CLEARED);
+        let due = row.state.due();
         if act(&row.key, &mut row.state) == Visit::Cleared {
             changes.clear(row, cleared)?;
         }
         if Fields::<S>::ANY {
             Fields::attach_replaced(&mut row.state, changes.consumers, &changes.now)?;
             changes.weigh(row)?;
+        }
+        if row.state.due() != due {
+            FoundRow { row, changes, cleared, dues }.note_due();
         }
         Ok(())
     }
@@ -318,6 +329,8 @@ impl<S: State> StateTable<S> {
                 managed_bytes: 0,
             },
             cleared: Vec::new(),
+            dues: Dues::new(),
+            waiting_due: None,
             loading: None,
             eviction,
             elsewhere: false,
@@ -357,7 +370,7 @@ impl<S: State> StateTable<S> {
                 vacant.insert(row).into_mut()
             }
         };
-        Ok(FoundRow { row, changes: &mut self.changes, cleared: &mut self.cleared })
+        Ok(FoundRow { row, changes: &mut self.changes, cleared: &mut self.cleared, dues: &mut self.dues })
     }
 
     /// Looks at the rows of up to [`LOOKAHEAD_ROWS`] records that come next, so that they are waited for together. In a table
@@ -408,9 +421,12 @@ impl<S: State> StateTable<S> {
             Fields::attach(&mut row.state, Older::Valid, *consumers, None, now)?;
             return Ok(row);
         };
-        let mut row = Row::new(hash, key.clone(), decode(&self.operator, group, &bytes)?);
+        let mut row = Row::<S>::new(hash, key.clone(), decode(&self.operator, group, &bytes)?);
         Fields::attach(&mut row.state, Older::Valid, *consumers, Some((&store, group, key)), now)?;
         row.marks = row.marks.with(Marks::STORED).with(Marks::IN_STORE).with(Marks::IN_SNAPSHOT);
+        if row.state.due().is_some() {
+            row.marks = row.marks.with(Marks::DUE_AWAY);
+        }
         Ok(row)
     }
 
@@ -435,6 +451,7 @@ impl<S: State> StateTable<S> {
         if Fields::<S>::EXPIRE {
             self.expire()?;
         }
+        self.settle_dues();
         self.sample();
         self.book();
         if self.eviction.is_some() && self.share.account().pressure() > 0 { self.evict() } else { Ok(()) }
@@ -483,7 +500,7 @@ impl<S: State> StateTable<S> {
         });
         let rows = self.rows * self.row_bytes() + changes.managed_bytes;
         let spent = changes.spent.as_ref().map_or(0, Run::capacity);
-        let bytes = rows + changes.touched.len() * 8 + runs + freezing + leaving + spent;
+        let bytes = rows + changes.touched.len() * 8 + self.dues.bytes() + runs + freezing + leaving + spent;
         self.share.set(bytes as u64);
     }
 
@@ -615,7 +632,7 @@ impl<S: State> StateTable<S> {
         };
         let mut encoded = Ok(());
         *hand = (*hand + 1) % self.segments.count();
-        let (changes, on_their_way) = (&mut self.changes, spill.on_their_way());
+        let (changes, dues, on_their_way) = (&mut self.changes, &mut self.dues, spill.on_their_way());
         let (mut gone, mut leaving) = (0, 0);
         self.segments.segment(*hand).retain(|row| {
             if row.spilled.is_some_and(|run| on_their_way.have(run)) {
@@ -628,6 +645,7 @@ impl<S: State> StateTable<S> {
             }
             if in_store {
                 changes.managed_bytes -= row.managed_bytes as usize;
+                dues.row_leaves(row);
                 gone += 1;
                 return false;
             }
@@ -672,6 +690,7 @@ impl<S: State> StateTable<S> {
                 gone += usize::from(leaves);
                 if leaves {
                     self.changes.managed_bytes -= row.managed_bytes as usize;
+                    self.dues.row_leaves(row);
                 }
                 !leaves
             });
@@ -717,8 +736,10 @@ impl<S: State> StateTable<S> {
 
     // --- restore ---
 
-    /// Begins with the rows of a snapshot, which are loaded when they are needed, or by [`StateTable::load_next`].
-    pub fn restore(&mut self, source: Arc<dyn RestoredState>) {
+    /// Begins with the rows of a snapshot, which are loaded when they are needed, or by [`StateTable::load_next`]. The first of
+    /// them is due at `due`.
+    pub fn restore(&mut self, source: Arc<dyn RestoredState>, due: Option<EventTime>) {
+        self.waiting_due = due;
         self.loading = Some(Loading::new(source, self.groups));
         self.elsewhere = true;
     }
@@ -746,6 +767,7 @@ impl<S: State> StateTable<S> {
         let (source, operator) = (loading.source(), self.operator.clone());
         if loading.is_done() {
             self.loading = None;
+            self.waiting_due = None;
             self.elsewhere = self.eviction.as_ref().is_some_and(|eviction| eviction.has_left);
         }
         let mut loaded = Vec::with_capacity(LOOKAHEAD_ROWS);
@@ -776,7 +798,12 @@ impl<S: State> StateTable<S> {
     /// Inserts rows; where they go to is looked at first.
     fn insert_all(&mut self, rows: &mut Vec<Row<S>>) {
         look_at(&self.segments, rows.iter().map(|row| row.hash.bits()));
-        rows.drain(..).for_each(|row| self.insert(row));
+        for row in rows.drain(..) {
+            if let Some(due) = row.state.due() {
+                self.dues.note(due, row.hash.bits());
+            }
+            self.insert(row);
+        }
         // Segments that have grown are split while they are near, and before they are far too large.
         self.segments.split_overfull();
     }
@@ -1094,7 +1121,7 @@ mod tests {
             self.tables += 1;
             self.frozen = None;
             self.model = self.complete.decoded();
-            self.table.restore(Arc::new(self.complete.clone()));
+            self.table.restore(Arc::new(self.complete.clone()), None);
         }
 
         fn in_memory(&self) -> usize {

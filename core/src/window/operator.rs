@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::key::Key;
 use crate::operator::late::Late;
 use crate::operator::{Context, Emit, Never, Operator, UnkeyedContext};
-use crate::state::Data;
+use crate::state::{Data, State};
 use crate::time::EventTime;
 use crate::window::assigner::Slicing;
 use crate::window::contents::Contents;
@@ -108,6 +108,31 @@ where
             counts() && self.slicing.is_some_and(|slicing| !slicing.edges.repeat_at(state.arrivals as i64))
         };
         state.slices.is_empty() && state.windows.is_empty() && !is_counting()
+    }
+
+    /// Something may be due for the key.
+    #[inline]
+    fn wake(
+        &self,
+        wake: Wake,
+        state: &mut Row<K, T, W, Tr, C>,
+        cx: &mut Context<'_, Self>,
+        out: &mut impl Emit<C::Out>,
+    ) {
+        state.woken(wake);
+        let mut wanted = Wanted::NOTHING;
+        if !state.slices.is_empty() {
+            match (self.slicing, self.whole) {
+                (Some(slicing), _) => self.fire_due_slices(slicing, state, cx, out, &mut wanted),
+                (None, Some(whole)) => self.fire_whole(whole(), state, cx, out),
+                (None, None) => {}
+            }
+        }
+        if !state.windows.is_empty() {
+            self.fire_due_windows(wake, state, cx, out, &mut wanted);
+        }
+        state.wake_by(&wanted, cx);
+        self.clear_if_empty(state, cx);
     }
 
     fn clear_if_empty(&self, state: &mut Row<K, T, W, Tr, C>, cx: &mut Context<'_, Self>) {
@@ -203,20 +228,23 @@ where
         out: &mut impl Emit<C::Out>,
         _: &mut impl Emit<L::Side<T>>,
     ) {
-        state.woken(wake);
-        let mut wanted = Wanted::NOTHING;
-        if !state.slices.is_empty() {
-            match (self.slicing, self.whole) {
-                (Some(slicing), _) => self.fire_due_slices(slicing, state, cx, out, &mut wanted),
-                (None, Some(whole)) => self.fire_whole(whole(), state, cx, out),
-                (None, None) => {}
-            }
+        // A timer of event time is of a snapshot that was taken when there were any; the row says by itself when it is due.
+        match wake {
+            Wake::EventTime if state.due() != Some(cx.event_time()) => self.clear_if_empty(state, cx),
+            _ => self.wake(wake, state, cx, out),
         }
-        if !state.windows.is_empty() {
-            self.fire_due_windows(wake, state, cx, out, &mut wanted);
-        }
-        state.wake_by(&wanted, cx);
-        self.clear_if_empty(state, cx);
+    }
+
+    #[inline]
+    fn on_due(
+        &self,
+        state: &mut Self::State,
+        (): &(),
+        cx: &mut Context<'_, Self>,
+        out: &mut impl Emit<C::Out>,
+        _: &mut impl Emit<L::Side<T>>,
+    ) {
+        self.wake(Wake::EventTime, state, cx, out);
     }
 
     fn on_broadcast(

@@ -61,7 +61,7 @@ where
         }
         if is_new {
             let next = slicing.edges.next_end(slice, over).map(|end| end - 1);
-            self.wake(next.unwrap_or_else(|| self.done_at(slicing, slice)), state, cx);
+            self.wake_when_over(next.unwrap_or_else(|| self.done_at(slicing, slice)), state, cx);
         }
         if self.domain == Domain::Count
             && let Some(span) = slicing.edges.window_to(at + 1)
@@ -82,7 +82,7 @@ where
     }
 
     /// Has the key looked at when this time is over.
-    fn wake(&self, over: i64, state: &mut Row<K, T, W, Tr, C>, cx: &mut Context<'_, Self>) {
+    fn wake_when_over(&self, over: i64, state: &mut Row<K, T, W, Tr, C>, cx: &mut Context<'_, Self>) {
         if let Some(timer) = self.when_over(over) {
             let mut wanted = Wanted::NOTHING;
             wanted.timer(timer);

@@ -1,8 +1,9 @@
 //! What is remembered of a key: its slices, or its windows.
 //!
-//! Of a key there is one timer at most for each kind of time: at the earliest moment at which anything is due for any of its
-//! windows. It may come too early, because a session has become longer meanwhile; it is set anew then. So neither a record that
-//! is in a known window nor one that makes a session longer has to look for timers.
+//! A row has one time at most in either kind of time: the earliest moment at which anything is due for any of its windows. It may
+//! come too early, because a session has become longer meanwhile; it is set anew then. So neither a record that is in a known window
+//! nor one that makes a session longer has to look for it. In event time the row just says when it is [due](State::due), and its
+//! table comes to it; in processing time a timer waits for it.
 
 use std::marker::PhantomData;
 
@@ -15,6 +16,11 @@ use crate::state::{Data, Describe, Field, State, StateSchema, state_of_any_key};
 use crate::time::EventTime;
 use crate::window::slices::Slices;
 use crate::window::trigger::{Wanted, WindowTimer, WindowTimers};
+
+/// No time at which a row is due.
+const NEVER: EventTime = EventTime::MIN;
+/// What is due before is due then.
+const FIRST: EventTime = EventTime::from_millis(i64::MIN + 1);
 
 /// What a window operator remembers of a key.
 #[derive(Serialize, Deserialize)]
@@ -29,7 +35,9 @@ pub struct WindowState<K, W, Acc, S> {
     pub(crate) windows: Vec<OpenWindow<W, Acc, S>>,
     /// How many records there were since the row was empty.
     pub(crate) arrivals: u64,
-    event_time: Option<TimerId>,
+    /// When it is due in event time; [`NEVER`] if it is not. In snapshots it stands as the timer that there was instead.
+    #[serde(rename = "event_time", with = "as_timer")]
+    due: EventTime,
     /// Elsewhere, for few windows need it and there may be very many rows.
     processing_time: Option<Box<TimerId>>,
     #[serde(skip)]
@@ -63,12 +71,9 @@ impl<K, W, Acc, S> WindowState<K, W, Acc, S> {
     #[inline]
     pub(crate) fn wake_by<O: Operator<Timer = Wake>>(&mut self, wanted: &Wanted, cx: &mut Context<'_, O>) {
         if let Some(at) = wanted.event_time
-            && self.event_time.is_none_or(|timer| timer.due() > at)
+            && (self.due == NEVER || self.due > at)
         {
-            if let Some(later) = self.event_time.take() {
-                cx.cancel_timer(later);
-            }
-            self.event_time = Some(cx.set_new_timer(at, Wake::EventTime));
+            self.due = at.max(FIRST);
         }
         if let Some(at) = wanted.processing_time
             && self.processing_time.as_ref().is_none_or(|timer| timer.due() > at)
@@ -80,20 +85,37 @@ impl<K, W, Acc, S> WindowState<K, W, Acc, S> {
         }
     }
 
-    /// The timer has fired.
+    /// What was due is looked at.
     pub(crate) fn woken(&mut self, wake: Wake) {
         match wake {
-            Wake::EventTime => self.event_time = None,
+            Wake::EventTime => self.due = NEVER,
             Wake::ProcessingTime => self.processing_time = None,
         }
     }
 
     /// Nothing is due any more.
     pub(crate) fn sleep<O: Operator<Timer = Wake>>(&mut self, cx: &mut Context<'_, O>) {
-        let processing_time = self.processing_time.take().map(|timer| *timer);
-        for timer in self.event_time.take().into_iter().chain(processing_time) {
-            cx.cancel_timer(timer);
+        self.due = NEVER;
+        if let Some(timer) = self.processing_time.take() {
+            cx.cancel_timer(*timer);
         }
+    }
+}
+
+/// When a row is due, as an `Option<TimerId>`.
+mod as_timer {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::NEVER;
+    use crate::operator::TimerId;
+    use crate::time::EventTime;
+
+    pub fn serialize<S: Serializer>(due: &EventTime, serializer: S) -> Result<S::Ok, S::Error> {
+        (*due != NEVER).then(|| TimerId::in_event_time(*due)).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<EventTime, D::Error> {
+        Ok(Option::<TimerId>::deserialize(deserializer)?.map_or(NEVER, TimerId::due))
     }
 }
 
@@ -117,10 +139,15 @@ impl<K: Key, W: Data, Acc: Data, S: Data> State for WindowState<K, W, Acc, S> {
             slices: Slices::default(),
             windows: Vec::new(),
             arrivals: 0,
-            event_time: None,
+            due: NEVER,
             processing_time: None,
             key: PhantomData,
         }
+    }
+
+    #[inline]
+    fn due(&self) -> Option<EventTime> {
+        (self.due != NEVER).then_some(self.due)
     }
 
     fn schema() -> StateSchema {

@@ -46,6 +46,11 @@ impl TimerId {
     pub fn due(self) -> EventTime {
         self.at
     }
+
+    /// How a row says that it is due, where there was a timer once.
+    pub(crate) fn in_event_time(at: EventTime) -> TimerId {
+        TimerId { domain: TimeDomain::Event, at, number: 0 }
+    }
 }
 
 impl Describe for TimerId {
