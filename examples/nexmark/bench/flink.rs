@@ -16,7 +16,7 @@ use super::report::Cell;
 use super::tally::Check;
 use super::{System, name_of};
 
-const SOURCES: [(&str, &str); 11] = [
+const SOURCES: [(&str, &str); 12] = [
     ("Events.java", include_str!("flink/Events.java")),
     ("Replay.java", include_str!("flink/Replay.java")),
     ("Tally.java", include_str!("flink/Tally.java")),
@@ -25,6 +25,7 @@ const SOURCES: [(&str, &str); 11] = [
     ("Auctions.java", include_str!("flink/Auctions.java")),
     ("Bidders.java", include_str!("flink/Bidders.java")),
     ("Bids.java", include_str!("flink/Bids.java")),
+    ("CountByWindow.java", include_str!("flink/CountByWindow.java")),
     ("HotItems.java", include_str!("flink/HotItems.java")),
     ("Joins.java", include_str!("flink/Joins.java")),
     ("Statistics.java", include_str!("flink/Statistics.java")),
