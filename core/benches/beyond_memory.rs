@@ -73,9 +73,14 @@ struct Args {
     #[arg(long, value_name = "DIR")]
     flink_home: Option<PathBuf>,
 
-    /// The most that the heap of its JVM may be
-    #[arg(long, value_name = "SIZE", default_value = "2g")]
-    flink_heap: String,
+    /// Options of its JVM
+    #[arg(
+        long,
+        value_name = "OPTIONS",
+        default_value = "-Xmx2g -XX:+UseParallelGC",
+        allow_hyphen_values = true
+    )]
+    flink_jvm: String,
 
     /// Pairs of runs
     #[arg(long, default_value_t = 3)]
@@ -243,7 +248,7 @@ fn measure(args: &Args, distribution: Distribution, beside: Beside<'_>) -> Resul
 }
 
 fn run(args: &Args) -> Result<()> {
-    let flink = Flink::at(args.flink_home.as_deref(), &args.flink_heap)?;
+    let flink = Flink::at(args.flink_home.as_deref(), &args.flink_jvm)?;
     let (state, memory) = (args.memory_bytes() * args.one_in / 1_000_000, args.memory_bytes() / 1_000_000);
     say(&format!("{} keys, {state} MB of state, {memory} MB of memory for it", args.keys));
     say(&format!(

@@ -52,9 +52,14 @@ struct Args {
     #[arg(long, value_name = "DIR")]
     flink_home: Option<PathBuf>,
 
-    /// The most that the heap of its JVM may be
-    #[arg(long, value_name = "SIZE", default_value = "4g")]
-    flink_heap: String,
+    /// Options of its JVM
+    #[arg(
+        long,
+        value_name = "OPTIONS",
+        default_value = "-Xmx4g -XX:+UseParallelGC",
+        allow_hyphen_values = true
+    )]
+    flink_jvm: String,
 
     /// What cargo says to every benchmark
     #[arg(long, hide = true)]
@@ -185,7 +190,7 @@ fn measure(args: &Args, flink: Option<&Flink>, kind: KeyKind, keys: u64, workers
 }
 
 fn run(args: &Args) -> Result<()> {
-    let flink = Flink::at(args.flink_home.as_deref(), &args.flink_heap)?;
+    let flink = Flink::at(args.flink_home.as_deref(), &args.flink_jvm)?;
     heading("running count", "ns/record");
     for &kind in &args.kinds {
         for &keys in &args.keys {

@@ -49,8 +49,8 @@ impl Flink {
     ///
     /// # Errors
     /// If it has no jars, or if there is no Java.
-    pub fn at(home: Option<&Path>, heap: &str) -> Result<Option<Flink>> {
-        let compile = |home| Program::compile("CountBench", &SOURCES, Some(home), heap).map(Flink);
+    pub fn at(home: Option<&Path>, jvm: &str) -> Result<Option<Flink>> {
+        let compile = |home| Program::compile("CountBench", &SOURCES, Some(home), jvm).map(Flink);
         home.map(compile).transpose()
     }
 

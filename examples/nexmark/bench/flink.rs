@@ -1,7 +1,7 @@
 //! Apache Flink beside us: a Java program of ours, which has every query that is measured.
 //!
 //! A JVM answers one query at one parallelism, with checkpoints or without. It is warm before it counts, and lives, idle, while
-//! the others run in turn. Its heap may grow as far as `--flink-heap` says; how much of it is used is the JVM's choice.
+//! the others run in turn. Its heap may grow as far as `--flink-jvm` says; how much of it is used is the JVM's choice.
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -16,7 +16,7 @@ use super::report::Cell;
 use super::tally::Check;
 use super::{System, name_of};
 
-const SOURCES: [(&str, &str); 11] = [
+const SOURCES: [(&str, &str); 12] = [
     ("Events.java", include_str!("flink/Events.java")),
     ("Replay.java", include_str!("flink/Replay.java")),
     ("Tally.java", include_str!("flink/Tally.java")),
@@ -25,6 +25,7 @@ const SOURCES: [(&str, &str); 11] = [
     ("Auctions.java", include_str!("flink/Auctions.java")),
     ("Bidders.java", include_str!("flink/Bidders.java")),
     ("Bids.java", include_str!("flink/Bids.java")),
+    ("CountByWindow.java", include_str!("flink/CountByWindow.java")),
     ("HotItems.java", include_str!("flink/HotItems.java")),
     ("Joins.java", include_str!("flink/Joins.java")),
     ("Statistics.java", include_str!("flink/Statistics.java")),
@@ -47,8 +48,8 @@ impl Flink {
     ///
     /// # Errors
     /// If there is no Flink, or no Java.
-    pub fn at(home: Option<&Path>, heap: &str, interval: Duration) -> Result<Flink> {
-        let program = Program::compile("NexmarkBench", &SOURCES, home, heap)?;
+    pub fn at(home: Option<&Path>, jvm: &str, interval: Duration) -> Result<Flink> {
+        let program = Program::compile("NexmarkBench", &SOURCES, home, jvm)?;
         Ok(Flink { program, interval, running: RefCell::default() })
     }
 

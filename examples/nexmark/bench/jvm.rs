@@ -17,8 +17,8 @@ pub struct Program {
     class_path: String,
     version: Option<String>,
     directory: TempDir,
-    /// The most that the heap may be: `4g`.
-    heap: String,
+    /// Those of `java`, with spaces between them: its heap, its garbage collector.
+    options: String,
 }
 
 /// A process that answers words of its standard input with lines of JSON. It ends with the value: there is nothing to lose.
@@ -58,7 +58,7 @@ impl Program {
         main: &'static str,
         sources: &[(&str, &str)],
         home: Option<&Path>,
-        heap: &str,
+        options: &str,
     ) -> Result<Program> {
         let hint =
             "unpack the Python package apache-flink-libraries 2.3.0, a zip, and give its directory pyflink";
@@ -91,13 +91,13 @@ impl Program {
             let version = name.strip_prefix(DIST)?.strip_prefix('-')?.strip_suffix(".jar")?;
             Some(version.to_string())
         });
-        Ok(Program { main, class_path, version, directory, heap: heap.to_string() })
+        Ok(Program { main, class_path, version, directory, options: options.to_string() })
     }
 
     /// What it runs on, by name.
     pub fn versions(&self) -> Vec<(String, String)> {
         let flink = self.version.iter().map(|version| ("flink".to_string(), version.clone()));
-        let java = java().map(|version| ("java".to_string(), format!("{version} with -Xmx{}", self.heap)));
+        let java = java().map(|version| ("java".to_string(), format!("{version} with {}", self.options)));
         flink.chain(java).collect()
     }
 
@@ -109,7 +109,7 @@ impl Program {
     /// Starts it.
     pub fn start(&self, args: impl IntoIterator<Item = String>) -> Result<Jvm> {
         let mut java = Command::new("java");
-        java.arg(format!("-Xmx{}", self.heap));
+        java.args(self.options.split_whitespace());
         for package in ["java.util", "java.lang"] {
             java.arg(format!("--add-opens=java.base/{package}=ALL-UNNAMED"));
         }

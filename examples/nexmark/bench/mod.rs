@@ -136,9 +136,14 @@ struct Args {
     #[arg(long, value_name = "DIR")]
     flink_home: Option<PathBuf>,
 
-    /// The most that the heap of one of its JVMs may be; there is one for each number of workers, and for checkpoints
-    #[arg(long, value_name = "SIZE", default_value = "4g")]
-    flink_heap: String,
+    /// Options of its JVMs; there is one for each number of workers, and for checkpoints
+    #[arg(
+        long,
+        value_name = "OPTIONS",
+        default_value = "-Xmx4g -XX:+UseParallelGC",
+        allow_hyphen_values = true
+    )]
+    flink_jvm: String,
 
     /// Print a line of JSON for every query and system instead of tables
     #[arg(long)]
@@ -305,7 +310,7 @@ impl Args {
         }
         let flink = self.against.iter().any(|system| system.is_flink());
         let flink =
-            flink.then(|| Flink::at(self.flink_home.as_deref(), &self.flink_heap, self.snapshot_interval));
+            flink.then(|| Flink::at(self.flink_home.as_deref(), &self.flink_jvm, self.snapshot_interval));
         let flink = flink.transpose()?;
         let all: Vec<Query> =
             Query::value_variants().iter().copied().filter(|&q| by_hand::answers(q)).collect();

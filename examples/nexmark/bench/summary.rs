@@ -151,7 +151,7 @@ mod tests {
         let queries: Vec<Vec<Samples>> = [(Query::Q0, 2.0), (Query::Q5, 8.0), (Query::Q18, 4.0)]
             .into_iter()
             .map(|(query, seconds)| {
-                vec![measured(query, ours, 1.0, 10.0), measured(query, theirs, seconds, 100.0 * seconds)]
+                vec![measured(query, ours, 1.0, 20.0), measured(query, theirs, seconds, 100.0 * seconds)]
             })
             .collect();
         let summaries = Summary::of(&queries.iter().collect::<Vec<_>>(), Some(System::Flink));
@@ -160,7 +160,7 @@ mod tests {
         assert_eq!(
             said,
             "tidegate at 2 beside flink at 2; rate: 4.00 in geometric mean of 3, the least 2.00 at q0; stateful: 5.66 in \
-             geometric mean of 2, the least 4.00 at q18; memory: 0.02 in geometric mean of 3, the most 0.05 at q0"
+             geometric mean of 2, the least 4.00 at q18; memory: 0.05 in geometric mean of 3, the most 0.10 at q0"
         );
         let json = summaries[0].json("before");
         assert_eq!((&json["ratio"], &json["query_stateful_least"]), (&json!(4.0), &json!("q18")));

@@ -5,6 +5,7 @@ import org.apache.flink.api.common.state.ValueStateDescriptor;
 import org.apache.flink.api.common.typeinfo.PrimitiveArrayTypeInfo;
 import org.apache.flink.api.common.typeinfo.Types;
 import org.apache.flink.streaming.api.datastream.DataStream;
+import org.apache.flink.streaming.api.datastream.KeyedStream;
 import org.apache.flink.streaming.api.functions.KeyedProcessFunction;
 import org.apache.flink.util.Collector;
 
@@ -23,19 +24,20 @@ final class Bidders {
         }
     }
 
-    private static DataStream<Tally.Row> of(
-        DataStream<Events.Event> events, KeyedProcessFunction<Long, Long, Tally.Row> count) {
+    private static KeyedStream<Long, Long> bidders(DataStream<Events.Event> events) {
         return events.<Long>flatMap((event, out) -> {
             if (event instanceof Events.Bid bid) out.collect(bid.bidder);
-        }).returns(Types.LONG).keyBy(bidder -> bidder, Types.LONG).process(count, NexmarkBench.ROW);
+        }).returns(Types.LONG).keyBy(bidder -> bidder, Types.LONG);
     }
 
     static DataStream<Tally.Row> q11(DataStream<Events.Event> events) {
-        return of(events, new Sessions());
+        return bidders(events).process(new Sessions(), NexmarkBench.ROW);
     }
 
     static DataStream<Tally.Row> q12(DataStream<Events.Event> events) {
-        return of(events, new Windows());
+        return bidders(events).process(new CountByWindow(SIZE), CountByWindow.TYPE)
+            .<Tally.Row>map(window -> new Counted(window.f1, window.f2, window.f0, window.f0 + SIZE))
+            .returns(NexmarkBench.ROW);
     }
 
     /** Open sessions of a bidder: start, end and count of each, one behind the other. There is nearly always one. */
@@ -100,52 +102,6 @@ final class Bidders {
             }
             if (length == 0) sessions.clear();
             else sessions.update(Arrays.copyOf(left, length));
-        }
-    }
-
-    /** Open windows of a bidder: start and count of each, one behind the other, the latest last. */
-    private static final class Windows extends KeyedProcessFunction<Long, Long, Tally.Row> {
-        private transient ValueState<long[]> windows;
-
-        @Override
-        public void open(OpenContext context) {
-            windows = getRuntimeContext().getState(new ValueStateDescriptor<>(
-                "windows", PrimitiveArrayTypeInfo.LONG_PRIMITIVE_ARRAY_TYPE_INFO));
-        }
-
-        @Override
-        public void processElement(Long bidder, Context context, Collector<Tally.Row> out) throws Exception {
-            long start = context.timestamp() / SIZE * SIZE;
-            long[] open = windows.value();
-            if (open == null) open = new long[0];
-            for (int i = open.length - 2; i >= 0; i -= 2) {
-                if (open[i] == start) {
-                    // On the heap the value is the object itself.
-                    open[i + 1]++;
-                    return;
-                }
-            }
-            long[] more = Arrays.copyOf(open, open.length + 2);
-            more[open.length] = start;
-            more[open.length + 1] = 1;
-            windows.update(more);
-            context.timerService().registerEventTimeTimer(start + SIZE - 1);
-        }
-
-        @Override
-        public void onTimer(long at, OnTimerContext context, Collector<Tally.Row> out) throws Exception {
-            long[] open = windows.value();
-            long start = at + 1 - SIZE;
-            int place = 0;
-            while (open[place] != start) place += 2;
-            out.collect(new Counted(context.getCurrentKey(), open[place + 1], start, at + 1));
-            if (open.length == 2) {
-                windows.clear();
-                return;
-            }
-            long[] left = Arrays.copyOf(open, open.length - 2);
-            System.arraycopy(open, place + 2, left, place, left.length - place);
-            windows.update(left);
         }
     }
 }

@@ -1,9 +1,7 @@
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import org.apache.flink.api.common.functions.AggregateFunction;
 import org.apache.flink.api.common.functions.OpenContext;
 import org.apache.flink.api.common.functions.RichFlatMapFunction;
 import org.apache.flink.api.common.state.MapState;
@@ -19,9 +17,6 @@ import org.apache.flink.api.java.typeutils.ListTypeInfo;
 import org.apache.flink.api.java.typeutils.TupleTypeInfo;
 import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.functions.KeyedProcessFunction;
-import org.apache.flink.streaming.api.functions.windowing.ProcessWindowFunction;
-import org.apache.flink.streaming.api.windowing.assigners.TumblingEventTimeWindows;
-import org.apache.flink.streaming.api.windowing.windows.TimeWindow;
 import org.apache.flink.util.Collector;
 
 /** q5 and q7: the most bids of ten seconds, the highest bid of ten seconds. */
@@ -39,46 +34,15 @@ final class HotItems {
         }
     }
 
-    private static final TypeInformation<Tuple3<Long, Long, Long>> SLICE =
-        Types.TUPLE(Types.LONG, Types.LONG, Types.LONG);
-
     /** Counts by slide, of which five are put together behind: one update of state a bid. */
     static DataStream<Tally.Row> q5(DataStream<Events.Event> events) {
-        DataStream<Long> auctions = events.<Long>flatMap((event, out) -> {
+        return events.<Long>flatMap((event, out) -> {
             if (event instanceof Events.Bid bid) out.collect(bid.auction);
-        }).returns(Types.LONG);
-        DataStream<Tuple3<Long, Long, Long>> slices = auctions.keyBy(auction -> auction, Types.LONG)
-            .window(TumblingEventTimeWindows.of(Duration.ofMillis(SLIDE)))
-            .aggregate(new Count(), new ProcessWindowFunction<Long, Tuple3<Long, Long, Long>, Long, TimeWindow>() {
-                @Override
-                public void process(
-                    Long auction, Context context, Iterable<Long> counts, Collector<Tuple3<Long, Long, Long>> out) {
-                    out.collect(Tuple3.of(context.window().getStart(), auction, counts.iterator().next()));
-                }
-            }, Types.LONG, Types.LONG, SLICE);
-        return slices.keyBy(slice -> 0, Types.INT).process(new Hottest(), NexmarkBench.ROW).setParallelism(1);
-    }
-
-    private static final class Count implements AggregateFunction<Long, Long, Long> {
-        @Override
-        public Long createAccumulator() {
-            return 0L;
-        }
-
-        @Override
-        public Long add(Long auction, Long count) {
-            return count + 1;
-        }
-
-        @Override
-        public Long getResult(Long count) {
-            return count;
-        }
-
-        @Override
-        public Long merge(Long count, Long other) {
-            return count + other;
-        }
+        }).returns(Types.LONG)
+            .keyBy(auction -> auction, Types.LONG)
+            .process(new CountByWindow(SLIDE), CountByWindow.TYPE)
+            .keyBy(slice -> 0, Types.INT)
+            .process(new Hottest(), NexmarkBench.ROW).setParallelism(1);
     }
 
     private static final class Hottest extends KeyedProcessFunction<Integer, Tuple3<Long, Long, Long>, Tally.Row> {
