@@ -3,14 +3,17 @@
 //! What happens, and in which order, is as in Flink's `WindowOperator`, with one liberty: a window from which all records were
 //! purged and whose trigger waits for nothing is forgotten before its time, unless it might be merged.
 
+use std::ops::Range;
+
 use crate::key::Key;
 use crate::operator::late::Late;
 use crate::operator::{Context, Emit};
 use crate::state::Data;
 use crate::time::{EventTime, millis};
 use crate::window::contents::Contents;
+use crate::window::open::{OpenWindow, OpenWindows};
 use crate::window::operator::{Row, Stamped, WindowOperator, firing};
-use crate::window::state::{OpenWindow, Wake};
+use crate::window::state::Wake;
 use crate::window::trigger::{TriggerContext, Wanted, WindowTimer, WindowTimers};
 use crate::window::{Domain, Element, Trigger, TriggerResult, Window, WindowAssigner};
 
@@ -20,12 +23,6 @@ type Open<K, T, W, Tr, C> = OpenWindow<
     <C as Contents<K, T, <W as WindowAssigner<T>>::Window>>::Acc,
     <Tr as Trigger<T, <W as WindowAssigner<T>>::Window>>::State,
 >;
-
-impl<W, Acc, S: Default> OpenWindow<W, Acc, S> {
-    fn new(window: W) -> OpenWindow<W, Acc, S> {
-        OpenWindow { window, contents: None, trigger: S::default(), timers: WindowTimers::None }
-    }
-}
 
 impl<K, T, W, Tr, C, L> WindowOperator<K, T, W, Tr, C, L>
 where
@@ -107,16 +104,24 @@ where
         cx: &Context<'_, Self>,
         wanted: &mut Wanted,
     ) -> Option<usize> {
-        let windows = &mut state.windows;
+        let windows = state.windows();
         if windows.last().is_some_and(|newest| newest.window == window) {
             return Some(windows.len() - 1);
         }
         let place = if self.merges {
+            if let [only] = windows
+                && let Some(cover) = only.window.merged(&window)
+            {
+                if cover != only.window {
+                    self.lengthen(&mut state.windows_mut().as_mut_slice()[0], cover, cx, wanted);
+                }
+                return Some(0);
+            }
             let touches = |open: &Open<K, T, W, Tr, C>| open.window.merged(&window).is_some();
             let first = windows.partition_point(|open| open.window < window && !touches(open));
             let count = windows[first..].iter().take_while(|open| touches(open)).count();
             if count > 0 {
-                self.merge(window, first, count, windows, cx, wanted);
+                self.merge(window, first..first + count, state.windows_mut(), cx, wanted);
                 return Some(first);
             }
             first
@@ -132,30 +137,23 @@ where
         if let Some(closes) = self.closes(&window) {
             wanted.timer(closes);
         }
-        // Most keys have one window at a time.
-        windows.reserve_exact(usize::from(windows.is_empty()));
-        windows.insert(place, OpenWindow::new(window));
+        state.windows_mut().insert(place, OpenWindow::new(window));
         Some(place)
     }
 
-    /// Makes one window of a new one and the `count` from `first` on.
+    /// Makes one window of a new one and those in these places.
     fn merge(
         &self,
         window: W::Window,
-        first: usize,
-        count: usize,
-        windows: &mut Vec<Open<K, T, W, Tr, C>>,
+        places: Range<usize>,
+        windows: &mut OpenWindows<W::Window, C::Acc, Tr::State>,
         cx: &Context<'_, Self>,
         wanted: &mut Wanted,
     ) {
-        let cover = windows[first..first + count].iter().fold(window, |cover, open| {
-            let merged = open.window.merged(&cover);
-            merged.unwrap_or(cover)
-        });
-        if count == 1 && windows[first].window == cover {
-            return;
-        }
-        let (merged, others) = windows[first..first + count].split_first_mut().expect("some are merged");
+        let touched = &mut windows.as_mut_slice()[places.clone()];
+        let cover = touched.iter().fold(window, |cover, open| open.window.merged(&cover).unwrap_or(cover));
+        let (merged, others) = touched.split_first_mut().expect("some are merged");
+        let is_longer = !others.is_empty() || merged.window != cover;
         for other in others {
             self.trigger.merge(&mut merged.trigger, std::mem::take(&mut other.trigger));
             match (&mut merged.contents, other.contents.take()) {
@@ -164,14 +162,27 @@ where
                 (Some(_), None) => {}
             }
         }
-        merged.window = cover;
-        merged.timers = WindowTimers::None;
-        if let Some(closes) = self.closes(&merged.window) {
+        if is_longer {
+            self.lengthen(merged, cover, cx, wanted);
+        }
+        windows.remove_range(places.start + 1..places.end);
+    }
+
+    /// A window becomes one that covers it.
+    fn lengthen(
+        &self,
+        open: &mut Open<K, T, W, Tr, C>,
+        cover: W::Window,
+        cx: &Context<'_, Self>,
+        wanted: &mut Wanted,
+    ) {
+        open.window = cover;
+        open.timers = WindowTimers::None;
+        if let Some(closes) = self.closes(&open.window) {
             wanted.timer(closes);
         }
-        let mut context = self.context(cx, &mut merged.timers, wanted);
-        self.trigger.on_merge(&merged.window, &mut merged.trigger, &mut context);
-        windows.drain(first + 1..first + count);
+        let mut context = self.context(cx, &mut open.timers, wanted);
+        self.trigger.on_merge(&open.window, &mut open.trigger, &mut context);
     }
 
     /// Puts a record into an open window.
@@ -186,14 +197,14 @@ where
         out: &mut impl Emit<C::Out>,
         wanted: &mut Wanted,
     ) {
-        let open = &mut state.windows[place];
+        let open = &mut state.windows_mut().as_mut_slice()[place];
         let mut context = self.context(cx, &mut open.timers, wanted);
         let result =
             self.trigger.on_element(&element.value, at, &open.window, &mut open.trigger, &mut context);
         self.contents.add(open.contents.get_or_insert_with(|| self.contents.create()), element);
         self.act(result, open, cx, out);
         if self.is_idle(open) {
-            state.windows.remove(place);
+            state.windows_mut().remove(place);
         }
     }
 
@@ -236,7 +247,7 @@ where
     ) {
         let now = cx.event_time();
         let is_due = |timer: WindowTimer| wake.time_of(timer).is_some_and(|at| at <= now);
-        state.windows.retain_mut(|open| {
+        state.windows_mut().retain_mut(|open| {
             // Those that the trigger sets meanwhile come with the next timer.
             let due = open.timers.take(is_due);
             for at in due.as_slice().iter().filter_map(|timer| wake.time_of(*timer)) {
@@ -259,7 +270,7 @@ where
             }
             !self.is_idle(open)
         });
-        for open in &state.windows {
+        for open in state.windows() {
             open.timers
                 .as_slice()
                 .iter()

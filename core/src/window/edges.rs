@@ -36,6 +36,26 @@ pub(crate) fn lateness(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(REACH).min(REACH)
 }
 
+/// What the end of a time means for windows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WhenOver {
+    over: i64,
+    /// The window of which that is the last time.
+    pub window: Option<TimeWindow>,
+    /// All slices before are in no window that ends later.
+    pub needed_from: i64,
+    /// Where the first window ends that ends later.
+    next_end: i64,
+}
+
+impl WhenOver {
+    /// The end of the first window that ends later and has the slice, of one that is needed.
+    #[inline]
+    pub fn next_end(&self, slice: i64, edges: Edges) -> Option<i64> {
+        if slice < self.next_end { Some(self.next_end) } else { edges.next_end(slice, self.over) }
+    }
+}
+
 /// The edges of windows that recur.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Edges {
@@ -82,6 +102,17 @@ impl Edges {
         }
     }
 
+    /// Every slice is as long as this, or longer; the last of a run of windows, too.
+    pub fn shortest(self) -> i64 {
+        match self {
+            Edges::Sliding { every, rest: 0, .. } => every,
+            Edges::Sliding { size, every, rest, .. } if size < every => rest,
+            Edges::Sliding { every, rest, .. } => rest.min(every - rest),
+            Edges::Cumulating { max, step, .. } if max % step == 0 => step,
+            Edges::Cumulating { max, step, .. } => max % step,
+        }
+    }
+
     /// Where the last window ends that has the slice.
     pub fn last_end(self, slice: i64) -> i64 {
         let position = self.position(slice);
@@ -108,6 +139,35 @@ impl Edges {
                 (first + ((before - first) / step + 1) * step).min(last)
             }
         })
+    }
+
+    /// What the end of time `over` means, for whatever slices there are.
+    #[inline]
+    pub fn when_over(self, over: i64) -> WhenOver {
+        let end = over + 1;
+        match self {
+            Edges::Sliding { size, every, .. } => {
+                // Where the first window begins that ends later.
+                let first = end + 1 - size;
+                let needed_from = match self.position(first) {
+                    0 => first,
+                    position => first + every - position,
+                };
+                let window =
+                    (needed_from - every == end - size).then(|| TimeWindow::of_millis(end - size, end));
+                WhenOver { over, window, needed_from, next_end: needed_from + size }
+            }
+            Edges::Cumulating { max, step, .. } => {
+                let covered = self.position(end);
+                let window = match covered {
+                    0 => Some(TimeWindow::of_millis(end - max, end)),
+                    _ => (covered % step == 0).then(|| TimeWindow::of_millis(end - covered, end)),
+                };
+                let needed_from = end - covered;
+                let next_end = needed_from + (covered / step * step + step).min(max);
+                WhenOver { over, window, needed_from, next_end }
+            }
+        }
     }
 
     /// The window that ends at `end`, if one does.
@@ -220,12 +280,28 @@ mod tests {
                     prop_assert!(slice <= at);
                     prop_assert_eq!(edges.windows_at(slice).collect::<Vec<_>>(), windows.clone());
                     prop_assert_eq!(edges.slice_at(slice), Some(slice));
+                    for within in slice..slice + edges.shortest() {
+                        prop_assert_eq!(edges.slice_at(within), Some(slice));
+                    }
                     prop_assert_eq!(edges.last_end(slice), windows[0].end.as_millis());
                     for after in slice - 3..=edges.last_end(slice) {
                         let next = windows.iter().rev().find(|window| window.end.as_millis() - 1 > after);
                         let next = next.map(|window| window.end.as_millis());
                         prop_assert_eq!(edges.next_end(slice, after), next, "after {}", after);
                     }
+                }
+            }
+        }
+
+        #[test]
+        fn what_is_over_is_over_for_every_slice((edges, _) in edges(), over in -200..200i64) {
+            let when_over = edges.when_over(over);
+            prop_assert_eq!(when_over.window, edges.window_to(over + 1));
+            for slice in (over - 150..over + 150).filter(|at| edges.slice_at(*at) == Some(*at)) {
+                let next = edges.next_end(slice, over);
+                prop_assert_eq!(next.is_none(), slice < when_over.needed_from, "slice {}", slice);
+                if next.is_some() {
+                    prop_assert_eq!(when_over.next_end(slice, edges), next, "slice {}", slice);
                 }
             }
         }

@@ -10,6 +10,7 @@
 //! [`whole`](super::whole); all others are kept [`each`](super::each) for itself. A row that changes from one to the other, because the program has, fires what it has.
 
 use std::marker::PhantomData;
+use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use crate::key::Key;
@@ -33,6 +34,10 @@ pub struct WindowOperator<K, T, W: WindowAssigner<T>, Tr, C, L> {
     pub(super) merges: bool,
     /// How windows are cut, if that can be: also if they are kept each for itself.
     pub(super) slicing: Option<Slicing<W::Window>>,
+    /// No slice is shorter than this.
+    pub(super) shortest: i64,
+    /// Where the newest slice begins that any key has had.
+    pub(super) recent: AtomicI64,
     /// The window, if there is but one.
     pub(super) whole: Option<fn() -> W::Window>,
     kept: Kept,
@@ -93,6 +98,8 @@ where
             domain,
             merges,
             slicing,
+            shortest: slicing.map_or(0, |slicing| slicing.edges.shortest()),
+            recent: AtomicI64::new(i64::MIN),
             whole,
             kept,
             allowed_lateness,
@@ -107,7 +114,7 @@ where
         let is_counting = || {
             counts() && self.slicing.is_some_and(|slicing| !slicing.edges.repeat_at(state.arrivals as i64))
         };
-        state.slices.is_empty() && state.windows.is_empty() && !is_counting()
+        state.slices.is_empty() && state.windows().is_empty() && !is_counting()
     }
 
     /// Something may be due for the key.
@@ -128,14 +135,14 @@ where
                 (None, None) => {}
             }
         }
-        if !state.windows.is_empty() {
+        if !state.windows().is_empty() {
             self.fire_due_windows(wake, state, cx, out, &mut wanted);
         }
         state.wake_by(&wanted, cx);
         self.clear_if_empty(state, cx);
     }
 
-    fn clear_if_empty(&self, state: &mut Row<K, T, W, Tr, C>, cx: &mut Context<'_, Self>) {
+    pub(super) fn clear_if_empty(&self, state: &mut Row<K, T, W, Tr, C>, cx: &mut Context<'_, Self>) {
         if self.is_empty(state) {
             state.sleep(cx);
             cx.clear_state();
@@ -209,14 +216,16 @@ where
     ) {
         if self.domain == Domain::EventTime && cx.event_time() == EventTime::MIN {
             cx.take_late::<L, T>(record, side);
-        } else {
-            match (self.kept, self.slicing) {
-                (Kept::Sliced, Some(slicing)) => self.add_to_slice(slicing, record, state, cx, out, side),
-                (Kept::Whole, _) if state.windows.is_empty() => self.add_to_whole(record, state, cx),
-                _ => self.add_to_windows(record, state, cx, out, side),
+            return self.clear_if_empty(state, cx);
+        }
+        match (self.kept, self.slicing) {
+            (Kept::Sliced, Some(slicing)) => self.add_to_slice(slicing, record, state, cx, out, side),
+            (Kept::Whole, _) if state.windows().is_empty() => self.add_to_whole(record, state, cx),
+            _ => {
+                self.add_to_windows(record, state, cx, out, side);
+                self.clear_if_empty(state, cx);
             }
         }
-        self.clear_if_empty(state, cx);
     }
 
     fn on_timer(

@@ -3,6 +3,8 @@
 //! A record is added to one slice. A window fires by merging its slices when its end has come, and again for each late record
 //! that is added to one of them.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use crate::key::Key;
 use crate::operator::late::Late;
 use crate::operator::{Context, Emit};
@@ -24,6 +26,21 @@ where
     C: Contents<K, T, W::Window>,
     L: Late,
 {
+    /// Where the slice begins that `at` belongs to; nothing if it is between two windows. Nearly every record is in the one that was
+    /// looked for last, whatever its key: it need not be divided by anything.
+    #[inline]
+    fn slice_at(&self, slicing: Slicing<W::Window>, at: i64) -> Option<i64> {
+        let recent = self.recent.load(Relaxed);
+        if (at.wrapping_sub(recent) as u64) < self.shortest as u64 {
+            return Some(recent);
+        }
+        let slice = slicing.edges.slice_at(at)?;
+        if slice > recent {
+            self.recent.store(slice, Relaxed);
+        }
+        Some(slice)
+    }
+
     #[inline]
     pub(super) fn add_to_slice(
         &self,
@@ -45,14 +62,15 @@ where
         let arrival = state.arrivals;
         state.arrivals += 1;
         let is_late = at <= over;
-        let slice = match slicing.edges.slice_at(at) {
-            Some(slice) if is_late && self.is_done(slicing, slice, over) => {
-                return cx.take_late::<L, T>(record, side);
+        let slice = match self.slice_at(slicing, at) {
+            Some(slice) if !(is_late && self.is_done(slicing, slice, over)) => slice,
+            found => {
+                // Between two windows a record can be late, too; otherwise it is just in none.
+                if found.is_some() || is_late && at + self.lateness <= over {
+                    cx.take_late::<L, T>(record, side);
+                }
+                return self.clear_if_empty(state, cx);
             }
-            None if is_late && at + self.lateness <= over => return cx.take_late::<L, T>(record, side),
-            // Between two windows.
-            None => return,
-            Some(slice) => slice,
         };
         let (acc, is_new) = state.slices.slice(slice, || self.contents.create());
         self.contents.add(acc, Element { value: record, at: cx.event_time(), arrival });
@@ -69,6 +87,7 @@ where
             let done = |slice| self.is_done(slicing, slice, at);
             self.fire(slicing, (span, done), state, cx, out);
             state.slices.drop_done(done);
+            self.clear_if_empty(state, cx);
         }
     }
 
@@ -142,14 +161,18 @@ where
             Domain::ProcessingTime => within_reach(cx.event_time()) - 1,
             Domain::EventTime | Domain::Count => watermark_within_reach(cx.event_time()),
         };
-        let done = |slice| self.is_done(slicing, slice, over);
-        if let Some(span) = slicing.edges.window_to(over + 1) {
+        let when_over = slicing.edges.when_over(over);
+        let needed_from = match self.lateness {
+            0 => when_over.needed_from,
+            lateness => slicing.edges.when_over(over - lateness).needed_from,
+        };
+        let done = |slice| slice < needed_from;
+        if let Some(span) = when_over.window {
             self.fire(slicing, (span, done), state, cx, out);
         }
         state.slices.drop_done(done);
-        let next_end = |slice| slicing.edges.next_end(slice, over);
-        let waiting =
-            state.slices.first(|slice| next_end(slice).is_none()).and_then(next_end).map(|end| end - 1);
+        let first = state.slices.first(|slice| slice < when_over.needed_from);
+        let waiting = first.and_then(|slice| when_over.next_end(slice, slicing.edges)).map(|end| end - 1);
         // If no window waits for its end, there may be some that wait for late records.
         let newest = || state.slices.newest().map(|slice| self.done_at(slicing, slice));
         if let Some(timer) = waiting.or_else(newest).and_then(|over| self.when_over(over)) {

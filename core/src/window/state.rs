@@ -7,53 +7,91 @@
 
 use std::marker::PhantomData;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::event;
 use crate::key::Key;
 use crate::operator::{Context, Operator, TimerId};
 use crate::state::{Data, Describe, Field, State, StateSchema, state_of_any_key};
 use crate::time::EventTime;
+use crate::window::open::{OpenWindow, OpenWindows};
 use crate::window::slices::Slices;
-use crate::window::trigger::{Wanted, WindowTimer, WindowTimers};
+use crate::window::trigger::{Wanted, WindowTimer};
 
 /// No time at which a row is due.
 const NEVER: EventTime = EventTime::MIN;
 /// What is due before is due then.
 const FIRST: EventTime = EventTime::from_millis(i64::MIN + 1);
 
-/// What a window operator remembers of a key.
-#[derive(Serialize, Deserialize)]
-#[serde(bound(
-    serialize = "W: Serialize, Acc: Serialize, S: Serialize",
-    deserialize = "W: Deserialize<'de>, Acc: Deserialize<'de>, S: Deserialize<'de>"
-))]
+/// What a window operator remembers of a key. There may be very many, so what few have lies elsewhere.
+#[derive(Deserialize)]
+#[serde(
+    from = "Stored<W, Acc, S>",
+    bound(deserialize = "W: Deserialize<'de>, Acc: Deserialize<'de>, S: Deserialize<'de>")
+)]
 pub struct WindowState<K, W, Acc, S> {
     /// Of windows that are cut into slices.
     pub(crate) slices: Slices<Acc>,
-    /// All others, in their order.
-    pub(crate) windows: Vec<OpenWindow<W, Acc, S>>,
+    each: Option<Box<Each<W, Acc, S>>>,
     /// How many records there were since the row was empty.
     pub(crate) arrivals: u64,
-    /// When it is due in event time; [`NEVER`] if it is not. In snapshots it stands as the timer that there was instead.
-    #[serde(rename = "event_time", with = "as_timer")]
+    /// When it is due in event time; [`NEVER`] if it is not.
     due: EventTime,
-    /// Elsewhere, for few windows need it and there may be very many rows.
-    processing_time: Option<Box<TimerId>>,
-    #[serde(skip)]
     key: PhantomData<fn() -> K>,
 }
 
-/// A window that is not over for good.
-#[event(crate = crate)]
-pub(crate) struct OpenWindow<W, Acc, S> {
-    pub window: W,
-    /// What is kept of its records; nothing if they were purged.
-    pub contents: Option<Acc>,
-    /// What its trigger remembers.
-    pub trigger: S,
-    /// When its trigger wants to be asked.
-    pub timers: WindowTimers,
+/// What is remembered of windows that are kept each for itself, or are windows of the clock.
+struct Each<W, Acc, S> {
+    windows: OpenWindows<W, Acc, S>,
+    processing_time: Option<TimerId>,
+}
+
+impl<W, Acc, S> Default for Each<W, Acc, S> {
+    fn default() -> Each<W, Acc, S> {
+        Each { windows: OpenWindows::None, processing_time: None }
+    }
+}
+
+/// A row in snapshots and in the store.
+#[derive(Serialize, Deserialize)]
+struct Stored<W, Acc, S, Sliced = Slices<Acc>, Open = OpenWindows<W, Acc, S>> {
+    slices: Sliced,
+    windows: Open,
+    arrivals: u64,
+    /// When it is due. There was a timer instead, once.
+    event_time: Option<TimerId>,
+    processing_time: Option<TimerId>,
+    #[serde(skip)]
+    of: PhantomData<fn() -> (W, Acc, S)>,
+}
+
+impl<K, W: Serialize, Acc: Serialize, S: Serialize> Serialize for WindowState<K, W, Acc, S> {
+    #[inline]
+    fn serialize<Z: Serializer>(&self, serializer: Z) -> Result<Z::Ok, Z::Error> {
+        let stored = Stored::<W, Acc, S, _, _> {
+            slices: &self.slices,
+            windows: self.windows(),
+            arrivals: self.arrivals,
+            event_time: (self.due != NEVER).then(|| TimerId::in_event_time(self.due)),
+            processing_time: self.processing_time(),
+            of: PhantomData,
+        };
+        stored.serialize(serializer)
+    }
+}
+
+impl<K, W, Acc, S> From<Stored<W, Acc, S>> for WindowState<K, W, Acc, S> {
+    fn from(stored: Stored<W, Acc, S>) -> WindowState<K, W, Acc, S> {
+        let Stored { slices, windows, arrivals, event_time, processing_time, .. } = stored;
+        let is_needed = !windows.as_slice().is_empty() || processing_time.is_some();
+        WindowState {
+            slices,
+            each: is_needed.then(|| Box::new(Each { windows, processing_time })),
+            arrivals,
+            due: event_time.map_or(NEVER, TimerId::due),
+            key: PhantomData,
+        }
+    }
 }
 
 /// A key is to be looked at, for something is due.
@@ -67,6 +105,22 @@ pub enum Wake {
 }
 
 impl<K, W, Acc, S> WindowState<K, W, Acc, S> {
+    /// The windows that are kept each for itself, in their order.
+    #[inline]
+    pub(crate) fn windows(&self) -> &[OpenWindow<W, Acc, S>] {
+        self.each.as_ref().map_or(&[], |each| each.windows.as_slice())
+    }
+
+    /// The same, to be changed.
+    #[inline]
+    pub(crate) fn windows_mut(&mut self) -> &mut OpenWindows<W, Acc, S> {
+        &mut self.each.get_or_insert_default().windows
+    }
+
+    fn processing_time(&self) -> Option<TimerId> {
+        self.each.as_ref().and_then(|each| each.processing_time)
+    }
+
     /// Has the operator look at the key when the first of these times has come.
     #[inline]
     pub(crate) fn wake_by<O: Operator<Timer = Wake>>(&mut self, wanted: &Wanted, cx: &mut Context<'_, O>) {
@@ -76,12 +130,13 @@ impl<K, W, Acc, S> WindowState<K, W, Acc, S> {
             self.due = at.max(FIRST);
         }
         if let Some(at) = wanted.processing_time
-            && self.processing_time.as_ref().is_none_or(|timer| timer.due() > at)
+            && self.processing_time().is_none_or(|timer| timer.due() > at)
         {
-            if let Some(later) = self.processing_time.take() {
-                cx.cancel_timer(*later);
+            let waiting = &mut self.each.get_or_insert_default().processing_time;
+            if let Some(later) = waiting.take() {
+                cx.cancel_timer(later);
             }
-            self.processing_time = Some(Box::new(cx.set_new_processing_timer(at, Wake::ProcessingTime)));
+            *waiting = Some(cx.set_new_processing_timer(at, Wake::ProcessingTime));
         }
     }
 
@@ -89,33 +144,16 @@ impl<K, W, Acc, S> WindowState<K, W, Acc, S> {
     pub(crate) fn woken(&mut self, wake: Wake) {
         match wake {
             Wake::EventTime => self.due = NEVER,
-            Wake::ProcessingTime => self.processing_time = None,
+            Wake::ProcessingTime => drop(self.each.as_mut().and_then(|each| each.processing_time.take())),
         }
     }
 
     /// Nothing is due any more.
     pub(crate) fn sleep<O: Operator<Timer = Wake>>(&mut self, cx: &mut Context<'_, O>) {
         self.due = NEVER;
-        if let Some(timer) = self.processing_time.take() {
-            cx.cancel_timer(*timer);
+        if let Some(timer) = self.each.as_mut().and_then(|each| each.processing_time.take()) {
+            cx.cancel_timer(timer);
         }
-    }
-}
-
-/// When a row is due, as an `Option<TimerId>`.
-mod as_timer {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    use super::NEVER;
-    use crate::operator::TimerId;
-    use crate::time::EventTime;
-
-    pub fn serialize<S: Serializer>(due: &EventTime, serializer: S) -> Result<S::Ok, S::Error> {
-        (*due != NEVER).then(|| TimerId::in_event_time(*due)).serialize(serializer)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<EventTime, D::Error> {
-        Ok(Option::<TimerId>::deserialize(deserializer)?.map_or(NEVER, TimerId::due))
     }
 }
 
@@ -135,14 +173,7 @@ impl<K: Key, W: Data, Acc: Data, S: Data> State for WindowState<K, W, Acc, S> {
     type Key = K;
 
     fn initial() -> Self {
-        WindowState {
-            slices: Slices::default(),
-            windows: Vec::new(),
-            arrivals: 0,
-            due: NEVER,
-            processing_time: None,
-            key: PhantomData,
-        }
+        WindowState { slices: Slices::default(), each: None, arrivals: 0, due: NEVER, key: PhantomData }
     }
 
     #[inline]

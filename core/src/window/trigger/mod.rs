@@ -168,6 +168,7 @@ pub(crate) struct Wanted {
 impl Wanted {
     pub const NOTHING: Wanted = Wanted { event_time: None, processing_time: None };
 
+    #[inline]
     pub fn timer(&mut self, timer: WindowTimer) {
         let (earliest, at) = match timer {
             WindowTimer::EventTime(at) => (&mut self.event_time, at),
@@ -204,6 +205,7 @@ impl TriggerContext<'_> {
         self.set(WindowTimer::ProcessingTime(at));
     }
 
+    #[inline]
     fn set(&mut self, timer: WindowTimer) {
         if self.timers.add(timer) {
             self.wanted.timer(timer);

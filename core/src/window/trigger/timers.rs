@@ -47,12 +47,11 @@ impl WindowTimers {
     /// Adds a timer. Whether it was not there.
     #[inline]
     pub fn add(&mut self, timer: WindowTimer) -> bool {
-        if self.as_slice().contains(&timer) {
-            return false;
-        }
         match self {
             WindowTimers::None => *self = WindowTimers::One(timer),
+            WindowTimers::One(first) if *first == timer => return false,
             WindowTimers::One(first) => *self = WindowTimers::Several(vec![*first, timer]),
+            WindowTimers::Several(timers) if timers.contains(&timer) => return false,
             WindowTimers::Several(timers) => timers.push(timer),
         }
         true
