@@ -62,7 +62,7 @@ struct Stored<W, Acc, S, Sliced = Slices<Acc>, Open = OpenWindows<W, Acc, S>> {
     event_time: Option<TimerId>,
     processing_time: Option<TimerId>,
     #[serde(skip)]
-    of: PhantomData<fn() -> (W, Acc, S)>,
+    of: PhantomData<(W, Acc, S)>,
 }
 
 impl<K, W: Serialize, Acc: Serialize, S: Serialize> Serialize for WindowState<K, W, Acc, S> {

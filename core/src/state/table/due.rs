@@ -250,8 +250,9 @@ mod tests {
 
         /// Has every fifth key looked at again later, and forgets the others.
         fn advance_to(&mut self, now: i64) {
-            let again =
-                |key: u64, at: i64| (key % 5 == 0 && at < 6_000).then_some(at + 100 + 10 * (key % 40) as i64);
+            let again = |key: u64, at: i64| {
+                (key.is_multiple_of(5) && at < 6_000).then_some(at + 100 + 10 * (key % 40) as i64)
+            };
             while let Some(at) = self.table.next_due(EventTime::from_millis(now)).unwrap() {
                 let mut visited = Vec::new();
                 let at = at.as_millis();
