@@ -20,7 +20,7 @@ use crate::job::graph::Graph;
 use crate::key::{KeyGroupRange, Parallelism, SubtaskIndex};
 use crate::record::{SnapshotId, SplitNumber};
 use crate::snapshot::part::Entry;
-use crate::source::{AssignedSplit, Offset, Split, SplitPosition};
+use crate::source::{AssignedSplit, Offset, Split, SplitPosition, Throttle};
 use crate::state::backend::{StateBackend, StoreKind};
 use crate::state::fjall::StateDirectory;
 use crate::state::memory::StateMemory;
@@ -41,6 +41,7 @@ pub(crate) fn serve(socket: &Path, wiring: Wiring<'_>) -> Result<()> {
     let mut wire = Wire::new(stream);
     let mut guest = Guest::Waiting;
     let mut answers = Vec::new();
+    let mut directory = None;
     loop {
         let may_wait = match &guest {
             Guest::Working(working) => !working.subtask.is_encoding() && !working.subtask.is_writing(),
@@ -54,8 +55,17 @@ pub(crate) fn serve(socket: &Path, wiring: Wiring<'_>) -> Result<()> {
                 }
                 continue;
             }
-            Heard::End => return Ok(()),
+            Heard::End => {
+                // The task may have been killed: then nobody else does away with it.
+                if let Some(directory) = directory {
+                    let _ = std::fs::remove_dir_all(directory);
+                }
+                return Ok(());
+            }
         };
+        if let Request::Begin(beginning) = &request {
+            directory = Some(beginning.directory.clone());
+        }
         answers.clear();
         let expects_answer = !matches!(request, Request::Begin(_) | Request::Block(..));
         let answered = crate::task::panic::catch(|| guest.answer(request, wiring, &mut answers));
@@ -212,6 +222,13 @@ impl Working {
             parallelism,
             max_parallelism: options.max_parallelism,
             state,
+            throttle: match options.max_rate {
+                // Nobody knows of the others: each takes its share.
+                Some(rate) => {
+                    Throttle::per_second(rate.get() as f64 / f64::from(parallelism.get()), Clock::system())
+                }
+                None => Throttle::unlimited(),
+            },
             splits: assigned,
             restored,
             directory: beginning.directory.join("layers"),
@@ -303,15 +320,23 @@ fn give_snapshots(
     taken: &mpsc::Receiver<(SnapshotId, Result<Snapshot>)>,
     groups: KeyGroupRange,
 ) {
+    let mut waiting = None;
     while let Ok((mut stream, _)) = listener.accept() {
         let mut wanted = [0; 8];
         // Who asks may have changed its mind.
         let Ok(()) = stream.read_exact(&mut wanted) else { continue };
         let wanted = SnapshotId(u64::from_le_bytes(wanted));
         let snapshot = loop {
-            match taken.recv() {
+            match waiting.take().map_or_else(|| taken.recv(), Ok) {
                 Ok((id, _)) if id < wanted => {}
-                Ok((_, snapshot)) => break snapshot,
+                Ok((id, snapshot)) if id == wanted => break snapshot,
+                // Another barrier came before this one was written.
+                Ok(later) => {
+                    waiting = Some(later);
+                    break Err(Error::failure(format!(
+                        "the state of checkpoint {wanted} was given up for a later one"
+                    )));
+                }
                 Err(_) => return,
             }
         };

@@ -1,4 +1,7 @@
 //! A cluster on this machine, for trying it out: a JobManager and TaskManagers, each a JVM, until Ctrl-C.
+//!
+//! A TaskManager that ends is started again; the number of its process is in a file beside its log, for who wants to see what
+//! becomes of a job when one is killed.
 
 use std::fs::{self, File};
 use std::net::TcpListener;
@@ -14,6 +17,8 @@ use super::run::Cluster;
 use crate::error::{Error, Result};
 use crate::job::progress::say;
 use crate::job::signals::Signals;
+
+const JOBMANAGER: &str = "jobmanager";
 
 /// How often the cluster is looked after.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -57,7 +62,7 @@ pub(crate) struct Local {
 }
 
 impl Local {
-    /// Runs until Ctrl-C, or until a process ends by itself.
+    /// Runs until Ctrl-C, or until the JobManager ends by itself.
     ///
     /// # Errors
     /// If it can't start.
@@ -72,20 +77,12 @@ impl Local {
             .map_err(|error| cannot_write(&configuration, error))?;
         fs::write(configuration.join("log4j.properties"), LOGGING)
             .map_err(|error| cannot_write(&configuration, error))?;
-        let start = |name: &str, class: &str, memory: &str| self.start(&directory, name, class, memory);
-        let mut members = Members(Vec::new());
-        members.0.push((
-            "jobmanager".to_string(),
-            start(
-                "jobmanager",
-                "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint",
-                "-Xmx512m",
-            )?,
-        ));
+        let start = |name: &str| self.start(&directory, name);
+        let mut members = Members(vec![(JOBMANAGER.to_string(), start(JOBMANAGER)?)]);
         for number in 1..=self.taskmanagers.get() {
             let name = format!("taskmanager-{number}");
-            let class = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner";
-            members.0.push((name.clone(), start(&name, class, "-Xmx768m")?));
+            let child = start(&name)?;
+            members.0.push((name, child));
         }
         let address = format!("localhost:{}", self.rest_port);
         let cluster = Cluster::at(&address)?;
@@ -95,12 +92,18 @@ impl Local {
                 is_ready = true;
                 say(&format!("http://{address} is ready (logs in {}); Ctrl-C ends it", directory.display()));
             }
-            if let Some((name, code)) = members.ended() {
-                let log = directory.join(format!("{name}.log"));
-                return Err(Error::failure(format!(
-                    "the {name} has ended by itself ({code}), see {}",
-                    log.display()
-                )));
+            for (name, member) in &mut members.0 {
+                let Ok(Some(code)) = member.try_wait() else { continue };
+                if name == JOBMANAGER || !is_ready {
+                    let log = directory.join(format!("{name}.log"));
+                    return Err(Error::failure(format!(
+                        "the {name} has ended by itself ({code}), see {}",
+                        log.display()
+                    )));
+                }
+                // As Kubernetes would.
+                say(&format!("the {name} has ended by itself ({code}), and is started again"));
+                *member = start(name)?;
             }
             std::thread::park_timeout(PAUSE);
         }
@@ -154,14 +157,22 @@ impl Local {
         Ok(lines.join("\n") + "\n")
     }
 
-    fn start(&self, directory: &Path, name: &str, class: &str, memory: &str) -> Result<Child> {
+    fn start(&self, directory: &Path, name: &str) -> Result<Child> {
+        let (class, memory) = match name {
+            JOBMANAGER => {
+                ("org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint", "-Xmx512m")
+            }
+            _ => ("org.apache.flink.runtime.taskexecutor.TaskManagerRunner", "-Xmx768m"),
+        };
         let log = directory.join(format!("{name}.log"));
-        let open = || File::create(&log).map_err(|error| cannot_write(&log, error));
+        let open = || {
+            File::options().create(true).append(true).open(&log).map_err(|error| cannot_write(&log, error))
+        };
         let output = open()?;
         let errors = output.try_clone().map_err(|error| cannot_write(&log, error))?;
         let logging = directory.join("conf/log4j.properties");
         fs::create_dir_all(directory.join("tmp")).map_err(|error| cannot_write(directory, error))?;
-        Command::new("java")
+        let child = Command::new("java")
             .args(OPENED)
             .arg(memory)
             .arg(format!("-Dlog4j.configurationFile={}", logging.display()))
@@ -174,21 +185,17 @@ impl Local {
             .stdout(output)
             .stderr(errors)
             .spawn()
-            .map_err(|error| Error::failure("can't run java").caused_by(error).hint("install Java 17 or 21"))
+            .map_err(|error| {
+                Error::failure("can't run java").caused_by(error).hint("install Java 17 or 21")
+            })?;
+        let pid = directory.join(format!("{name}.pid"));
+        fs::write(&pid, child.id().to_string()).map_err(|error| cannot_write(&pid, error))?;
+        Ok(child)
     }
 }
 
 /// The processes, which end with it.
 struct Members(Vec<(String, Child)>);
-
-impl Members {
-    fn ended(&mut self) -> Option<(String, String)> {
-        self.0.iter_mut().find_map(|(name, child)| {
-            let status = child.try_wait().ok()??;
-            Some((name.clone(), status.to_string()))
-        })
-    }
-}
 
 impl Drop for Members {
     fn drop(&mut self) {

@@ -52,6 +52,8 @@ pub(crate) struct Beginning {
     pub parallelism: Parallelism,
     pub max_parallelism: crate::key::MaxParallelism,
     pub state: Arc<StateBackend>,
+    /// Bounds the rate of its sources.
+    pub throttle: Throttle,
     /// The splits that it reads, of each source by its name.
     pub splits: BTreeMap<String, Vec<AssignedSplit>>,
     /// The checkpoint that it goes on from.
@@ -128,6 +130,7 @@ impl Subtask {
     pub fn open(beginning: Beginning) -> Result<Subtask> {
         let mut beginning = beginning;
         let mut splits = std::mem::take(&mut beginning.splits);
+        let throttle = Arc::new(std::mem::replace(&mut beginning.throttle, Throttle::unlimited()));
         let Beginning { graph, fragment, subtask, parallelism, max_parallelism, .. } = &beginning;
         let (commands, command_end) = mpsc::channel();
         let (reports, report_end) = mpsc::channel();
@@ -146,7 +149,6 @@ impl Subtask {
         };
         let restored_state = beginning.restored.as_ref().map(|(_, restored)| restored.state());
         let (metrics, board) = (Arc::<SourceMetrics>::default(), Arc::<EventTimeBoard>::default());
-        let throttle = Arc::new(Throttle::unlimited());
         let mut names = Vec::new();
         for (source, splits) in &splits {
             names.extend(splits.iter().map(|split| (split.number, (source.clone(), split.split.id.clone()))));

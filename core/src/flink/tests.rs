@@ -15,7 +15,7 @@ use crate::key::{KeyGroup, MaxParallelism, Parallelism, SubtaskIndex};
 use crate::record::{SnapshotId, SplitNumber};
 use crate::sink::Collect;
 use crate::snapshot::part::Entry;
-use crate::source::{AssignedSplit, Offset, Split, SplitPosition};
+use crate::source::{AssignedSplit, Offset, Split, SplitPosition, Throttle};
 use crate::source::{Memory, Watermarks};
 use crate::state::backend::StateBackend;
 use crate::testing::TestJob;
@@ -103,6 +103,7 @@ impl Cluster {
             parallelism: self.parallelism,
             max_parallelism: MAX,
             state: Arc::new(StateBackend::heap().inline()),
+            throttle: Throttle::unlimited(),
             splits,
             restored,
             directory,
@@ -273,4 +274,85 @@ fn a_job_of_many_fragments_gives_the_same_over_failures_and_at_any_parallelism()
     assert!(sorted(&sums) == expected_sums, "sums differ");
     assert!(sorted(&again) == expected_again, "sums of sums differ");
     assert_eq!((expected_sums.len(), expected_again.len()), (30 * 97, 6 * 5));
+}
+
+fn cut(wire: impl FnOnce(&Job)) -> crate::error::Result<Fragments> {
+    let job = Job::new("numbers");
+    wire(&job);
+    Fragments::of(&job.finish().unwrap())
+}
+
+#[test]
+fn what_local_edges_join_is_one_fragment() {
+    let cut = cut(|job| {
+        let even = job.source("even", Memory::of(vec![2u64, 4]));
+        let (all, copies) = job.source("odd", Memory::of(vec![1u64, 3])).union(even).tee();
+        copies.discard();
+        let counted = all.key_by(|n| *n).window(Tumbling::count(2)).aggregate("sums", Sum::of(|n: &u64| *n));
+        counted.map(|sum| sum.value).sink("sums", Collect::new());
+    });
+    let Fragments { fragments, crossings } = cut.unwrap();
+    let of_one =
+        |fragment: &super::fragment::Fragment| (fragment.name.clone(), fragment.kind, fragment.stages.len());
+    assert_eq!(
+        fragments.iter().map(of_one).collect::<Vec<_>>(),
+        [("even + odd".to_string(), FragmentKind::Source, 4), ("sums".to_string(), FragmentKind::Keyed, 1)]
+    );
+    assert_eq!(crossings.iter().map(|crossing| (crossing.from, crossing.to)).collect::<Vec<_>>(), [(0, 1)]);
+}
+
+#[test]
+fn what_does_not_run_on_flink_is_refused_and_named() {
+    let refused = cut(|job| {
+        let counted = job.source("numbers", Memory::of(vec![1u64])).key_by(|n| *n);
+        let sums = counted.window(Tumbling::count(2)).aggregate("sums", Sum::of(|n: &u64| *n));
+        let others = job.source("others", Memory::of(vec![1u64]));
+        sums.map(|sum| sum.value).union(others).discard();
+    });
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.exit_code(), 2);
+    assert!(
+        refused.to_string().starts_with("source \"others\" and what operator \"sums\" emits come together"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn a_block_in_which_a_bit_has_flipped_is_refused() {
+    let (sums, again) = (Collect::new(), Collect::new());
+    let job = Job::new("sums");
+    wire(&job, &sums, &again);
+    let mut cluster = Cluster::start(&Arc::new(job.finish().unwrap()), 1, None);
+    cluster.turn();
+    let checkpoint = cluster.checkpoint(1);
+    let (group, mut block) = checkpoint.blocks[1][0].clone();
+    let directory = tempfile::tempdir().unwrap();
+    for place in 0..block.len() {
+        block[place] ^= 1;
+        let mut restoring = Restoring::begin(directory.path(), MAX.all(), SnapshotId(1), Vec::new()).unwrap();
+        let error = restoring.block(group, &block).unwrap_err();
+        assert!(error.to_string().contains("damaged in key group"), "{error}");
+        block[place] ^= 1;
+    }
+}
+
+#[test]
+fn records_of_another_subtask_are_refused() {
+    let (sums, again) = (Collect::new(), Collect::new());
+    let job = Job::new("sums");
+    wire(&job, &sums, &again);
+    let mut cluster = Cluster::start(&Arc::new(job.finish().unwrap()), 2, None);
+    let one = &mut cluster.subtasks[0][0];
+    one.poll().unwrap();
+    let outputs = one.take_output().unwrap();
+    let astray = outputs.into_iter().find_map(|output| match output {
+        Output::Records { edge, to: SubtaskIndex(1), payload } => Some((edge, payload)),
+        _ => None,
+    });
+    let (edge, payload) = astray.unwrap();
+    let error = cluster.subtasks[1][0].records(edge, &payload).unwrap_err();
+    assert!(
+        error.to_string().contains("have come to subtask 0, which does not own their key groups"),
+        "{error}"
+    );
 }

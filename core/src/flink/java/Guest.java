@@ -37,8 +37,8 @@ final class Guest implements AutoCloseable {
 
     private final Executable executable;
     final Path directory;
-    private final Process process;
-    private final SocketChannel channel;
+    private Process process;
+    private SocketChannel channel;
     private ByteBuffer out = ByteBuffer.allocateDirect(1 << 17).order(ByteOrder.LITTLE_ENDIAN);
     private ByteBuffer in = ByteBuffer.allocateDirect(1 << 17).order(ByteOrder.LITTLE_ENDIAN);
     private boolean owes;
@@ -70,8 +70,12 @@ final class Guest implements AutoCloseable {
             channel = connected;
             in.limit(0);
         } catch (InterruptedException interrupted) {
+            close();
             Thread.currentThread().interrupt();
             throw new IOException(interrupted);
+        } catch (IOException error) {
+            close();
+            throw error;
         }
     }
 
@@ -230,12 +234,17 @@ final class Guest implements AutoCloseable {
     @Override
     public void close() throws IOException {
         try {
-            channel.close();
-            if (!process.waitFor(2, TimeUnit.SECONDS)) {
+            if (channel != null) {
+                channel.close();
+            }
+            // It goes when the socket is closed; one that has never come to it, or does not come back to it, is ended.
+            if (process != null && (channel == null || !process.waitFor(2, TimeUnit.SECONDS))) {
                 process.destroyForcibly().waitFor();
             }
         } catch (InterruptedException interrupted) {
-            process.destroyForcibly();
+            if (process != null) {
+                process.destroyForcibly();
+            }
             Thread.currentThread().interrupt();
         } finally {
             executable.close();
