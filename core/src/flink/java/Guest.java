@@ -1,6 +1,7 @@
 package io.tidegate.flink;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
@@ -248,9 +249,16 @@ final class Guest implements AutoCloseable {
             Thread.currentThread().interrupt();
         } finally {
             executable.close();
-            try (Stream<Path> files = Files.walk(directory)) {
-                files.sorted(Comparator.reverseOrder()).forEach(file -> file.toFile().delete());
-            }
+            sweep();
+        }
+    }
+
+    /** Does away with the directory, unless the process has done so when it went. What can't be removed is no failure. */
+    private void sweep() {
+        try (Stream<Path> files = Files.walk(directory)) {
+            files.sorted(Comparator.reverseOrder()).forEach(file -> file.toFile().delete());
+        } catch (IOException | UncheckedIOException gone) {
+            // The process was faster.
         }
     }
 
