@@ -206,7 +206,15 @@ final class Guest implements AutoCloseable {
         }
         in.compact();
         while (in.position() < bytes) {
-            if (channel.read(in) < 0) {
+            int read;
+            try {
+                read = channel.read(in);
+            } catch (java.nio.channels.ClosedChannelException closed) {
+                throw closed;
+            } catch (IOException reset) {
+                throw gone();
+            }
+            if (read < 0) {
                 throw gone();
             }
         }
