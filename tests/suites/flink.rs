@@ -18,7 +18,8 @@ use crate::support::{Log, Outcome, Program, Random, Running, reader, skip};
 struct Cluster {
     /// Three JVMs are enough for a machine.
     _turn: MutexGuard<'static, ()>,
-    running: Running,
+    /// There until it is told to end.
+    running: Option<Running>,
     address: String,
     dir: tempfile::TempDir,
 }
@@ -42,7 +43,7 @@ impl Cluster {
             .arg(format!("restart-strategy.fixed-delay.attempts={restarts}"))
             .spawn();
         running.until_said("is ready");
-        Some(Cluster { _turn: turn, running, address: format!("localhost:{port}"), dir })
+        Some(Cluster { _turn: turn, running: Some(running), address: format!("localhost:{port}"), dir })
     }
 
     /// `program`, to be run on it.
@@ -75,8 +76,18 @@ impl Cluster {
         entries.filter(is_ours).collect()
     }
 
-    fn end(self) {
-        self.running.terminate().success();
+    fn end(mut self) {
+        self.running.take().unwrap().terminate().success();
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // Of a test that has failed. Killed, it would leave its JVMs behind.
+        if let Some(mut running) = self.running.take() {
+            running.signal("TERM");
+            running.wait_at_most(Duration::from_secs(20));
+        }
     }
 }
 
