@@ -22,6 +22,8 @@ pub mod error;
 pub mod evolution;
 pub(crate) mod exchange;
 pub(crate) mod files;
+#[cfg(feature = "flink")]
+pub(crate) mod flink;
 pub mod job;
 pub mod join;
 pub mod key;

@@ -12,6 +12,8 @@ mod evolution;
 mod examples;
 mod faults;
 mod fixtures;
+#[cfg(feature = "flink")]
+mod flink;
 mod loops;
 mod nexmark;
 mod patterns;

@@ -11,6 +11,10 @@ use std::task::{Wake, Waker};
 use std::thread::Thread;
 use std::time::Duration;
 
+#[cfg(feature = "flink")]
+use crate::key::SubtaskIndex;
+#[cfg(feature = "flink")]
+use crate::outbox::EdgeIndex;
 use crate::record::Element;
 
 /// How many elements a channel holds: enough to keep both ends busy, few enough that a barrier is not held up long.
@@ -59,7 +63,14 @@ pub(crate) enum Sender {
     Local(Rc<RefCell<VecDeque<Element>>>),
     /// To another worker.
     Remote(rtrb::Producer<Element>, Doorbell),
+    /// Out of the process.
+    #[cfg(feature = "flink")]
+    Away(Away, EdgeIndex, SubtaskIndex),
 }
+
+/// What leaves the process, by whichever edge, in one order. Who drives the worker takes it out between two turns.
+#[cfg(feature = "flink")]
+pub(crate) type Away = Rc<RefCell<Vec<(EdgeIndex, SubtaskIndex, Element)>>>;
 
 /// The receiving end.
 pub(crate) enum Receiver {
@@ -95,6 +106,11 @@ impl Sender {
             Sender::Remote(ring, receiver) => {
                 ring.push(element).map_err(|rtrb::PushError::Full(element)| element)?;
                 receiver.ring();
+                Ok(())
+            }
+            #[cfg(feature = "flink")]
+            Sender::Away(away, edge, subtask) => {
+                away.borrow_mut().push((*edge, *subtask, element));
                 Ok(())
             }
         }

@@ -356,7 +356,15 @@ impl<'j, T: 'static, H: Head<Out = T>> Stream<'j, T, H> {
     pub fn sink<S: Sink<T>>(self, name: &str, sink: S) {
         let sink = Arc::new(sink);
         self.job.step(self.stage, "sink", format!("{name}: {}", sink.describe()));
-        let node = SinkNode { name: name.to_string(), sink: sink.clone() };
+        let node = SinkNode {
+            name: name.to_string(),
+            sink: sink.clone(),
+            #[cfg(feature = "flink")]
+            commit: {
+                let sink = Arc::clone(&sink);
+                Box::new(move |cx, pending| crate::sink::SinkWriter::commit(&mut sink.open(cx)?, pending))
+            },
+        };
         self.job.graph.borrow_mut().stages[self.stage].sink = Some(node);
         let name = name.to_string();
         self.end(move || SinkStep::new(name.clone(), Arc::clone(&sink)));

@@ -82,7 +82,15 @@ impl<S: Source> Origin for S {
 pub(crate) struct SinkNode {
     pub name: String,
     pub sink: Arc<dyn Settle>,
+    /// Shows readers a transaction that a checkpoint of Flink's names.
+    #[cfg(feature = "flink")]
+    pub commit: CommitOne,
 }
+
+/// Opens a sink's writer for nothing but to commit one transaction, again if it was committed before.
+#[cfg(feature = "flink")]
+pub(crate) type CommitOne =
+    Box<dyn Fn(&crate::sink::SinkContext, &crate::sink::Pending) -> Result<()> + Send + Sync>;
 
 /// An edge of the graph.
 pub(crate) struct EdgeNode {
@@ -251,7 +259,7 @@ impl Graph {
                 .hint(format!("give the job a file instead, or run it without {flag}")));
             }
         }
-        for SinkNode { name, sink } in self.sinks() {
+        for SinkNode { name, sink, .. } in self.sinks() {
             if sink.delivery() == Delivery::AtLeastOnce {
                 let what = sink.describe();
                 return Err(Error::usage(format!(

@@ -14,6 +14,10 @@ use std::process::ExitCode;
 use clap::{Arg, Args, Command, FromArgMatches};
 
 use crate::error::{Error, Result};
+#[cfg(feature = "flink")]
+use crate::flink::Flink;
+#[cfg(feature = "flink")]
+use crate::job::RunOptions;
 use crate::job::flags::JobFlags;
 use crate::job::progress::{beside, say};
 use crate::job::signals::Signals;
@@ -98,6 +102,8 @@ fn command<A: Args>(program: Program) -> Result<Command> {
     // Looking at snapshots takes none of what running the job may require.
     let tools = Tools::augment_args(Command::new(SNAPSHOTS)).arg_required_else_help(true);
     let ours = JobFlags::augment_args(users).subcommand(tools).subcommand_negates_reqs(true);
+    #[cfg(feature = "flink")]
+    let ours = ours.subcommand(Flink::augment_args(Command::new(FLINK)).arg_required_else_help(true));
     // Set after the user's arguments, whose own docstring would stand here otherwise.
     Ok(ours.disable_help_subcommand(true).version(program.version).about(about).long_about(None))
 }
@@ -105,11 +111,17 @@ fn command<A: Args>(program: Program) -> Result<Command> {
 /// The word behind which the tools for snapshots are.
 const SNAPSHOTS: &str = "snapshots";
 
+/// The word behind which Flink is.
+#[cfg(feature = "flink")]
+const FLINK: &str = "flink";
+
 /// What a command line asks for.
 #[derive(Debug)]
 enum Asked<A> {
     Run(A, Box<JobFlags>),
     Snapshots(Tools, Box<JobFlags>),
+    #[cfg(feature = "flink")]
+    Flink(Flink, Box<JobFlags>),
 }
 
 fn parse<A: FromArgMatches>(
@@ -122,12 +134,16 @@ fn parse<A: FromArgMatches>(
         if let Some((SNAPSHOTS, tools)) = matches.subcommand() {
             return Ok(Asked::Snapshots(Tools::from_arg_matches(tools)?, flags));
         }
+        #[cfg(feature = "flink")]
+        if let Some((FLINK, flink)) = matches.subcommand() {
+            return Ok(Asked::Flink(Flink::from_arg_matches(flink)?, flags));
+        }
         Ok(Asked::Run(A::from_arg_matches_mut(&mut matches)?, flags))
     };
     asked().map_err(|error: clap::Error| error.format(&mut command))
 }
 
-impl<A> Asked<A> {
+impl<A: JobArgs> Asked<A> {
     fn answer(self, program: Program, job: impl Fn(&Job, A) -> Result<()>) -> Result<()> {
         match self {
             Asked::Run(args, flags) => launch(program, job, args, &flags),
@@ -136,6 +152,29 @@ impl<A> Asked<A> {
                 let directory = flags.snapshot_dir.as_deref();
                 tools::run(&tools, directory, &mut io::stdin().lock(), &mut io::stdout().lock())
             }
+            #[cfg(feature = "flink")]
+            Asked::Flink(flink, flags) => {
+                let printed = flink.answer(&flags.log, &|args| wire_as_told::<A>(program, &job, args))?;
+                printed.map_or(Ok(()), |printed| answer(&printed))
+            }
+        }
+    }
+}
+
+/// Wires the job as a command line of its own would have it.
+#[cfg(feature = "flink")]
+fn wire_as_told<A: JobArgs>(
+    program: Program,
+    job: impl Fn(&Job, A) -> Result<()>,
+    args: &[String],
+) -> Result<(Graph, RunOptions)> {
+    let words = std::iter::once(program.name).chain(args.iter().map(String::as_str)).map(OsString::from);
+    let refused =
+        |error: clap::Error| Error::usage(error.to_string().trim_start_matches("error: ").trim_end());
+    match parse::<A>(command::<A>(program)?, words).map_err(refused)? {
+        Asked::Run(args, flags) => Ok((wire(program, job, args)?, flags.options(1)?)),
+        Asked::Snapshots(..) | Asked::Flink(..) => {
+            Err(Error::usage("the arguments behind `--` are those of a run"))
         }
     }
 }

@@ -61,7 +61,7 @@ impl StatePool {
     ///
     /// # Errors
     /// If it can't be read.
-    pub(super) fn at(path: &Path, remote: Option<Remote>) -> Result<StatePool> {
+    pub(crate) fn at(path: &Path, remote: Option<Remote>) -> Result<StatePool> {
         let mut held = Held::default();
         let mut names = if path.exists() { names(path)? } else { Vec::new() };
         names.extend(remote.iter().flat_map(Remote::file_names));

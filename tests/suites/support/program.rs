@@ -283,7 +283,9 @@ fn examples() -> &'static Path {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         // The whole workspace's: so that dependencies have the features with which its tests were built.
         let status = Command::new(cargo)
-            .args(["build", "--quiet", "--workspace", "--examples", "--profile", profile, "--target-dir"])
+            .args(["build", "--quiet", "--workspace", "--examples", "--profile", profile])
+            .args(if cfg!(feature = "flink") { &["--features", "tidegate-tests/flink"][..] } else { &[] })
+            .arg("--target-dir")
             .arg(profile_dir.parent().unwrap())
             .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
             .status()

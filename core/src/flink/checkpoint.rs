@@ -1,0 +1,353 @@
+//! The keyed state of one subtask in Flink's checkpoints.
+//!
+//! Flink wants all state of a key group in every checkpoint; a stage freezes what has changed. So the subtask keeps layers in files
+//! of its own, as a job keeps them in its pool: *enters*, at a barrier, what changed; *leaves* a [`Snapshot`], which gives all rows,
+//! merged, key group by key group, from another thread while the stage goes on. When there are many layers, they are
+//! merged into one. What comes back from Flink is the first of the layers of the next run.
+//!
+//! Rows go to Flink in blocks, each of one operator and one key group; integers are little-endian:
+//!
+//! | bytes | what                                                                          |
+//! |------:|-------------------------------------------------------------------------------|
+//! |     1 | version of this layout: 1                                                     |
+//! |     2 | length of the operator's name                                                 |
+//! |     n | that name                                                                     |
+//! |       | of every row: section (1), length of its key (4), key, length (4), value      |
+//! |     4 | CRC-32 of all that                                                            |
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::job::graph::Graph;
+use crate::key::{KeyGroup, KeyGroupRange};
+use crate::record::SnapshotId;
+use crate::snapshot::file::{StateFileHeader, StateFileWriter};
+use crate::snapshot::layers::Layers;
+use crate::snapshot::manifest::StateFile;
+use crate::snapshot::merge::Removals;
+use crate::snapshot::part::{Entry, LayerKind, OperatorSchema, RestoredState, Section, StateRow};
+
+/// A block is closed when it has this many bytes; a row more may be in it.
+const BLOCK_BYTES: usize = 64 << 10;
+const VERSION: u8 = 1;
+
+/// More layers than this become one.
+const LAYERS_MAX: usize = 8;
+
+/// Whose entries say which schema the rows of an operator have.
+const SCHEMA: &str = "flink schema";
+
+/// The layers of a subtask's operators.
+#[derive(Default)]
+pub(super) struct Layered {
+    operators: BTreeMap<String, Vec<StateFile>>,
+    gathering: Option<Gathering>,
+}
+
+/// A checkpoint whose parts are being written.
+struct Gathering {
+    checkpoint: SnapshotId,
+    missing: usize,
+    failed: Option<Error>,
+}
+
+impl Layered {
+    /// What was restored is the first layer.
+    ///
+    /// # Errors
+    /// If it was written by an operator that keeps its state otherwise.
+    pub fn restored(graph: &Graph, restored: &Restored) -> Result<Layered> {
+        let programs = graph.operators();
+        for entry in restored.entries.iter().filter(|entry| entry.owner == SCHEMA) {
+            let was: OperatorSchema = serde_json::from_value(entry.value.clone())?;
+            if programs.iter().any(|(name, schema)| *name == entry.item && *schema != was) {
+                return Err(Error::failure(format!(
+                    "the state of operator {:?} is not what it was when the checkpoint was taken",
+                    entry.item
+                ))
+                .hint("state that has changed is carried over by the job without Flink, from one of its own snapshots"));
+            }
+        }
+        let first = |(name, file): (&String, &StateFile)| (name.clone(), vec![file.clone()]);
+        Ok(Layered { operators: restored.files.iter().map(first).collect(), gathering: None })
+    }
+
+    /// A barrier has come to a subtask that has so many stages.
+    pub fn begin(&mut self, checkpoint: SnapshotId, stages: usize) {
+        self.gathering = Some(Gathering { checkpoint, missing: stages, failed: None });
+    }
+
+    pub fn is_gathering(&self) -> bool {
+        self.gathering.is_some()
+    }
+
+    /// A stage has written its part.
+    pub fn add(
+        &mut self,
+        checkpoint: SnapshotId,
+        operators: Vec<(String, OperatorSchema, Option<StateFile>)>,
+    ) {
+        for (operator, _, file) in operators {
+            self.operators.entry(operator).or_default().extend(file);
+        }
+        self.arrived(checkpoint, None);
+    }
+
+    /// A stage could not write its part.
+    pub fn fail(&mut self, checkpoint: SnapshotId, error: Error) {
+        self.arrived(checkpoint, Some(error));
+    }
+
+    fn arrived(&mut self, checkpoint: SnapshotId, error: Option<Error>) {
+        if let Some(gathering) =
+            self.gathering.as_mut().filter(|gathering| gathering.checkpoint == checkpoint)
+        {
+            gathering.missing -= 1;
+            gathering.failed = gathering.failed.take().or(error);
+        }
+    }
+
+    /// The checkpoint that has been gathered, if one has.
+    pub fn take(&mut self, directory: &Path) -> Option<(SnapshotId, Result<Snapshot>)> {
+        let Gathering { checkpoint, failed, .. } =
+            self.gathering.take_if(|gathering| gathering.missing == 0)?;
+        if let Some(error) = failed {
+            return Some((checkpoint, Err(error)));
+        }
+        Some((checkpoint, self.snapshot(checkpoint, directory)))
+    }
+
+    fn snapshot(&mut self, checkpoint: SnapshotId, directory: &Path) -> Result<Snapshot> {
+        let mut operators = Vec::new();
+        for (operator, files) in &mut self.operators {
+            if files.len() > LAYERS_MAX {
+                merge(operator, files, checkpoint, directory)?;
+            }
+            operators.push((operator.clone(), Layers::open(directory, files)?));
+        }
+        Ok(Snapshot { operators })
+    }
+}
+
+/// Makes one layer of all.
+fn merge(operator: &str, files: &mut Vec<StateFile>, checkpoint: SnapshotId, directory: &Path) -> Result<()> {
+    let Some(groups) = files.iter().map(|file| file.groups).reduce(|all, groups| KeyGroupRange {
+        first: all.first.min(groups.first),
+        last: all.last.max(groups.last),
+    }) else {
+        return Ok(());
+    };
+    let header = StateFileHeader { layer: LayerKind::Base, groups, written_by: checkpoint };
+    let name = format!("{}.merged.{checkpoint}.state", crate::files::portable_name(operator));
+    let merged = Layers::open(directory, files)?.merge_into(directory, name, header, &|_| true)?;
+    for file in std::mem::replace(files, merged.into_iter().collect()) {
+        // Somebody may still read it: it is gone when they have.
+        let _ = std::fs::remove_file(directory.join(file.name));
+    }
+    Ok(())
+}
+
+/// What says, beside what the stages keep, of which schema the rows are.
+///
+/// # Errors
+/// If it can't be written as JSON.
+pub(super) fn schemas(graph: &Graph, stages: &[usize]) -> Result<Vec<Entry>> {
+    let names: Vec<&str> = stages.iter().map(|stage| graph.stages[*stage].name.as_str()).collect();
+    let own = graph.operators().into_iter().filter(|(name, _)| names.contains(&name.as_str()));
+    own.map(|(item, schema)| {
+        Ok(Entry { owner: SCHEMA.to_string(), item, value: serde_json::to_value(schema)? })
+    })
+    .collect()
+}
+
+/// All rows of a subtask, as they were at a barrier.
+pub(crate) struct Snapshot {
+    operators: Vec<(String, Layers)>,
+}
+
+impl Snapshot {
+    /// Gives the blocks of every key group of `groups` to `each`, key groups ascending.
+    ///
+    /// # Errors
+    /// If a file can't be read, or `each` fails.
+    pub fn blocks(
+        &self,
+        groups: KeyGroupRange,
+        each: &mut dyn FnMut(KeyGroup, &[u8]) -> Result<()>,
+    ) -> Result<()> {
+        for group in groups.iter() {
+            for (operator, layers) in &self.operators {
+                let mut block = Block::begin(operator)?;
+                layers.visit(KeyGroupRange::one(group), Removals::Drop, &|_| true, &mut |row| {
+                    block.push(row)?;
+                    if block.bytes.len() >= BLOCK_BYTES {
+                        each(group, &std::mem::replace(&mut block, Block::begin(operator)?).end())?;
+                    }
+                    Ok(())
+                })?;
+                if block.rows > 0 {
+                    each(group, &block.end())?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A block that is being written.
+struct Block {
+    bytes: Vec<u8>,
+    rows: usize,
+}
+
+impl Block {
+    fn begin(operator: &str) -> Result<Block> {
+        let mut bytes = vec![VERSION];
+        let length = u16::try_from(operator.len())
+            .map_err(|_| Error::failure(format!("the operator's name {operator:?} is too long")))?;
+        bytes.extend_from_slice(&length.to_le_bytes());
+        bytes.extend_from_slice(operator.as_bytes());
+        Ok(Block { bytes, rows: 0 })
+    }
+
+    fn push(&mut self, row: StateRow<'_>) -> Result<()> {
+        self.bytes.push(row.section as u8);
+        for field in [row.key, row.value().unwrap_or_default()] {
+            let length =
+                u32::try_from(field.len()).map_err(|_| Error::failure("a row of state has 4 GiB or more"))?;
+            self.bytes.extend_from_slice(&length.to_le_bytes());
+            self.bytes.extend_from_slice(field);
+        }
+        self.rows += 1;
+        Ok(())
+    }
+
+    fn end(mut self) -> Vec<u8> {
+        let checksum = crc32fast::hash(&self.bytes);
+        self.bytes.extend_from_slice(&checksum.to_le_bytes());
+        self.bytes
+    }
+}
+
+/// What Flink gives back of a checkpoint: the entries of all subtasks, and the rows of this subtask's key groups.
+pub(crate) struct Restored {
+    pub(super) entries: Vec<Entry>,
+    pub(super) operators: BTreeMap<String, Arc<Layers>>,
+    files: BTreeMap<String, StateFile>,
+}
+
+impl Restored {
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    pub fn state(&self) -> Arc<dyn RestoredState> {
+        Arc::new(Restored {
+            entries: self.entries.clone(),
+            operators: self.operators.clone(),
+            files: BTreeMap::new(),
+        })
+    }
+}
+
+/// Takes back what Flink has kept.
+pub(crate) struct Restoring {
+    directory: PathBuf,
+    groups: KeyGroupRange,
+    checkpoint: SnapshotId,
+    entries: Vec<Entry>,
+    writers: BTreeMap<String, (String, StateFileWriter)>,
+}
+
+impl Restoring {
+    /// Into `directory`, what a subtask that owns `groups` is given of `checkpoint`.
+    ///
+    /// # Errors
+    /// If the directory can't be created.
+    pub fn begin(
+        directory: &Path,
+        groups: KeyGroupRange,
+        checkpoint: SnapshotId,
+        entries: Vec<Entry>,
+    ) -> Result<Restoring> {
+        std::fs::create_dir_all(directory).map_err(|error| {
+            Error::failure(format!("can't create {}", directory.display())).caused_by(error)
+        })?;
+        let directory = directory.to_path_buf();
+        Ok(Restoring { directory, groups, checkpoint, entries, writers: BTreeMap::new() })
+    }
+
+    /// Takes a block. They come with their key groups ascending.
+    ///
+    /// # Errors
+    /// If it is not as it was written, or the rows can't be kept.
+    pub fn block(&mut self, group: KeyGroup, block: &[u8]) -> Result<()> {
+        let damaged = || Error::failure(format!("the checkpoint is damaged in key group {group}"));
+        let (bytes, checksum) = block.split_last_chunk::<4>().ok_or_else(damaged)?;
+        if crc32fast::hash(bytes) != u32::from_le_bytes(*checksum) {
+            return Err(damaged());
+        }
+        let Some((&VERSION, mut rest)) = bytes.split_first() else {
+            return Err(Error::failure("the checkpoint was written by another version of Tidegate"));
+        };
+        let length = take::<2>(&mut rest).map(|bytes| u16::from_le_bytes(*bytes)).ok_or_else(damaged)?;
+        let name = split(&mut rest, usize::from(length)).ok_or_else(damaged)?;
+        let operator = std::str::from_utf8(name).map_err(|_| damaged())?;
+        while let Some((&section, rows)) = rest.split_first() {
+            rest = rows;
+            let section = Section::from_byte(section).ok_or_else(damaged)?;
+            let mut field = || {
+                let length = u32::from_le_bytes(*take::<4>(&mut rest)?);
+                split(&mut rest, length as usize)
+            };
+            let (key, value) = field().zip(field()).ok_or_else(damaged)?;
+            self.writer(operator)?.row(StateRow::put(group, section, key, value))?;
+        }
+        Ok(())
+    }
+
+    fn writer(&mut self, operator: &str) -> Result<&mut StateFileWriter> {
+        if !self.writers.contains_key(operator) {
+            let name = format!("{}.restored.state", crate::files::portable_name(operator));
+            let writer = StateFileWriter::create(&self.directory.join(&name), self.header())?;
+            self.writers.insert(operator.to_string(), (name, writer));
+        }
+        Ok(&mut self.writers.get_mut(operator).expect("it was just put there").1)
+    }
+
+    fn header(&self) -> StateFileHeader {
+        StateFileHeader { layer: LayerKind::Base, groups: self.groups, written_by: self.checkpoint }
+    }
+
+    /// All has come.
+    ///
+    /// # Errors
+    /// If the rows can't be kept.
+    pub fn finish(mut self) -> Result<(SnapshotId, Restored)> {
+        let header = self.header();
+        let (mut operators, mut files) = (BTreeMap::new(), BTreeMap::new());
+        for (operator, (name, writer)) in std::mem::take(&mut self.writers) {
+            let file = StateFile::new(name, header, writer.finish()?);
+            operators.insert(
+                operator.clone(),
+                Arc::new(Layers::open(&self.directory, std::slice::from_ref(&file))?),
+            );
+            files.insert(operator, file);
+        }
+        Ok((self.checkpoint, Restored { entries: self.entries, operators, files }))
+    }
+}
+
+fn take<'a, const N: usize>(bytes: &mut &'a [u8]) -> Option<&'a [u8; N]> {
+    let (taken, rest) = bytes.split_first_chunk()?;
+    *bytes = rest;
+    Some(taken)
+}
+
+fn split<'a>(bytes: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
+    let (taken, rest) = bytes.split_at_checked(length)?;
+    *bytes = rest;
+    Some(taken)
+}

@@ -1,0 +1,109 @@
+package io.tidegate.flink;
+
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Iterator;
+import java.util.List;
+import java.util.Map;
+import org.apache.flink.api.common.eventtime.WatermarkStrategy;
+import org.apache.flink.api.common.typeinfo.PrimitiveArrayTypeInfo;
+import org.apache.flink.api.common.typeinfo.Types;
+import org.apache.flink.configuration.StateRecoveryOptions;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
+import org.apache.flink.streaming.api.datastream.DataStream;
+import org.apache.flink.streaming.api.datastream.SingleOutputStreamOperator;
+import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
+import org.apache.flink.streaming.api.functions.sink.v2.DiscardingSink;
+import org.apache.flink.streaming.api.transformations.OneInputTransformation;
+import org.apache.flink.streaming.api.transformations.PartitionTransformation;
+
+/** Submits the job in this jar: asks its executable what the job is, and builds that. The arguments are the job's own. */
+public final class Main {
+    private Main() {}
+
+    public static void main(String[] args) throws Exception {
+        StreamExecutionEnvironment env = StreamExecutionEnvironment.getExecutionEnvironment();
+        boolean fresh = env.getConfiguration().getOptional(StateRecoveryOptions.SAVEPOINT_PATH).isEmpty();
+        JsonNode job = describe(args, fresh);
+        env.getConfig().enableObjectReuse();
+        env.setMaxParallelism(job.get("max_parallelism").asInt());
+        if (!env.getCheckpointConfig().isCheckpointingEnabled()) {
+            env.enableCheckpointing(job.get("snapshot_interval_millis").asLong());
+        }
+        List<DataStream<byte[]>> streams = new ArrayList<>();
+        JsonNode fragments = job.get("fragments");
+        for (int fragment = 0; fragment < fragments.size(); fragment++) {
+            JsonNode node = fragments.get(fragment);
+            String name = node.get("name").asText();
+            if (node.get("kind").asText().equals("source")) {
+                ArrayList<FragmentSource.Split> splits = new ArrayList<>();
+                for (Iterator<Map.Entry<String, JsonNode>> sources = node.get("splits").fields(); sources.hasNext(); ) {
+                    Map.Entry<String, JsonNode> source = sources.next();
+                    for (JsonNode id : source.getValue()) {
+                        String given = Beginning.JSON.createObjectNode().put("id", id.asText()).toString();
+                        splits.add(new FragmentSource.Split(
+                                source.getKey() + "/" + id.asText(), source.getKey(), given, null, -1));
+                    }
+                }
+                FragmentSource source = new FragmentSource(args, fragment, node.get("endless").asBoolean(), splits);
+                streams.add(env.fromSource(source, WatermarkStrategy.noWatermarks(), name,
+                        PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO).uid("source " + name));
+                continue;
+            }
+            DataStream<byte[]> input = null;
+            for (JsonNode crossing : job.get("crossings")) {
+                if (crossing.get("to").asInt() != fragment) {
+                    continue;
+                }
+                int from = crossing.get("from").asInt();
+                DataStream<byte[]> stream = streams.get(from);
+                if (leaving(job, from) > 1) {
+                    int edge = crossing.get("edge").asInt();
+                    stream = stream.filter(frame -> FramePartitioner.edge(frame) == edge).name("edge " + edge);
+                }
+                DataStream<byte[]> shipped = new DataStream<>(
+                        env, new PartitionTransformation<>(stream.getTransformation(), new FramePartitioner()));
+                input = input == null ? shipped : input.union(shipped);
+            }
+            SingleOutputStreamOperator<byte[]> stream = input.transform(
+                    name, PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO, new KeyedFragment(args, fragment));
+            OneInputTransformation<?, ?> operator = (OneInputTransformation<?, ?>) stream.getTransformation();
+            operator.setStateKeySelector(frame -> 0);
+            operator.setStateKeyType(Types.INT);
+            streams.add(stream.uid("operator " + name));
+        }
+        for (int fragment = 0; fragment < fragments.size(); fragment++) {
+            if (leaving(job, fragment) == 0 && fragments.get(fragment).get("kind").asText().equals("source")) {
+                streams.get(fragment).sinkTo(new DiscardingSink<>()).name("end");
+            }
+        }
+        env.execute(job.get("job").asText());
+    }
+
+    private static int leaving(JsonNode job, int fragment) {
+        int edges = 0;
+        for (JsonNode crossing : job.get("crossings")) {
+            edges += crossing.get("from").asInt() == fragment ? 1 : 0;
+        }
+        return edges;
+    }
+
+    private static JsonNode describe(String[] args, boolean fresh) throws Exception {
+        try (Executable executable = Executable.acquire()) {
+            List<String> command = new ArrayList<>(List.of(executable.path().toString(), "flink", "describe"));
+            if (fresh) {
+                command.add("--fresh");
+            }
+            command.add("--");
+            command.addAll(List.of(args));
+            Process process = new ProcessBuilder(command).start();
+            process.getOutputStream().close();
+            byte[] said = process.getInputStream().readAllBytes();
+            byte[] complained = process.getErrorStream().readAllBytes();
+            if (process.waitFor() != 0) {
+                throw new Guest.JobFailure(new String(complained, StandardCharsets.UTF_8).trim());
+            }
+            return Beginning.JSON.readTree(said);
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! The same job on an Apache Flink cluster: `JOB flink ..`.
+//!
+//! The job is cut into [`fragment`]s, each of which becomes one Flink operator. The operator itself is a few Java classes
+//! (`java/`), the same for every job; beside each of its subtasks runs a process, the job's own executable
+//! ([`guest`]), that drives the stages of one [`subtask`]. The two exchange [`message`]s over a socket. Flink ships frames of records between
+//! subtasks, merges watermarks, aligns barriers, and keeps the state of [`checkpoint`]s. [`package`] makes the jar,
+//! [`run`] submits it and follows the job, [`local`] starts a cluster to try it on.
+
+mod checkpoint;
+mod command;
+mod fragment;
+mod guest;
+mod local;
+mod message;
+mod package;
+mod run;
+mod subtask;
+mod tap;
+
+pub(crate) use command::Flink;
+
+#[cfg(test)]
+mod tests;
