@@ -32,7 +32,7 @@ use super::by_hand::hot_items::{Highest, HighestBids, Hot, HotItems};
 use super::by_hand::join::{ExpandedBids, NewSellers, Sellers};
 use super::by_hand::statistics::{OfAuctions, OfChannels, OfDays};
 use super::by_hand::{Kept, Loop, bid, hot, selected};
-use super::clock::{Stopwatch, peak_rss_mb};
+use super::clock::{Lap, Stopwatch, peak_rss_mb};
 use super::one_run::{Measured, OneRun};
 use super::replay::Began;
 use super::tally::{Tally, Total};
@@ -282,13 +282,13 @@ pub fn measure(run: OneRun) -> Result<Measured> {
     };
     let failed = |error: String| Error::failure(format!("timely: {error}"));
     let workers = timely::execute(Config::process(run.parallelism as usize), worker).map_err(failed)?;
-    let began = began.at().ok_or_else(|| Error::failure("no worker has begun"))?;
-    let (mut total, mut ended) = (Total::default(), began);
+    let (mut total, mut ended) = (Total::default(), None);
     for of_worker in workers.join() {
         let (counted, at) = of_worker.map_err(failed)?;
         total.add(counted);
-        ended = ended.later(at);
+        ended = Some(ended.map_or(at, |ended: Lap| ended.later(at)));
     }
+    let (began, ended) = began.at().zip(ended).ok_or_else(|| Error::failure("no worker has begun"))?;
     let (seconds, cpu_seconds) = ended.since(began);
     Ok(Measured { seconds, cpu_seconds, peak_rss_mb: peak_rss_mb(), total, snapshots: 0 })
 }

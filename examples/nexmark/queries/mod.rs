@@ -29,7 +29,7 @@ pub mod winning_bids;
 use tidegate::chain::Head;
 use tidegate::prelude::*;
 
-use super::event::{Auction, Bid, Event, Person};
+use super::event::{Bid, Event};
 use super::output::Answer;
 
 /// A question, or the events as they are.
@@ -123,19 +123,6 @@ fn bids<'j>(events: Stream<'j, Event, impl Head<Out = Event>>) -> Stream<'j, Bid
         Event::Bid(bid) => Some(bid),
         Event::Person(_) | Event::Auction(_) => None,
     })
-}
-
-/// The people among the events, and the auctions.
-fn people_and_auctions<'j>(
-    events: Stream<'j, Event, impl Head<Out = Event>>,
-) -> (Stream<'j, Person, impl Head<Out = Person>>, Stream<'j, Auction, impl Head<Out = Auction>>) {
-    let both = events.filter_map(|event| match event {
-        Event::Person(person) => Some(Either::Right(person)),
-        Event::Auction(auction) => Some(Either::Left(auction)),
-        Event::Bid(_) => None,
-    });
-    let (auctions, people) = both.split(|event| event);
-    (people, auctions)
 }
 
 /// A timer for the end of the input: an answer that any event may change is final then.

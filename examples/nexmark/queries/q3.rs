@@ -6,9 +6,8 @@ use serde::Serialize;
 use tidegate::chain::Head;
 use tidegate::prelude::*;
 
-use super::super::event::{Event, Person};
+use super::super::event::{Auction, Event, Person};
 use super::super::output::Answer;
-use super::people_and_auctions;
 
 #[derive(Serialize)]
 pub struct Row {
@@ -19,12 +18,14 @@ pub struct Row {
 }
 
 pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &impl Answer) {
-    let (people, auctions) = people_and_auctions(events);
-    let sellers = people
-        .filter(|person| ["OR", "ID", "CA"].contains(&person.state.as_str()))
-        .map(|Person { id, name, city, state, .. }| (id, (name, city, state)));
-    let auctions =
-        auctions.filter(|auction| auction.category == 10).map(|auction| (auction.seller, auction.id));
+    let asked = events.filter_map(|event| match event {
+        Event::Person(Person { id, name, city, state, .. }) => {
+            ["OR", "ID", "CA"].contains(&state.as_str()).then_some(Either::Right((id, (name, city, state))))
+        }
+        Event::Auction(Auction { seller, id, category: 10, .. }) => Some(Either::Left((seller, id))),
+        Event::Auction(_) | Event::Bid(_) => None,
+    });
+    let (auctions, sellers) = asked.split(|asked| asked);
     let rows = sellers.key_by(|(id, _)| *id).join(auctions.key_by(|(seller, _)| *seller)).inner(
         "sellers",
         |(_, (name, city, state)), (_, auction)| Row {

@@ -6,7 +6,6 @@ use tidegate::prelude::*;
 
 use super::super::event::Event;
 use super::super::output::Answer;
-use super::people_and_auctions;
 
 #[derive(Serialize)]
 pub struct Row {
@@ -17,9 +16,12 @@ pub struct Row {
 }
 
 pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &impl Answer) {
-    let (people, auctions) = people_and_auctions(events);
-    let people = people.map(|person| (person.id, person.name));
-    let sellers = auctions.map(|auction| auction.seller);
+    let asked = events.filter_map(|event| match event {
+        Event::Person(person) => Some(Either::Right((person.id, person.name))),
+        Event::Auction(auction) => Some(Either::Left(auction.seller)),
+        Event::Bid(_) => None,
+    });
+    let (sellers, people) = asked.split(|asked| asked);
     let rows = people
         .key_by(|(id, _)| *id)
         .connect(sellers.key_by(|seller| *seller))
