@@ -11,13 +11,15 @@
 //! rate is the half.
 
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use clap::Parser;
 use hdrhistogram::Histogram;
 use support::{RunOptions, say, uniform};
 use tidegate::prelude::*;
+use tidegate::record::SnapshotId;
+use tidegate::sink::{Delivery, Pending, Settle, SettleContext, Sink, SinkContext, SinkWriter};
 use tidegate::time::Clock;
 
 mod support;
@@ -52,6 +54,80 @@ struct Args {
 /// A record in a second of event time, while it is found out how many the job can do.
 const RATE_OF_TRIAL: u64 = 1_000_000;
 
+/// How late results are by the schedule.
+#[derive(Clone)]
+struct Lateness {
+    clock: Clock,
+    /// When the first record was handed out: the pace is counted from there.
+    began: Arc<OnceLock<Duration>>,
+    /// Where the schedule ends; unless there is one, nothing is late.
+    end: Option<EventTime>,
+    all: Arc<Mutex<Histogram<u64>>>,
+}
+
+impl Settle for Lateness {
+    fn describe(&self) -> String {
+        "how late it is".to_string()
+    }
+
+    fn delivery(&self) -> Delivery {
+        Delivery::AtLeastOnce
+    }
+
+    fn settle(&self, _: &SettleContext<'_>) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Sink<TimeWindow> for Lateness {
+    type Writer = LatenessWriter;
+
+    fn open(&self, _: &SinkContext) -> Result<LatenessWriter> {
+        Ok(LatenessWriter { own: histogram()?, sink: self.clone() })
+    }
+}
+
+/// Notes them in one subtask: what is shared is waited for at snapshots only.
+struct LatenessWriter {
+    sink: Lateness,
+    own: Histogram<u64>,
+}
+
+impl SinkWriter<TimeWindow> for LatenessWriter {
+    #[inline]
+    fn write(&mut self, window: TimeWindow) -> Result<()> {
+        let Some(end) = self.sink.end else { return Ok(()) };
+        let (is_full, is_whole) = (window.start >= EventTime::from_millis(0), window.end <= end);
+        if is_full && is_whole {
+            let began = self.sink.began.get().copied().unwrap_or_default();
+            let due = began + Duration::from_millis(window.end.as_millis() as u64);
+            let late_by = self.sink.clock.monotonic().saturating_sub(due);
+            self.own.saturating_record(late_by.as_micros() as u64);
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn pre_commit(&mut self, _: SnapshotId) -> Result<Option<Pending>> {
+        let mut all = self.sink.all.lock().unwrap_or_else(PoisonError::into_inner);
+        all.add(&self.own).map_err(|error| Error::failure(error.to_string()))?;
+        self.own.reset();
+        Ok(None)
+    }
+
+    fn commit(&mut self, _: &Pending) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Of microseconds, up to a minute.
+fn histogram() -> Result<Histogram<u64>> {
+    Histogram::new_with_max(60_000_000, 3).map_err(|error| Error::failure(error.to_string()))
+}
+
 fn run(args: &Args, rate: u64, records: u64, paced: bool) -> Result<(Duration, Histogram<u64>)> {
     let scratch = tempfile::Builder::new().prefix("tidegate-latency-").tempdir()?;
     let options = RunOptions {
@@ -65,30 +141,20 @@ fn run(args: &Args, rate: u64, records: u64, paced: bool) -> Result<(Duration, H
     let at = move |number: u64| EventTime::from_millis((u128::from(number) * 1000 / u128::from(rate)) as i64);
     let source = Generate::new(records, move |number| (uniform(number, keys), at(number)));
     let source = if paced { source.rate(rate as f64) } else { source };
-    // Processing time begins with the first record: the pace is counted from there.
-    let began = Arc::new(Mutex::new(None::<Duration>));
-    let histogram = Histogram::<u64>::new(3).map_err(|error| Error::failure(error.to_string()))?;
-    let histogram = Arc::new(Mutex::new(histogram));
-    let (noted, timer) = (Arc::clone(&began), clock.clone());
+    let sink = Lateness {
+        clock: clock.clone(),
+        began: Arc::default(),
+        end: paced.then(|| at(records)),
+        all: Arc::new(Mutex::new(histogram()?)),
+    };
+    let (noted, timer) = (Arc::clone(&sink.began), clock.clone());
     let start = move |record: (u64, EventTime)| {
         if record.1 == EventTime::from_millis(0) {
-            noted.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| timer.monotonic());
+            noted.get_or_init(|| timer.monotonic());
         }
         record
     };
-    let (first, timer, late) = (Arc::clone(&began), clock.clone(), Arc::clone(&histogram));
-    let end_of_schedule = at(records);
-    let note = move |window: TimeWindow| {
-        let (is_full, is_whole) = (window.start >= EventTime::from_millis(0), window.end <= end_of_schedule);
-        if !(paced && is_full && is_whole) {
-            return;
-        }
-        let began = first.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or_default();
-        let due = began + Duration::from_millis(window.end.as_millis() as u64);
-        let late_by = timer.monotonic().saturating_sub(due);
-        let _ = late.lock().unwrap_or_else(PoisonError::into_inner).record(late_by.as_micros() as u64);
-    };
-    let began_at = clock.monotonic();
+    let (began_at, lateness) = (clock.monotonic(), sink.clone());
     support::run(&options, |job| {
         job.source("records", source)
             .map(start)
@@ -96,13 +162,13 @@ fn run(args: &Args, rate: u64, records: u64, paced: bool) -> Result<(Duration, H
             .key_by(|record| record.0)
             .window(Sliding::of(SIZE).every(SLIDE))
             .aggregate("counts", Count)
-            .map(move |count| note(count.window))
-            .discard();
+            .map(|count| count.window)
+            .sink("lateness", lateness);
     })?;
     let took = clock.monotonic() - began_at;
-    let histogram = histogram.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let all = sink.all.lock().unwrap_or_else(PoisonError::into_inner).clone();
     scratch.close()?;
-    Ok((took, histogram))
+    Ok((took, all))
 }
 
 fn measure(args: &Args) -> Result<()> {

@@ -1,6 +1,7 @@
 //! Counts by key on Apache Flink, where there is one: the same updates as ours, in a JVM of their own.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -79,6 +80,26 @@ impl Flink {
             directory.display().to_string(),
         ];
         self.0.start(words).map(Counting)
+    }
+}
+
+/// The program as a jar that a cluster takes.
+pub struct Jar;
+
+impl Jar {
+    /// Compiles it and puts it into `jar`, whose path is given back.
+    ///
+    /// # Errors
+    /// As [`Flink::at`].
+    pub fn make(home: &Path, jar: &Path) -> Result<PathBuf> {
+        let program = Program::compile("CountBench", &SOURCES, Some(home), "")?;
+        let mut archive = Command::new("jar");
+        archive.args(["--create", "--main-class", "CountBench", "--file"]).arg(jar);
+        archive.arg("-C").arg(program.directory()).arg(".");
+        match archive.status()?.success() {
+            true => Ok(jar.to_path_buf()),
+            false => Err(Error::failure("the JDK's jar has failed")),
+        }
     }
 }
 

@@ -1,7 +1,10 @@
 import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Scanner;
+import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicLong;
 import org.apache.flink.api.common.eventtime.WatermarkStrategy;
@@ -37,15 +40,17 @@ import org.apache.flink.util.Collector;
 
 /**
  * A running count by key on Flink's DataStream API: on the heap, or, with a value that every key carries, on RocksDB with
- * incremental checkpoints. Every key comes once, and then the updates that are timed. Answers each line of its input with one of JSON.
+ * incremental checkpoints. Every key comes once, and then the updates that are timed. Answers each line of its input with one of JSON;
+ * submitted to a cluster, counts once.
  */
 public final class CountBench {
     /** As the command line has it, in this order. No bytes: a count on the heap, without checkpoints. */
     private record Args(int parallelism, long keys, long updates, boolean zipf, int valueBytes, String memoryBytes,
-        long checkpointMillis, String directory) implements java.io.Serializable {
+        long checkpointMillis, String directory, boolean onCluster) implements java.io.Serializable {
         static Args of(String[] words) {
             return new Args(Integer.parseInt(words[0]), Long.parseLong(words[1]), Long.parseLong(words[2]),
-                words[3].equals("zipf"), Integer.parseInt(words[4]), words[5], Long.parseLong(words[6]), words[7]);
+                words[3].equals("zipf"), Integer.parseInt(words[4]), words[5], Long.parseLong(words[6]), words[7],
+                words.length > 8 && words[8].equals("cluster"));
         }
     }
 
@@ -56,6 +61,10 @@ public final class CountBench {
 
     public static void main(String[] words) throws Exception {
         Args args = Args.of(words);
+        if (args.onCluster) {
+            run(args);
+            return;
+        }
         if (args.valueBytes == 0) made = make(args);
         for (Scanner in = new Scanner(System.in); in.hasNextLine(); in.nextLine()) System.out.println(run(args));
     }
@@ -71,8 +80,8 @@ public final class CountBench {
     /** Every key once, and then as its distribution says: a function of its number. */
     private static long key(Args args, long number) {
         if (number < args.keys) return number;
-        // A plain count numbers its updates from behind the keys, one with values from zero.
-        long random = scatter(args.valueBytes == 0 ? number : number - args.keys);
+        // A plain count of `running_count` numbers its updates from behind the keys, others from zero.
+        long random = scatter(args.valueBytes == 0 && !args.onCluster ? number : number - args.keys);
         if (!args.zipf) return Math.multiplyHigh(random, args.keys) + (random >> 63 & args.keys);
         double uniform = (random >>> 11) / (double) (1L << 53);
         return Long.remainderUnsigned(scatter((long) Math.pow(args.keys, uniform) - 1), args.keys);
@@ -106,13 +115,15 @@ public final class CountBench {
             configuration.set(CheckpointingOptions.CHECKPOINT_STORAGE, "filesystem");
             configuration.set(CheckpointingOptions.CHECKPOINTS_DIRECTORY, "file://" + args.directory + "/checkpoints");
         }
-        StreamExecutionEnvironment environment =
-            StreamExecutionEnvironment.createLocalEnvironment(args.parallelism, configuration);
+        StreamExecutionEnvironment environment = args.onCluster
+            ? StreamExecutionEnvironment.getExecutionEnvironment(configuration)
+            : StreamExecutionEnvironment.createLocalEnvironment(args.parallelism, configuration);
+        environment.setParallelism(args.parallelism);
         environment.getConfig().enableObjectReuse();
         environment.fromSource(new Keys(args), WatermarkStrategy.noWatermarks(), "keys", Types.LONG)
             .keyBy(key -> key, Types.LONG)
             .process(args.valueBytes > 0 ? new CountWithValue(args.valueBytes) : new Count(), Types.LONG)
-            .sinkTo(new Sum());
+            .sinkTo(new Sum(args));
         environment.execute("count");
         return String.format(java.util.Locale.ROOT, "{\"seconds\":%f,\"sum\":%d}",
             (ENDED.get() - BEGAN.get()) / 1e9, SUM.get());
@@ -165,8 +176,14 @@ public final class CountBench {
         }
     }
 
-    /** Sums up what comes, and notes when the last did. */
+    /** Sums up what comes, and notes when the last did. On a cluster, in a file. */
     private static final class Sum implements Sink<Long> {
+        private final Args args;
+
+        Sum(Args args) {
+            this.args = args;
+        }
+
         @Override
         public SinkWriter<Long> createWriter(WriterInitContext context) {
             return new SinkWriter<>() {
@@ -178,8 +195,11 @@ public final class CountBench {
                 }
 
                 @Override
-                public void flush(boolean endOfInput) {
+                public void flush(boolean endOfInput) throws java.io.IOException {
                     if (!endOfInput) return;
+                    if (args.onCluster) {
+                        Files.writeString(Path.of(args.directory, "sum-" + UUID.randomUUID()), Long.toString(sum));
+                    }
                     ENDED.accumulateAndGet(System.nanoTime(), Math::max);
                     SUM.addAndGet(sum);
                 }
