@@ -15,7 +15,7 @@ mod due;
 
 use std::sync::Arc;
 
-use hashbrown::hash_table::Entry;
+use hashbrown::HashTable;
 
 use crate::error::{Error, Result};
 use crate::key::{Key, KeyGroup, KeyGroupRange, KeyHash, MaxParallelism, SubtaskIndex};
@@ -228,6 +228,18 @@ impl Changes {
         if row.changed == Some(self.epoch) { Ok(()) } else { self.touch(row) }
     }
 
+    /// Puts the row of a key that has none into its segment.
+    #[inline(never)]
+    fn insert_fresh<'t, S: State>(
+        &self,
+        segment: &'t mut HashTable<Row<S>>,
+        (hash, key): (KeyHash, &S::Key),
+    ) -> Result<&'t mut Row<S>> {
+        let mut row = Row::new(hash, key.clone(), S::initial());
+        Fields::attach(&mut row.state, Older::Valid, self.consumers, None, &self.now)?;
+        Ok(segment.insert_unique(hash.bits(), row, |row| row.hash.bits()).into_mut())
+    }
+
     /// The state of a row is forgotten.
     fn clear<S: State>(&mut self, row: &mut Row<S>, cleared: &mut Vec<u64>) -> Result<()> {
         row.state = S::initial();
@@ -351,23 +363,18 @@ impl<S: State> StateTable<S> {
     ///
     /// # Errors
     /// If the row can't be loaded.
-    #[inline]
+    #[inline(always)]
     pub fn row(&mut self, hash: KeyHash, key: &S::Key) -> Result<FoundRow<'_, S>> {
         if self.elsewhere {
             self.bring(hash, key)?;
         }
         let segment = self.segments.of(hash.bits());
-        let entry =
-            segment.rows.entry(hash.bits(), |row| row.hash == hash && row.key == *key, |row| row.hash.bits());
-        let row = match entry {
-            Entry::Occupied(row) => row.into_mut(),
-            Entry::Vacant(vacant) => {
+        let row = match segment.rows.find_entry(hash.bits(), |row| row.hash == hash && row.key == *key) {
+            Ok(row) => row.into_mut(),
+            Err(absent) => {
                 self.rows += 1;
                 segment.growth.insert();
-                let mut row = Row::new(hash, key.clone(), S::initial());
-                let Changes { consumers, now, .. } = &self.changes;
-                Fields::attach(&mut row.state, Older::Valid, *consumers, None, now)?;
-                vacant.insert(row).into_mut()
+                self.changes.insert_fresh(absent.into_table(), (hash, key))?
             }
         };
         Ok(FoundRow { row, changes: &mut self.changes, cleared: &mut self.cleared, dues: &mut self.dues })
@@ -391,6 +398,7 @@ impl<S: State> StateTable<S> {
     }
 
     /// Loads the row of `key`, if it is not in memory and somewhere else.
+    #[inline(never)]
     fn bring(&mut self, hash: KeyHash, key: &S::Key) -> Result<()> {
         let is_it = |row: &Row<S>| row.hash == hash && row.key == *key;
         if self.segments.of(hash.bits()).rows.find(hash.bits(), is_it).is_some() {

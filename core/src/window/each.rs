@@ -33,6 +33,7 @@ where
     C: Contents<K, T, W::Window>,
     L: Late,
 {
+    #[inline]
     pub(super) fn add_to_windows(
         &self,
         record: T,
@@ -50,6 +51,15 @@ where
         state.arrivals += 1;
         let mut windows = self.assigner.assign(&record, at).into_iter();
         let mut last = windows.next();
+        if self.merges_until_end
+            && windows.size_hint().1 == Some(0)
+            && let Some(window) = &last
+            && let Some(contents) = state.only_window().and_then(|only| only.go_on(window, cx.watermark()))
+        {
+            drop(windows);
+            let contents = contents.get_or_insert_with(|| self.contents.create());
+            return self.contents.add(contents, Element { value: record, at: cx.event_time(), arrival });
+        }
         // The last window is given the record itself, those before it copies.
         for next in windows.by_ref() {
             let Some(window) = last.replace(next) else { break };

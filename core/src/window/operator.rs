@@ -23,7 +23,7 @@ use crate::window::contents::Contents;
 use crate::window::edges::lateness;
 use crate::window::state::{Wake, WindowState};
 use crate::window::trigger::Wanted;
-use crate::window::{Domain, Firing, Trigger, Window, WindowAssigner};
+use crate::window::{Domain, Element, Firing, Trigger, Window, WindowAssigner};
 
 /// An operator that works on windows of records of type `T`, keyed by `K`. Made by [`Windowing`](crate::window::Windowing).
 pub struct WindowOperator<K, T, W: WindowAssigner<T>, Tr, C, L> {
@@ -32,12 +32,14 @@ pub struct WindowOperator<K, T, W: WindowAssigner<T>, Tr, C, L> {
     pub(super) contents: C,
     pub(super) domain: Domain,
     pub(super) merges: bool,
+    /// Whether windows merge, and each just waits for its end in event time.
+    pub(super) merges_until_end: bool,
     /// How windows are cut, if that can be: also if they are kept each for itself.
     pub(super) slicing: Option<Slicing<W::Window>>,
-    /// No slice is shorter than this.
-    pub(super) shortest: i64,
-    /// Where the newest slice begins that any key has had.
+    /// Where the newest slice of event time begins that any key has had.
     pub(super) recent: AtomicI64,
+    /// How much after that is sure to be of it: no slice is shorter.
+    pub(super) shortest: i64,
     /// The window, if there is but one.
     pub(super) whole: Option<fn() -> W::Window>,
     kept: Kept,
@@ -97,9 +99,10 @@ where
             contents,
             domain,
             merges,
+            merges_until_end: merges && fires_at_end && kept == Kept::Each && domain == Domain::EventTime,
             slicing,
-            shortest: slicing.map_or(0, |slicing| slicing.edges.shortest()),
             recent: AtomicI64::new(i64::MIN),
+            shortest: slicing.map_or(0, |slicing| slicing.edges.shortest()),
             whole,
             kept,
             allowed_lateness,
@@ -115,6 +118,30 @@ where
             counts() && self.slicing.is_some_and(|slicing| !slicing.edges.repeat_at(state.arrivals as i64))
         };
         state.slices.is_empty() && state.windows().is_empty() && !is_counting()
+    }
+
+    /// A record comes that is not just one more in the newest slice of its key.
+    #[inline(never)]
+    fn take_in(
+        &self,
+        record: T,
+        state: &mut Row<K, T, W, Tr, C>,
+        cx: &mut Context<'_, Self>,
+        out: &mut impl Emit<C::Out>,
+        side: &mut impl Emit<L::Side<T>>,
+    ) {
+        if self.domain == Domain::EventTime && cx.event_time() == EventTime::MIN {
+            cx.take_late::<L, T>(record, side);
+            return self.clear_if_empty(state, cx);
+        }
+        match (self.kept, self.slicing) {
+            (Kept::Sliced, Some(slicing)) => self.add_to_slice(slicing, record, state, cx, out, side),
+            (Kept::Whole, _) if state.windows().is_empty() => self.add_to_whole(record, state, cx),
+            _ => {
+                self.add_to_windows(record, state, cx, out, side);
+                self.clear_if_empty(state, cx);
+            }
+        }
     }
 
     /// Something may be due for the key.
@@ -214,17 +241,11 @@ where
         out: &mut impl Emit<C::Out>,
         side: &mut impl Emit<L::Side<T>>,
     ) {
-        if self.domain == Domain::EventTime && cx.event_time() == EventTime::MIN {
-            cx.take_late::<L, T>(record, side);
-            return self.clear_if_empty(state, cx);
-        }
-        match (self.kept, self.slicing) {
-            (Kept::Sliced, Some(slicing)) => self.add_to_slice(slicing, record, state, cx, out, side),
-            (Kept::Whole, _) if state.windows().is_empty() => self.add_to_whole(record, state, cx),
-            _ => {
-                self.add_to_windows(record, state, cx, out, side);
-                self.clear_if_empty(state, cx);
+        match self.known_slice(state, cx) {
+            Some((acc, arrival)) => {
+                self.contents.add(acc, Element { value: record, at: cx.event_time(), arrival })
             }
+            None => self.take_in(record, state, cx, out, side),
         }
     }
 

@@ -12,7 +12,7 @@ use crate::state::Data;
 use crate::time::EventTime;
 use crate::window::assigner::Slicing;
 use crate::window::contents::Contents;
-use crate::window::edges::{watermark_within_reach, within_reach};
+use crate::window::edges::{REACH, watermark_within_reach, within_reach};
 use crate::window::operator::{Row, Stamped, WindowOperator, firing};
 use crate::window::trigger::{Wanted, WindowTimer};
 use crate::window::{Domain, Element, TimeWindow, Trigger, WindowAssigner};
@@ -26,22 +26,25 @@ where
     C: Contents<K, T, W::Window>,
     L: Late,
 {
-    /// Where the slice begins that `at` belongs to; nothing if it is between two windows. Nearly every record is in the one that was
-    /// looked for last, whatever its key: it need not be divided by anything.
+    /// What is kept of the slice that a record belongs to, and how many came before it, if the key has that slice and the record
+    /// needs nothing else. Nearly every record is in the newest slice of any key, and so need not be divided by anything. If it is
+    /// not late, no window has fired that has the slice; and when one will was noted when the slice came to be.
     #[inline]
-    fn slice_at(&self, slicing: Slicing<W::Window>, at: i64) -> Option<i64> {
-        let recent = self.recent.load(Relaxed);
-        if (at.wrapping_sub(recent) as u64) < self.shortest as u64 {
-            return Some(recent);
+    pub(super) fn known_slice<'s>(
+        &self,
+        state: &'s mut Row<K, T, W, Tr, C>,
+        cx: &Context<'_, Self>,
+    ) -> Option<(&'s mut C::Acc, u64)> {
+        let (at, recent) = (cx.event_time(), self.recent.load(Relaxed));
+        // Before `recent` the difference is below 0, which is too much without a sign.
+        if at.as_millis().wrapping_sub(recent) as u64 >= self.shortest as u64 || at <= cx.watermark() {
+            return None;
         }
-        let slice = slicing.edges.slice_at(at)?;
-        if slice > recent {
-            self.recent.store(slice, Relaxed);
-        }
-        Some(slice)
+        let acc = state.slices.newest_from(recent)?;
+        state.arrivals += 1;
+        Some((acc, state.arrivals - 1))
     }
 
-    #[inline]
     pub(super) fn add_to_slice(
         &self,
         slicing: Slicing<W::Window>,
@@ -62,7 +65,7 @@ where
         let arrival = state.arrivals;
         state.arrivals += 1;
         let is_late = at <= over;
-        let slice = match self.slice_at(slicing, at) {
+        let slice = match slicing.edges.slice_at(at) {
             Some(slice) if !(is_late && self.is_done(slicing, slice, over)) => slice,
             found => {
                 // Between two windows a record can be late, too; otherwise it is just in none.
@@ -72,6 +75,10 @@ where
                 return self.clear_if_empty(state, cx);
             }
         };
+        let is_newer = || slice > self.recent.load(Relaxed) && slice.abs() < REACH - self.shortest;
+        if self.domain == Domain::EventTime && is_newer() {
+            self.recent.store(slice, Relaxed);
+        }
         let (acc, is_new) = state.slices.slice(slice, || self.contents.create());
         self.contents.add(acc, Element { value: record, at: cx.event_time(), arrival });
         if is_late {

@@ -114,6 +114,12 @@ impl<Acc> Slices<Acc> {
         (&mut self.newest.get_or_insert_with(|| Slice { start, acc: create() }).acc, is_new)
     }
 
+    /// The newest slice, if it begins at `start`.
+    #[inline]
+    pub(crate) fn newest_from(&mut self, start: i64) -> Option<&mut Acc> {
+        self.newest.as_mut().filter(|newest| newest.start == start).map(|newest| &mut newest.acc)
+    }
+
     /// The slices as they lie in memory, oldest first.
     fn parts(&self) -> [&[Slice<Acc>]; 3] {
         let (first, second) = self.older.parts();

@@ -117,6 +117,15 @@ impl<K, W, Acc, S> WindowState<K, W, Acc, S> {
         &mut self.each.get_or_insert_default().windows
     }
 
+    /// The only one of these, if there is just one.
+    #[inline]
+    pub(crate) fn only_window(&mut self) -> Option<&mut OpenWindow<W, Acc, S>> {
+        match &mut self.each.as_mut()?.windows {
+            OpenWindows::One(window) => Some(window),
+            OpenWindows::None | OpenWindows::Several(_) => None,
+        }
+    }
+
     fn processing_time(&self) -> Option<TimerId> {
         self.each.as_ref().and_then(|each| each.processing_time)
     }
