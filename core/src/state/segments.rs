@@ -6,8 +6,11 @@
 
 use hashbrown::HashTable;
 
-/// How many rows a segment has when it is split. A segment this full has a table of 8,192 places.
-const SEGMENT_ROWS_MAX: usize = 7_168;
+/// How many rows a segment has when it is split: somewhat fewer than its table takes, so that those that come until then do not have
+/// it doubled first.
+const SEGMENT_ROWS_MAX: usize = 7_000;
+/// How many rows the table of a segment takes: it has 8,192 places.
+const TABLE_ROWS: usize = 7_168;
 /// More bits of the hash are not left: the lower half finds a place in a segment, the top seven bits tell its rows apart.
 const DEPTH_MAX: u32 = 24;
 /// The bits of a hash that lead through the directory begin here.
@@ -26,6 +29,8 @@ pub(crate) struct Segments<R> {
     segments: Vec<Segment<R>>,
     /// Segments that have become too large since the last [`Segments::split_overfull`].
     overfull: Vec<u32>,
+    /// What the last segment that was split has left.
+    spare: Option<HashTable<R>>,
 }
 
 /// A segment, and who must be told when a row is inserted into it.
@@ -60,7 +65,7 @@ struct Segment<R> {
 impl<R: Hashed> Segments<R> {
     pub fn new() -> Segments<R> {
         let segment = Segment { rows: HashTable::new(), depth: 0 };
-        Segments { directory: vec![0], segments: vec![segment], overfull: Vec::new() }
+        Segments { directory: vec![0], segments: vec![segment], overfull: Vec::new(), spare: None }
     }
 
     /// The segment of a hash, to look into or to insert a row.
@@ -120,9 +125,21 @@ impl<R: Hashed> Segments<R> {
         *depth += 1;
         let depth = *depth;
         let moves = |row: &R| (row.hash() >> DIRECTORY_SHIFT) as usize & bit != 0;
-        let mut split = HashTable::with_capacity(rows.len() / 2);
-        for row in rows.extract_if(|row| moves(row)) {
-            split.insert_unique(row.hash(), row, R::hash);
+        // Both halves are made anew, with places for all that will come: a table from which rows were taken keeps their places
+        // marked, and would soon be made anew or doubled; so would one with places for half.
+        let half = rows.len() / 2;
+        let empty = || HashTable::with_capacity(half.max(TABLE_ROWS));
+        let mut split = HashTable::new();
+        if rows.iter().any(moves) {
+            split = empty();
+            let spare = self.spare.take().filter(|spare| spare.capacity() >= half);
+            let mut all = std::mem::replace(rows, spare.unwrap_or_else(empty));
+            for row in all.drain() {
+                let half = if moves(&row) { &mut split } else { &mut *rows };
+                half.insert_unique(row.hash(), row, R::hash);
+            }
+            // The next one needs as many places, and memory that is new to a process costs more than what is written into it.
+            self.spare = (all.capacity() <= 2 * TABLE_ROWS).then_some(all);
         }
         if self.directory.len() < 1 << depth {
             self.directory.extend_from_within(..);
@@ -187,6 +204,19 @@ mod tests {
         assert!(!has(&mut segments, 200_000));
         let largest = (0..segments.count()).map(|number| segments.segment(number).len()).max();
         assert!(largest <= Some(SEGMENT_ROWS_MAX), "{largest:?}");
+    }
+
+    #[test]
+    fn a_segment_is_split_before_its_table_is_doubled() {
+        let mut segments = Segments::new();
+        for number in 0..100_000 {
+            insert(&mut segments, Number::of(number));
+            if number % 100 == 0 {
+                segments.split_overfull();
+            }
+        }
+        assert!(segments.count() > 8);
+        assert!((0..segments.count()).all(|number| segments.segment(number).capacity() == TABLE_ROWS));
     }
 
     #[test]
