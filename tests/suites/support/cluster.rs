@@ -1,0 +1,92 @@
+//! A Flink cluster on this machine: a JobManager and two TaskManagers, which end with it.
+//!
+//! `FLINK_HOME` names the distribution; without it there is none.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::{Program, Running, skip};
+
+/// A cluster on this machine, which ends with it.
+pub struct Cluster {
+    /// Three JVMs are enough for a machine.
+    _turn: MutexGuard<'static, ()>,
+    /// There until it is told to end.
+    running: Option<Running>,
+    address: String,
+    dir: tempfile::TempDir,
+}
+
+impl Cluster {
+    /// Two TaskManagers with two slots each, a checkpoint a second, and so many restarts; `None` without a Flink to start.
+    pub fn start(restarts: u32) -> Option<Cluster> {
+        if std::env::var_os("FLINK_HOME").is_none() {
+            skip("FLINK_HOME names no Flink distribution");
+            return None;
+        }
+        static TURN: Mutex<()> = Mutex::new(());
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let dir = tempfile::tempdir().unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut running = Program::example("web_visits")
+            .args("flink local --rest-port")
+            .arg(port.to_string())
+            .path("--directory", dir.path())
+            .args("--set execution.checkpointing.interval=1s --set")
+            .arg(format!("restart-strategy.fixed-delay.attempts={restarts}"))
+            .spawn();
+        running.until_said("is ready");
+        Some(Cluster { _turn: turn, running: Some(running), address: format!("localhost:{port}"), dir })
+    }
+
+    /// `program`, to be run on it.
+    pub fn submits(&self, program: Program, parallelism: u32) -> Program {
+        let parallelism = parallelism.to_string();
+        program
+            .args("flink run --jobmanager")
+            .arg(&self.address)
+            .arg("--parallelism")
+            .arg(parallelism)
+            .arg("--")
+    }
+
+    /// Kills it as a loss of power would: no handler runs.
+    pub fn kill_taskmanager(&self, number: u64) {
+        let pid = fs::read_to_string(self.dir.path().join(format!("taskmanager-{number}.pid"))).unwrap();
+        let killed = std::process::Command::new("kill").args(["-KILL", &pid]).status().unwrap();
+        assert!(killed.success());
+    }
+
+    /// The numbers of their processes.
+    pub fn taskmanagers(&self) -> BTreeSet<String> {
+        let pid =
+            |number| fs::read_to_string(self.dir.path().join(format!("taskmanager-{number}.pid"))).unwrap();
+        (1..=2).map(pid).collect()
+    }
+
+    /// What subtasks have left behind.
+    pub fn leftovers(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.dir.path().join("tmp")).unwrap().map(|entry| entry.unwrap().path());
+        let is_ours = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().starts_with("tidegate-");
+        entries.filter(is_ours).collect()
+    }
+
+    /// Has all of it end.
+    pub fn end(mut self) {
+        self.running.take().unwrap().terminate().success();
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // Of a test that has failed. Killed, it would leave its JVMs behind.
+        if let Some(mut running) = self.running.take() {
+            running.signal("TERM");
+            running.wait_at_most(Duration::from_secs(20));
+        }
+    }
+}
