@@ -55,6 +55,15 @@ impl Distribution {
     }
 }
 
+/// The key and the value of a line of Flink's configuration.
+///
+/// # Errors
+/// If it is none.
+pub(crate) fn setting(line: &str) -> Result<(&str, &str)> {
+    line.split_once('=')
+        .ok_or_else(|| Error::usage(format!("--set {line} is no setting")).hint("write --set key=value"))
+}
+
 /// Makes a jar of the executable that runs this.
 ///
 /// # Errors
