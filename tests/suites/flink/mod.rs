@@ -4,6 +4,7 @@
 //! `FLINK_HOME` names the distribution; without it the tests have nothing to do.
 
 mod answers;
+mod failures;
 mod kills;
 mod restarts;
 
