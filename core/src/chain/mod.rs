@@ -9,6 +9,7 @@
 mod discard;
 mod event_time;
 mod filter;
+mod filter_map;
 mod flat_map;
 mod gather;
 mod local_edge;
@@ -20,6 +21,7 @@ mod untimed;
 pub(crate) use discard::Discard;
 pub(crate) use event_time::{EventTimeHead, KeepUncounted, RejectUncounted};
 pub(crate) use filter::FilterHead;
+pub(crate) use filter_map::FilterMapHead;
 pub(crate) use flat_map::FlatMapHead;
 pub(crate) use gather::Gather;
 pub(crate) use local_edge::{LocalEdge, LocalHead, downcast, downcast_ref};

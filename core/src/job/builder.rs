@@ -8,8 +8,8 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use crate::chain::{
-    Discard, EventTimeHead, FilterHead, FlatMapHead, Head, KeepUncounted, LocalEdge, LocalHead, MapHead,
-    RejectUncounted, TeeHead, TryMapHead,
+    Discard, EventTimeHead, FilterHead, FilterMapHead, FlatMapHead, Head, KeepUncounted, LocalEdge,
+    LocalHead, MapHead, RejectUncounted, TeeHead, TryMapHead,
 };
 use crate::error::{Error, Result};
 use crate::exchange::partition::{Borrowed, Computed, KeyAccess};
@@ -142,6 +142,15 @@ impl<'j, T: 'static, H: Head<Out = T>> Stream<'j, T, H> {
     {
         self.job.step(self.stage, "filter", "");
         self.then(|head| FilterHead::new(head, keep))
+    }
+
+    /// Makes of a record another one, or drops it: `filter` and `map` in one.
+    pub fn filter_map<U: 'static, F>(self, apply: F) -> Stream<'j, U, FilterMapHead<H, F, U>>
+    where
+        F: Fn(T) -> Option<U> + Clone + Send + Sync + 'static,
+    {
+        self.job.step(self.stage, "filter_map", "");
+        self.then(|head| FilterMapHead::new(head, apply))
     }
 
     /// Makes of every record any number of others. Those of one record are pushed at once, so they must be finite.

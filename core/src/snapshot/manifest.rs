@@ -2,7 +2,7 @@
 //!
 //! | member            | what                                                                                  |
 //! |-------------------|---------------------------------------------------------------------------------------|
-//! | `format`          | version of the format of manifest and layout, 2                                       |
+//! | `format`          | version of the format of manifest and layout, 3                                       |
 //! | `job`             | name of the job that took it                                                          |
 //! | `snapshot`        | its number                                                                            |
 //! | `kind`            | `periodic`; `last`: nothing of the input was left, or the job was told to stop; `savepoint`: the user asked for it |
@@ -36,6 +36,7 @@
 //! The checksum is always the last member, and the text after it is always the same, so that any change of any bit shows,
 //! also one that would leave the JSON valid.
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -47,13 +48,17 @@ use crate::snapshot::part::{Entry, LayerKind, OperatorSchema};
 use crate::state::Schema;
 use crate::time::EventTime;
 
-/// The version of the format that this program writes, and the only one that it reads.
-pub const FORMAT: u32 = 2;
+/// The version of the format that this program writes. Its manifests read as those of version 2 do, which had a timer for every
+/// window of event time: a program that waits for timers must not take rows that say themselves when they are due.
+pub const FORMAT: u32 = 3;
+
+/// The versions of the format that this program reads.
+const READ: RangeInclusive<u32> = 2..=FORMAT;
 
 /// What is in a snapshot.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// The version of the format: [`FORMAT`].
+    /// The version of the format: [`FORMAT`], or that of the program that wrote it.
     pub format: u32,
     /// The job that took it.
     pub job: String,
@@ -241,9 +246,10 @@ impl Manifest {
         }
         let unreadable = |error: serde_json::Error| format!("it is not what a manifest should be ({error})");
         let Version { format } = serde_json::from_slice(text).map_err(unreadable)?;
-        if format != FORMAT {
+        if !READ.contains(&format) {
+            let (oldest, newest) = (READ.start(), READ.end());
             return Err(format!(
-                "it has version {format} of the format, and this program reads version {FORMAT}: \
+                "it has version {format} of the format, and this program reads versions {oldest} to {newest}: \
                  it was written by another version of Tidegate"
             ));
         }
@@ -351,7 +357,7 @@ mod tests {
         assert_eq!(json["kind"], "periodic");
         assert_eq!(json["operators"][0]["files"][0]["checksum"], "000000ab");
         assert!(
-            text.starts_with("{\n  \"format\": 2,\n  \"job\": \"web-visits\",\n  \"snapshot\": 41,\n"),
+            text.starts_with("{\n  \"format\": 3,\n  \"job\": \"web-visits\",\n  \"snapshot\": 41,\n"),
             "{text}"
         );
     }
@@ -406,15 +412,14 @@ mod tests {
 
     #[test]
     fn a_manifest_of_version_2_is_read_for_ever() {
-        assert_eq!(Manifest::from_text(VERSION_2.as_bytes()), Ok(manifest()));
+        assert_eq!(Manifest::from_text(VERSION_2.as_bytes()), Ok(Manifest { format: 2, ..manifest() }));
     }
 
     #[test]
     fn a_newer_format_is_refused_whatever_else_it_has() {
-        let mut manifest = manifest();
-        manifest.format = 3;
-        let error = Manifest::from_text(manifest.to_text().as_bytes()).unwrap_err();
-        assert!(error.contains("version 3") && error.contains("another version of Tidegate"), "{error}");
+        let newer = Manifest { format: FORMAT + 1, ..manifest() };
+        let error = Manifest::from_text(newer.to_text().as_bytes()).unwrap_err();
+        assert!(error.contains("version 4") && error.contains("another version of Tidegate"), "{error}");
     }
 
     const VERSION_2: &str = r#"{

@@ -22,7 +22,7 @@ use super::channel_file::{read_channel, write_as};
 use super::fault::cannot;
 use super::file::{StateFileHeader, StateFileWriter};
 use super::layout::write_manifest;
-use super::manifest::{ChannelState, Manifest, OperatorState, StateFile, StateFiles};
+use super::manifest::{ChannelState, FORMAT, Manifest, OperatorState, StateFile, StateFiles};
 use super::pool::savepoint_name;
 use super::restore::Snapshot;
 use super::stack::pieces;
@@ -97,6 +97,7 @@ impl Rewriting<'_> {
             operators.push(OperatorState { name: name.clone(), schema: plan.schema().clone(), files });
         }
         let manifest = Manifest {
+            format: FORMAT,
             max_parallelism: self.max_parallelism,
             files: StateFiles::Own,
             operators,

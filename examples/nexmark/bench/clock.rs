@@ -29,6 +29,11 @@ impl Stopwatch {
 }
 
 impl Lap {
+    /// The later of two.
+    pub fn later(self, other: Lap) -> Lap {
+        if other.at > self.at { other } else { self }
+    }
+
     /// Seconds, and seconds of CPU, since an earlier one.
     pub fn since(self, earlier: Lap) -> (f64, f64) {
         let seconds = |later: Duration, earlier: Duration| later.saturating_sub(earlier).as_secs_f64();

@@ -254,7 +254,7 @@ fn wire(query: Query, events: Events<'_>, tally: &Rc<RefCell<Tally>>, probe: &Pr
 pub fn measure(run: OneRun) -> Result<Measured> {
     let stopwatch = Stopwatch::start();
     let began = Arc::new(Began::new(stopwatch.clone(), run.parallelism));
-    let noted = Arc::clone(&began);
+    let (noted, ended_at) = (Arc::clone(&began), stopwatch.clone());
     let worker = move |worker: &mut timely::worker::Worker| {
         let events = run.script.split(worker.index() as u32, run.parallelism);
         let tally = Rc::new(RefCell::new(Tally::new(run.check, run.query, run.parallelism)));
@@ -278,16 +278,17 @@ pub fn measure(run: OneRun) -> Result<Measured> {
         while !probe.done() {
             worker.step();
         }
-        tally.borrow_mut().take()
+        (tally.borrow_mut().take(), ended_at.lap())
     };
     let failed = |error: String| Error::failure(format!("timely: {error}"));
     let workers = timely::execute(Config::process(run.parallelism as usize), worker).map_err(failed)?;
-    let mut total = Total::default();
-    for counted in workers.join() {
-        total.add(counted.map_err(failed)?);
-    }
-    let ended = stopwatch.lap();
     let began = began.at().ok_or_else(|| Error::failure("no worker has begun"))?;
+    let (mut total, mut ended) = (Total::default(), began);
+    for of_worker in workers.join() {
+        let (counted, at) = of_worker.map_err(failed)?;
+        total.add(counted);
+        ended = ended.later(at);
+    }
     let (seconds, cpu_seconds) = ended.since(began);
     Ok(Measured { seconds, cpu_seconds, peak_rss_mb: peak_rss_mb(), total, snapshots: 0 })
 }

@@ -26,6 +26,7 @@ mod report;
 mod summary;
 mod tally;
 
+use std::hint::black_box;
 use std::io::{self, Write};
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -160,6 +161,10 @@ struct Args {
     /// What becomes of its rows
     #[arg(long, hide = true, value_enum, default_value = "count")]
     check: Check,
+
+    /// Write to so much memory, and end
+    #[arg(long, hide = true, value_name = "MB")]
+    touch: Option<usize>,
 }
 
 /// Measures as the command line says.
@@ -172,9 +177,13 @@ pub fn run() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
-    let outcome = match args.one {
-        Some(system) => args.one_run(system),
-        None => args.bench(),
+    let outcome = match (args.touch, args.one) {
+        (Some(megabytes), _) => {
+            drop(black_box(vec![1u8; megabytes * 1_000_000]));
+            Ok(())
+        }
+        (None, Some(system)) => args.one_run(system),
+        (None, None) => args.bench(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -245,6 +254,19 @@ impl Args {
             .map_err(|error| Error::failure(format!("{cell} has not said what it measured")).caused_by(error))
     }
 
+    /// Has the machine get ready as much memory as a run needs. A virtual one may have given back what it did not need for a
+    /// while, and gets it anew a page at a time, which takes longer than the query does.
+    fn get_memory_ready(peak_rss_mb: f64) -> Result<()> {
+        let megabytes = (peak_rss_mb * 1.25).ceil().to_string();
+        let status =
+            Command::new(std::env::current_exe()?).args(["bench", "--touch", &megabytes]).status()?;
+        match status.success() {
+            true => Ok(()),
+            false => Err(Error::failure(format!("the machine has no {megabytes} MB of memory for a run"))
+                .hint("measure with fewer --events")),
+        }
+    }
+
     /// What runs in turn, for one query.
     fn cells(&self, query: Query, generation: Generation) -> Vec<Cell> {
         let mut systems = vec![System::Tidegate, System::TidegateWithSnapshots];
@@ -263,13 +285,17 @@ impl Args {
         cells
     }
 
-    /// Has every system answer once, and compares.
-    fn check(&self, flink: Option<&Flink>, cells: &[Cell]) -> Result<()> {
+    /// Has every system answer once, and compares. The most memory that one of them took here, in MB.
+    fn check(&self, flink: Option<&Flink>, cells: &[Cell]) -> Result<f64> {
         // What chance decides is left out at more than one worker, so answers are compared with those at as many.
         let mut expected: Vec<(bool, &Cell, tally::Total)> = Vec::new();
+        let mut most_memory = 0.0;
         for cell in cells {
             let several = cell.parallelism > 1;
-            let total = self.apart(flink, cell, Check::Sum)?.total;
+            let Measured { total, peak_rss_mb, .. } = self.apart(flink, cell, Check::Sum)?;
+            if !cell.system.is_flink() {
+                most_memory = peak_rss_mb.map_or(most_memory, |mb| mb.max(most_memory));
+            }
             match expected
                 .iter()
                 .find(|(other, ..)| *other == several || !tally::depends_on_order(cell.query))
@@ -285,10 +311,10 @@ impl Args {
                 }
             }
         }
-        Ok(())
+        Ok(most_memory)
     }
 
-    fn measure(&self, flink: Option<&Flink>, cells: &[Cell]) -> Result<Vec<Samples>> {
+    fn measure(&self, flink: Option<&Flink>, cells: &[Cell], memory_mb: f64) -> Result<Vec<Samples>> {
         for cell in cells.iter().filter(|cell| cell.system.is_flink()) {
             flink.map_or(Ok(()), |flink| flink.warm_up(cell, self.script(cell.generation)))?;
         }
@@ -297,6 +323,9 @@ impl Args {
             // Who comes first changes, so that nobody always runs on a machine that has just been idle.
             for turn in 0..cells.len() {
                 let samples = &mut samples[(turn + repetition) % cells.len()];
+                if !samples.cell.system.is_flink() {
+                    Self::get_memory_ready(memory_mb)?;
+                }
                 let measured = self.apart(flink, &samples.cell, Check::Count)?;
                 samples.push(measured)?;
             }
@@ -328,8 +357,8 @@ impl Args {
             report.begin(generation)?;
             for &query in queries {
                 let cells = self.cells(query, generation);
-                self.check(flink.as_ref(), &cells)?;
-                report.add(self.measure(flink.as_ref(), &cells)?)?;
+                let memory_mb = self.check(flink.as_ref(), &cells)?;
+                report.add(self.measure(flink.as_ref(), &cells, memory_mb)?)?;
             }
             report.end(generation)?;
         }

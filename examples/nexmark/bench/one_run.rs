@@ -76,13 +76,13 @@ impl OneRun {
         let stopwatch = Stopwatch::start();
         let began = Arc::new(Began::new(stopwatch.clone(), self.parallelism));
         let source = ReplaySource::new(self.script, self.parallelism, Arc::clone(&began));
-        let rows = TallySink::new(self.check, self.query, self.parallelism);
+        let rows = TallySink::new(self.check, self.query, self.parallelism, stopwatch.clone());
         let job = Job::new("nexmark-bench");
         let events = job.source("events", source).event_time(Event::at, Watermarks::bounded(secs(4)));
         self.query.wire(events, &rows);
         let summary = run::run(job.finish()?, &options, &Signals::by_hand())?;
-        let ended = stopwatch.lap();
         let began = began.at().ok_or_else(|| Error::failure("the job has read nothing"))?;
+        let ended = rows.ended().ok_or_else(|| Error::failure("the job has committed nothing"))?;
         let (seconds, cpu_seconds) = ended.since(began);
         let peak_rss_mb = peak_rss_mb();
         let snapshots = if with_snapshots { summary.snapshots.completed } else { 0 };

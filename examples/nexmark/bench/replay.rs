@@ -2,11 +2,15 @@
 //!
 //! Every split's events are made by the thread that reads them, as a reader makes its records: that is where an allocator frees
 //! them fastest, for a loop and for all others alike. Who reads takes them by value, and none begins before all are ready.
+//!
+//! The texts of events that were made long ago are in no cache, and who frees them writes to them. A reader has the texts that
+//! it has just made in its cache; here they are asked for a few events ahead, for a loop and for all others alike.
 
 use std::sync::{Arc, Barrier, OnceLock};
 use std::vec::IntoIter;
 
 use serde::Serialize;
+use tidegate::key::Key;
 use tidegate::prelude::*;
 use tidegate::source::{Offset, ReadStatus, Replay, Source, Split, SplitId, SplitReader};
 
@@ -24,9 +28,45 @@ pub enum Generation {
     Within,
 }
 
+/// How many events ahead texts are asked for.
+const AHEAD: usize = 6;
+
+/// Events from memory, in their order.
+pub struct Made(IntoIter<Event>);
+
+impl Iterator for Made {
+    type Item = Event;
+
+    // Or else every event is copied, twice.
+    #[inline(always)]
+    fn next(&mut self) -> Option<Event> {
+        if let Some(event) = self.0.as_slice().get(AHEAD) {
+            ask_for_texts(event);
+        }
+        self.0.next()
+    }
+}
+
+#[inline]
+fn ask_for_texts(event: &Event) {
+    let ask_for = |texts: &[&String]| texts.iter().for_each(|text| text.prefetch());
+    match event {
+        Event::Bid(bid) => ask_for(&[&bid.channel, &bid.url, &bid.extra]),
+        Event::Auction(auction) => ask_for(&[&auction.item_name, &auction.description, &auction.extra]),
+        Event::Person(person) => {
+            ask_for(&[&person.name, &person.email_address, &person.credit_card]);
+            ask_for(&[&person.city, &person.state, &person.extra]);
+        }
+    }
+}
+
+fn made(events: impl Iterator<Item = Event>) -> Made {
+    Made(events.collect::<Vec<_>>().into_iter())
+}
+
 /// A split's events, in their order.
 pub enum Events {
-    Made(IntoIter<Event>),
+    Made(Made),
     ToMake { generator: Generator, numbers: std::iter::StepBy<std::ops::Range<u64>> },
 }
 
@@ -55,7 +95,7 @@ impl Script {
     pub fn split(self, split: u32, splits: u32) -> Events {
         let events = self.events_of(split, splits, 0);
         match self.generation {
-            Generation::Before => Events::Made(events.collect::<Vec<_>>().into_iter()),
+            Generation::Before => Events::Made(made(events)),
             Generation::Within => events,
         }
     }
@@ -136,7 +176,7 @@ impl Source for ReplaySource {
         let waits_for = is_first.then(|| Arc::clone(&self.began));
         let (ready, to_make) = match events {
             Events::Made(events) => (events, None),
-            events @ Events::ToMake { .. } => (Vec::new().into_iter(), Some(events)),
+            events @ Events::ToMake { .. } => (made(std::iter::empty()), Some(events)),
         };
         Ok(ReplayReader { ready, to_make, given: from.records, length, waits_for })
     }
@@ -144,7 +184,7 @@ impl Source for ReplaySource {
 
 /// Reads a split.
 pub struct ReplayReader {
-    ready: IntoIter<Event>,
+    ready: Made,
     /// Those that are made a batch at a time.
     to_make: Option<Events>,
     given: u64,
@@ -161,7 +201,7 @@ impl SplitReader for ReplayReader {
             began.wait();
         }
         if let Some(to_make) = &mut self.to_make {
-            self.ready = to_make.take(max).collect::<Vec<_>>().into_iter();
+            self.ready = made(to_make.take(max));
         }
         // From one place only: so the chain becomes a part of this loop, as a hand-written one is, and no event is copied.
         for event in self.ready.by_ref().take(max) {

@@ -12,6 +12,7 @@ use tidegate::sink::{Delivery, Pending, Settle, SettleContext, Sink, SinkContext
 
 use super::super::output::Answer;
 use super::super::queries::Query;
+use super::clock::{Lap, Stopwatch};
 
 /// Whether rows are looked at.
 #[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -119,18 +120,26 @@ pub struct TallySink {
     check: Check,
     query: Query,
     parallelism: u32,
+    stopwatch: Stopwatch,
     counted: Arc<Mutex<Counted>>,
 }
 
 #[derive(Default)]
 struct Counted {
     committed: Total,
+    /// When the last rows were.
+    at: Option<Lap>,
     pending: BTreeMap<String, Total>,
 }
 
 impl TallySink {
-    pub fn new(check: Check, query: Query, parallelism: u32) -> TallySink {
-        TallySink { check, query, parallelism, counted: Arc::default() }
+    pub fn new(check: Check, query: Query, parallelism: u32, stopwatch: Stopwatch) -> TallySink {
+        TallySink { check, query, parallelism, stopwatch, counted: Arc::default() }
+    }
+
+    /// When the last rows were committed.
+    pub fn ended(&self) -> Option<Lap> {
+        self.counted().at
     }
 
     /// What has been committed.
@@ -201,6 +210,7 @@ impl<T: Serialize> SinkWriter<T> for TallyWriter {
         let mut counted = self.sink.counted();
         if let Some(total) = counted.pending.remove(&pending.transaction) {
             counted.committed.add(total);
+            counted.at = Some(self.sink.stopwatch.lap());
         }
         Ok(())
     }

@@ -119,7 +119,7 @@ impl Query {
 
 /// The bids among the events: what most queries are about.
 fn bids<'j>(events: Stream<'j, Event, impl Head<Out = Event>>) -> Stream<'j, Bid, impl Head<Out = Bid>> {
-    events.flat_map(|event| match event {
+    events.filter_map(|event| match event {
         Event::Bid(bid) => Some(bid),
         Event::Person(_) | Event::Auction(_) => None,
     })
@@ -129,7 +129,7 @@ fn bids<'j>(events: Stream<'j, Event, impl Head<Out = Event>>) -> Stream<'j, Bid
 fn people_and_auctions<'j>(
     events: Stream<'j, Event, impl Head<Out = Event>>,
 ) -> (Stream<'j, Person, impl Head<Out = Person>>, Stream<'j, Auction, impl Head<Out = Auction>>) {
-    let both = events.flat_map(|event| match event {
+    let both = events.filter_map(|event| match event {
         Event::Person(person) => Some(Either::Right(person)),
         Event::Auction(auction) => Some(Either::Left(auction)),
         Event::Bid(_) => None,

@@ -25,7 +25,7 @@ pub struct Row {
 
 pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &impl Answer) {
     let table: Arc<HashMap<u64, String>> = Arc::new((0..KEYS).map(|key| (key, key.to_string())).collect());
-    let rows = bids(events).flat_map(move |bid| {
+    let rows = bids(events).filter_map(move |bid| {
         let value = table.get(&(bid.auction % KEYS))?.clone();
         Some(Row {
             auction: bid.auction,

@@ -44,5 +44,5 @@ impl Row {
 }
 
 pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &impl Answer) {
-    out.rows("q14", bids(events).flat_map(Row::of));
+    out.rows("q14", bids(events).filter_map(Row::of));
 }

@@ -56,7 +56,7 @@ impl Row {
 }
 
 pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &impl Answer) {
-    let bids_and_auctions = events.flat_map(|event| match event {
+    let bids_and_auctions = events.filter_map(|event| match event {
         Event::Bid(bid) => Some(Either::Left(bid)),
         Event::Auction(auction) => (auction.category == 10).then_some(Either::Right(auction)),
         Event::Person(_) => None,

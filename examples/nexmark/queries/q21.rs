@@ -36,5 +36,5 @@ impl Row {
 }
 
 pub fn wire(events: Stream<'_, Event, impl Head<Out = Event>>, out: &impl Answer) {
-    out.rows("q21", bids(events).flat_map(Row::of));
+    out.rows("q21", bids(events).filter_map(Row::of));
 }

@@ -175,7 +175,7 @@ pub fn winning_bids<'j>(
     asked: Asked,
 ) -> Stream<'j, Won, impl Head<Out = Won>> {
     events
-        .flat_map(move |event| Move::of(event, asked))
+        .filter_map(move |event| Move::of(event, asked))
         .key_by(Move::auction)
         .process("winning-bids", FindWinner)
 }
