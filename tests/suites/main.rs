@@ -14,6 +14,8 @@ mod faults;
 mod fixtures;
 #[cfg(feature = "flink")]
 mod flink;
+#[cfg(feature = "flink")]
+mod flink_handover;
 mod loops;
 mod nexmark;
 mod patterns;

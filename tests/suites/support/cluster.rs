@@ -4,10 +4,14 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::TcpListener;
-use std::path::PathBuf;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::sleep;
 use std::time::Duration;
+
+use serde_json::{Value, json};
 
 use super::{Program, Running, skip};
 
@@ -45,13 +49,49 @@ impl Cluster {
 
     /// `program`, to be run on it.
     pub fn submits(&self, program: Program, parallelism: u32) -> Program {
-        let parallelism = parallelism.to_string();
-        program
-            .args("flink run --jobmanager")
-            .arg(&self.address)
-            .arg("--parallelism")
-            .arg(parallelism)
-            .arg("--")
+        self.runs(program, parallelism).arg("--")
+    }
+
+    /// `program`, to go on from a savepoint on it.
+    pub fn resumes(&self, program: Program, parallelism: u32, savepoint: &Path) -> Program {
+        self.runs(program, parallelism).path("--from-savepoint", savepoint).arg("--")
+    }
+
+    fn runs(&self, program: Program, parallelism: u32) -> Program {
+        let program = program.args("flink run --jobmanager").arg(&self.address);
+        program.arg("--parallelism").arg(parallelism.to_string())
+    }
+
+    /// Stops the job that `running` follows, with a savepoint in `dir`. Where that is.
+    pub fn stop_with_savepoint(&self, running: &Running, dir: &Path) -> PathBuf {
+        let said = running.said();
+        let (_, job) = said.split_once("job ").expect("it says which job it has submitted");
+        let job = job.split(' ').next().unwrap();
+        let stop = json!({ "targetDirectory": dir, "drain": false });
+        let asked = self.ask(&format!("POST /jobs/{job}/stop"), &stop.to_string());
+        let request = asked["request-id"].as_str().unwrap_or_else(|| panic!("{asked}")).to_string();
+        loop {
+            let is = self.ask(&format!("GET /jobs/{job}/savepoints/{request}"), "");
+            if is["status"]["id"] == "COMPLETED" {
+                let location = is["operation"]["location"].as_str().unwrap_or_else(|| panic!("{is}"));
+                return PathBuf::from(location.strip_prefix("file:").unwrap());
+            }
+            assert_eq!(is["status"]["id"], "IN_PROGRESS", "{is}");
+            sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// What its JobManager answers.
+    fn ask(&self, request: &str, body: &str) -> Value {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let head = format!("{request} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n", self.address);
+        let type_and_length =
+            format!("content-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
+        stream.write_all((head + &type_and_length + body).as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (_, json) = answer.split_once("\r\n\r\n").unwrap();
+        serde_json::from_str(json).unwrap_or_else(|_| panic!("{answer}"))
     }
 
     /// Kills it as a loss of power would: no handler runs.

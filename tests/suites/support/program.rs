@@ -207,7 +207,8 @@ impl Running {
         assert!(Command::new("kill").args([signal, pid]).status().unwrap().success());
     }
 
-    fn said(&self) -> String {
+    /// What it has said on its standard error so far.
+    pub fn said(&self) -> String {
         text(&self.stderr)
     }
 
