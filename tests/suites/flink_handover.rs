@@ -6,8 +6,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::faults::Scene;
 use crate::support::cluster::Cluster;
-use crate::support::{Log, Program, Running, reader};
+use crate::support::{Log, Program, Running, reader, skip};
 
 /// A job that finds sessions in a log, leg by leg, and its directories.
 struct Journey {
@@ -139,4 +140,120 @@ fn a_job_that_moves_to_flink_and_back_commits_what_one_run_does() {
     journey.end_embedded(3, &journey.import(&savepoint, "imported"));
     journey.check();
     cluster.end();
+}
+
+/// A job that counts words, and has snapshots.
+fn counting(program: Program, scene: &Scene) -> Program {
+    program.path("--input", &scene.path("words.txt")).path("--output", &scene.path("out"))
+}
+
+/// Exports the newest snapshot, or the one of this name.
+fn exports(scene: &Scene, snapshot: &str, to: &Path) -> Program {
+    let program = Program::faulty().args("snapshots export").arg(snapshot);
+    let program = program.path("--snapshot-dir", &scene.snapshots()).path("--flink", to).arg("--");
+    counting(program, scene)
+}
+
+/// Has `program` take over a savepoint of Flink's.
+fn imports(program: Program, savepoint: &Path, to: &Path) -> Program {
+    program.args("flink import-savepoint").arg(savepoint).path("--out", to).arg("--")
+}
+
+fn without_flink(program: Program) -> Program {
+    program.within("unset FLINK_HOME; exec \"$@\"")
+}
+
+#[test]
+fn what_goes_to_a_savepoint_of_flinks_and_back_is_as_it_was() {
+    if std::env::var_os("FLINK_HOME").is_none() {
+        skip("FLINK_HOME names no Flink distribution");
+        return;
+    }
+    let scene = Scene::interrupted(2);
+    let (savepoint, back) = (scene.path("exported"), scene.path("back"));
+    // Other key groups, too: every row is dealt anew on the way.
+    let outcome = exports(&scene, "latest", &savepoint).args("--max-parallelism 16").run().success();
+    assert!(outcome.stdout.contains(&format!("--from-savepoint {}", savepoint.display())), "{outcome}");
+    counting(imports(Program::faulty(), &savepoint, &back), &scene).run().success();
+    Program::faulty().args("snapshots verify").arg(&back).run().success();
+    let manifest = |snapshot: &Path| {
+        let show = Program::faulty().args("snapshots show --json").arg(snapshot);
+        let shown = show.path("--snapshot-dir", &scene.snapshots()).run().success().stdout;
+        serde_json::from_str::<serde_json::Value>(&shown).unwrap()
+    };
+    let (was, is) = (manifest(Path::new("latest")), manifest(&back));
+    assert_eq!((&is["snapshot"], &is["job"]), (&was["snapshot"], &was["job"]));
+    assert_eq!((&was["max_parallelism"], &is["max_parallelism"]), (&128.into(), &16.into()));
+    let entries = |manifest: &serde_json::Value| {
+        let mut entries: Vec<String> =
+            manifest["entries"].as_array().unwrap().iter().map(ToString::to_string).collect();
+        entries.sort();
+        // What two subtasks say alike is said once.
+        entries.dedup();
+        entries
+    };
+    assert_eq!(entries(&is), entries(&was));
+    let rows = |snapshot: &Path| {
+        let dump = Program::faulty().args("snapshots dump").arg(snapshot);
+        let dumped = dump.path("--snapshot-dir", &scene.snapshots()).run().success().stdout;
+        let mut rows = reader::lines(&dumped);
+        rows.iter_mut().for_each(|row| row["group"] = 0.into());
+        let mut rows: Vec<String> = rows.iter().map(ToString::to_string).collect();
+        rows.sort();
+        rows
+    };
+    assert!(!rows(&back).is_empty());
+    assert_eq!(rows(&back), rows(Path::new("latest")));
+
+    // What does not fit is refused by name, and nothing is written.
+    let refused = scene.path("refused");
+    let import = || imports(Program::faulty(), &savepoint, &refused);
+    let foreign = imports(Program::example("web_visits"), &savepoint, &refused).run();
+    foreign.refused(1, &["it is not of job \"web-visits\"", "count", "hint"]);
+    let narrower = counting(import(), &scene).arg("--narrower-state").run();
+    narrower.refused(1, &["state", "\"count\"", "u16", "hint"]);
+    counting(import(), &scene)
+        .args("--operator other")
+        .run()
+        .refused(1, &["\"operator count\"", "no such operator", "--allow-dropped-state"]);
+    counting(import(), &scene)
+        .args("--parallelism 17")
+        .run()
+        .refused(1, &["--parallelism 17", "16 key groups"]);
+    let metadata = fs::read(savepoint.join("_metadata")).unwrap();
+    fs::write(savepoint.join("_metadata"), &metadata[..metadata.len() / 2]).unwrap();
+    counting(import(), &scene).run().refused(1, &["can't be taken over", savepoint.to_str().unwrap()]);
+    assert!(!refused.exists());
+}
+
+#[test]
+fn what_can_not_be_handed_over_is_refused_before_java_is_asked() {
+    let scene = Scene::interrupted(1);
+    let (savepoint, out) = (scene.path("exported"), scene.path("imported"));
+    without_flink(exports(&scene, "latest", &savepoint)).run().refused(2, &["FLINK_HOME", "--flink-home"]);
+    let import = |program: Program| counting(imports(program, &savepoint, &out), &scene);
+    without_flink(import(Program::faulty())).run().refused(2, &["--flink-home"]);
+    let elsewhere = |program: Program| program.env("FLINK_HOME", "/nowhere");
+    elsewhere(import(Program::faulty()))
+        .run()
+        .refused(1, &["no Flink savepoint", savepoint.to_str().unwrap(), "nothing is there"]);
+    fs::create_dir(&savepoint).unwrap();
+    elsewhere(import(Program::faulty())).run().refused(1, &["no file _metadata"]);
+    elsewhere(exports(&scene, "latest", &savepoint))
+        .run()
+        .refused(1, &["there is something at", savepoint.to_str().unwrap()]);
+    fs::write(savepoint.join("_metadata"), "").unwrap();
+    elsewhere(import(Program::faulty())).run().refused(2, &["/nowhere is no Flink distribution"]);
+    fs::create_dir(&out).unwrap();
+    elsewhere(import(Program::faulty())).run().refused(1, &["there is something at", out.to_str().unwrap()]);
+
+    let free = scene.path("free");
+    let export = |snapshot: &str| elsewhere(exports(&scene, snapshot, &free));
+    export("77").run().refused(1, &["there is no snapshot 77"]);
+    export("latest").run().refused(2, &["/nowhere is no Flink distribution"]);
+    export("latest").arg("--narrower-state").run().refused(1, &["state", "\"count\"", "u16"]);
+    export("latest").args("--operator other").run().refused(1, &["operator \"count\"", "has no place to go"]);
+    assert!(!free.exists());
+    let both = Program::faulty().args("snapshots export --out a --flink b").run();
+    both.refused(2, &["--out", "--flink"]);
 }
