@@ -1,4 +1,4 @@
-//! A job that fails when told to: it counts words, and panics at one of them, always or once.
+//! A job that fails when told to: it counts words, and panics at one of them, always or once, or ends its process at one.
 //!
 //! With `--narrower-state` it declares the same state with another field type, as a later version of it should not; with
 //! `--operator` it calls its operator otherwise.
@@ -17,7 +17,7 @@ fn faulty(job: &Job, args: Args) -> Result<()> {
     if args.narrower_state {
         keyed.process(&args.operator, CountNarrowly).sink("counts", JsonLines::write(args.output));
     } else {
-        let operator = Count { panic_at: args.panic_at, panicked: args.panicked };
+        let operator = Count { panic_at: args.panic_at, panicked: args.panicked, abort_at: args.abort_at };
         keyed.process(&args.operator, operator).sink("counts", JsonLines::write(args.output));
     }
     Ok(())
@@ -37,6 +37,9 @@ struct Args {
     /// File that is left by the first panic, and keeps the job from panicking again
     #[arg(long)]
     panicked: Option<PathBuf>,
+    /// The word to end the process at, without a word
+    #[arg(long)]
+    abort_at: Option<String>,
     /// Declare the state as a later version should not
     #[arg(long)]
     narrower_state: bool,
@@ -60,6 +63,7 @@ struct SeenNarrowly {
 struct Count {
     panic_at: Option<String>,
     panicked: Option<PathBuf>,
+    abort_at: Option<String>,
 }
 
 #[operator]
@@ -68,6 +72,9 @@ impl Count {
         seen.times += 1;
         if self.panic_at.as_ref() == Some(&word) {
             self.panic(&word);
+        }
+        if self.abort_at.as_ref() == Some(&word) {
+            std::process::abort();
         }
         (word, seen.times)
     }

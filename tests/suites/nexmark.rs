@@ -21,14 +21,14 @@ const EVENTS: u64 = 100_000;
 
 /// A query's answer: its header, and its rows in an order that does not depend on the order in which they came.
 #[derive(PartialEq)]
-struct Answer {
+pub struct Answer {
     header: String,
     rows: Vec<String>,
 }
 
 impl Answer {
     /// What is visible in the CSV files of `dir`: every file has a header, and all have the same.
-    fn written(dir: &Path) -> Answer {
+    pub fn written(dir: &Path) -> Answer {
         let files = files(dir, "csv");
         let mut answers = files.iter().map(|path| Answer::of(&fs::read_to_string(path).unwrap()));
         let Answer { header, mut rows } =
@@ -41,7 +41,7 @@ impl Answer {
         Answer { header, rows }
     }
 
-    fn of(csv: &str) -> Answer {
+    pub fn of(csv: &str) -> Answer {
         assert!(csv.ends_with('\n'), "the last line is not whole");
         let mut lines = csv.split_terminator('\n').map(str::to_string);
         let header = lines.next().unwrap();
@@ -52,7 +52,7 @@ impl Answer {
 
     /// They are the same as multisets. Rows are compared byte by byte.
     #[track_caller]
-    fn must_be(&self, expected: &Answer, what: &str) {
+    pub fn must_be(&self, expected: &Answer, what: &str) {
         assert_eq!(self.header, expected.header, "{what}");
         if self.rows != expected.rows {
             let differs = self.rows.iter().zip(&expected.rows).find(|(found, expected)| found != expected);
@@ -206,7 +206,7 @@ queries! {
     q22_equals_the_reference "q22" Up,
 }
 
-fn unzstd(path: &Path) -> String {
+pub fn unzstd(path: &Path) -> String {
     let mut text = String::new();
     let file = fs::read(path).unwrap_or_else(|error| panic!("can't read {}: {error}", path.display()));
     StreamingDecoder::new(file.as_slice()).unwrap().read_to_string(&mut text).unwrap();
@@ -214,7 +214,7 @@ fn unzstd(path: &Path) -> String {
 }
 
 /// Made-up events, sorted.
-fn made_up(flags: &str) -> Vec<String> {
+pub fn made_up(flags: &str) -> Vec<String> {
     let outcome = Program::example("nexmark").args("events --quiet").args(flags).run().success();
     let mut lines: Vec<_> = outcome.stdout.lines().map(str::to_string).collect();
     lines.sort_unstable();

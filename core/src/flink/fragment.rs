@@ -73,6 +73,7 @@ impl Fragments {
         }
         let fragments: Vec<Fragment> =
             joined.into_values().map(|stages| fragment(graph, stages)).collect::<Result<_>>()?;
+        fragments.iter().try_for_each(|fragment| refuse_keyless(graph, fragment))?;
         let place = |stage: usize| {
             fragments
                 .iter()
@@ -116,8 +117,32 @@ fn refuse(graph: &Graph) -> Result<()> {
     if let Some(edge) = graph.edges.iter().find(|edge| edge.ship == Ship::Broadcast) {
         return Err(unsupported(format!("records are broadcast to {:?}", graph.stages[edge.to].name)));
     }
-    if let Some(state) = graph.entry_states.first() {
-        return Err(unsupported(format!("operator {:?} has state that belongs to no key", state.operator)));
+    Ok(())
+}
+
+/// Of state that belongs to no key, that of an operator behind an exchange by key runs on Flink: every subtask is given what all
+/// have kept, and takes its share. A source's subtask is given what its splits have kept, and Flink deals these one by one.
+fn refuse_keyless(graph: &Graph, fragment: &Fragment) -> Result<()> {
+    for step in fragment.stages.iter().flat_map(|stage| &graph.stages[*stage].steps) {
+        let name = &step.detail;
+        if !graph.entry_states.iter().any(|state| state.operator == *name) {
+            continue;
+        }
+        match (step.kind.as_str(), fragment.kind) {
+            (kind @ ("async_map" | "lookup_join"), _) => {
+                return Err(unsupported(format!(
+                    "{kind} {name:?} waits for answers while nothing else comes"
+                ))
+                .hint("run the job as it is, without `flink`"));
+            }
+            ("process", FragmentKind::Source) => {
+                return Err(unsupported(format!(
+                    "operator {name:?} has state that belongs to no key, in front of the first exchange by key"
+                ))
+                .hint("put it behind a keyed operator, or keep its state per key"));
+            }
+            _ => {}
+        }
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 //! It is the job's own executable. A process and not a library in the TaskManager's: a panic, an abort, a stack that overflows, a
 //! leak or a thread that stays harm nobody else's tasks, and the end of it frees all that it had.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -26,6 +26,9 @@ use crate::state::fjall::StateDirectory;
 use crate::state::memory::StateMemory;
 use crate::task::thread;
 use crate::time::Clock;
+
+/// The state of so many checkpoints is kept for who asks late.
+const WAITING_MAX: usize = 4;
 
 /// Wires the job, given the command line that it would have by itself.
 pub(crate) type Wiring<'a> = &'a dyn Fn(&[String]) -> Result<(Graph, RunOptions)>;
@@ -103,9 +106,15 @@ struct Working {
 impl Guest {
     fn answer(&mut self, request: Request, wiring: Wiring<'_>, answers: &mut Vec<u8>) -> Result<()> {
         match request {
-            Request::Begin(beginning) => {
+            Request::Begin(mut beginning) => {
                 let (graph, options) = wiring(&beginning.args)?;
                 let fragments = Fragments::of(&graph)?;
+                // Who takes which share of it goes by the order, and that of Flink's lists is nobody's promise.
+                beginning.kept.sort_by_cached_key(|kept| {
+                    kept.iter()
+                        .map(|entry| format!("{} {} {}", entry.owner, entry.item, entry.value))
+                        .collect::<Vec<_>>()
+                });
                 let entries = beginning.kept.iter().flatten().cloned().collect();
                 let restoring = beginning.restored.map(|checkpoint| {
                     let groups = place(&beginning, &options)?.groups(options.max_parallelism);
@@ -245,6 +254,10 @@ impl Working {
             Request::Flush => self.subtask.flush()?,
             Request::Poll => self.subtask.poll()?,
             Request::Barrier(checkpoint) => {
+                // A savepoint may come on the heels of a checkpoint, which is wanted nonetheless.
+                while self.subtask.is_encoding() || self.subtask.is_writing() {
+                    self.encode()?;
+                }
                 let mut kept = self.subtask.barrier(checkpoint)?;
                 kept.extend(self.schemas.iter().cloned());
                 Answer::Kept(&kept).write(answers)?;
@@ -320,24 +333,28 @@ fn give_snapshots(
     taken: &mpsc::Receiver<(SnapshotId, Result<Snapshot>)>,
     groups: KeyGroupRange,
 ) {
-    let mut waiting = None;
+    // What nobody has asked for yet. Flink may never ask for a checkpoint that it has given up.
+    let mut waiting = VecDeque::<(SnapshotId, Result<Snapshot>)>::new();
     while let Ok((mut stream, _)) = listener.accept() {
         let mut wanted = [0; 8];
         // Who asks may have changed its mind.
         let Ok(()) = stream.read_exact(&mut wanted) else { continue };
         let wanted = SnapshotId(u64::from_le_bytes(wanted));
         let snapshot = loop {
-            match waiting.take().map_or_else(|| taken.recv(), Ok) {
-                Ok((id, _)) if id < wanted => {}
-                Ok((id, snapshot)) if id == wanted => break snapshot,
-                // Another barrier came before this one was written.
-                Ok(later) => {
-                    waiting = Some(later);
-                    break Err(Error::failure(format!(
-                        "the state of checkpoint {wanted} was given up for a later one"
-                    )));
-                }
+            if let Some(place) = waiting.iter().position(|(id, _)| *id == wanted) {
+                break waiting.remove(place).expect("it was found there").1;
+            }
+            if waiting.back().is_some_and(|(id, _)| *id > wanted) {
+                break Err(Error::failure(format!(
+                    "the state of checkpoint {wanted} was given up for a later one"
+                )));
+            }
+            match taken.recv() {
+                Ok(snapshot) => waiting.push_back(snapshot),
                 Err(_) => return,
+            }
+            if waiting.len() > WAITING_MAX {
+                waiting.pop_front();
             }
         };
         let given = snapshot.and_then(|snapshot| {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::package::Distribution;
+use super::package::{self, Distribution};
 use super::run::Cluster;
 use crate::error::{Error, Result};
 use crate::job::progress::say;
@@ -24,7 +24,7 @@ const JOBMANAGER: &str = "jobmanager";
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// What Flink 2 needs of a JVM from 17 on.
-const OPENED: [&str; 13] = [
+pub(super) const OPENED: [&str; 13] = [
     "--add-exports=java.rmi/sun.rmi.registry=ALL-UNNAMED",
     "--add-exports=java.security.jgss/sun.security.krb5=ALL-UNNAMED",
     "--add-opens=java.base/java.lang=ALL-UNNAMED",
@@ -140,6 +140,8 @@ impl Local {
                 "execution.checkpointing.dir",
                 format!("file://{}", absolute(directory)?.join("checkpoints").display()),
             ),
+            // Until one that was killed is missed, its slots are offered.
+            ("heartbeat.interval", "1000".to_string()),
             ("restart-strategy.type", "fixed-delay".to_string()),
             ("restart-strategy.fixed-delay.attempts", "3".to_string()),
             ("restart-strategy.fixed-delay.delay", "1 s".to_string()),
@@ -148,13 +150,20 @@ impl Local {
         .map(|(key, value)| format!("{key}: \"{value}\""))
         .collect();
         for setting in &self.settings {
-            let (key, value) = setting.split_once('=').ok_or_else(|| {
-                Error::usage(format!("--set {setting} is no setting")).hint("write --set key=value")
-            })?;
+            let (key, value) = package::setting(setting)?;
             lines.retain(|line| !line.starts_with(&format!("{key}:")));
             lines.push(format!("{key}: \"{value}\""));
         }
         Ok(lines.join("\n") + "\n")
+    }
+
+    /// What Flink's own scripts would give the JVM.
+    fn jvm_options(&self, name: &str) -> Vec<String> {
+        let member = if name == JOBMANAGER { JOBMANAGER } else { "taskmanager" };
+        let keys = ["env.java.opts.all".to_string(), format!("env.java.opts.{member}")];
+        let settings = self.settings.iter().filter_map(|setting| setting.split_once('='));
+        let options = settings.filter(|(key, _)| keys.iter().any(|own| own == key));
+        options.flat_map(|(_, options)| options.split_whitespace().map(str::to_string)).collect()
     }
 
     fn start(&self, directory: &Path, name: &str) -> Result<Child> {
@@ -177,6 +186,7 @@ impl Local {
             .arg(memory)
             .arg(format!("-Dlog4j.configurationFile={}", logging.display()))
             .arg(format!("-Djava.io.tmpdir={}", directory.join("tmp").display()))
+            .args(self.jvm_options(name))
             .arg("-cp")
             .arg(self.distribution.class_path()?)
             .arg(class)

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::fragment::Fragments;
 use super::guest::Wiring;
-use super::package::{Distribution, package};
+use super::package::{self, Distribution, package};
 use crate::error::{Error, Result};
 use crate::job::progress::say;
 use crate::job::signals::Signals;
@@ -34,6 +34,9 @@ pub(crate) struct Run {
     /// A Flink distribution, to make the jar with
     #[arg(long, env = "FLINK_HOME", value_name = "DIR")]
     flink_home: Option<PathBuf>,
+    /// A line of Flink's configuration, for this job; can be given several times
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    settings: Vec<String>,
     /// Leave when it has been submitted
     #[arg(long)]
     detach: bool,
@@ -77,6 +80,10 @@ impl Run {
         let mut request = json!({ "programArgsList": self.args });
         if let Some(parallelism) = self.parallelism {
             request["parallelism"] = json!(parallelism);
+        }
+        for setting in &self.settings {
+            let (key, value) = package::setting(setting)?;
+            request["flinkConfiguration"][key] = json!(value);
         }
         if let Some(savepoint) = &self.from_savepoint {
             request["savepointPath"] = json!(savepoint);

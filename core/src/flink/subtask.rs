@@ -7,14 +7,14 @@
 //! of anything.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
-use super::checkpoint::{Layered, Restored};
+use super::checkpoint::{Layered, Restored, Snapshot};
 use super::fragment::Fragment;
 use super::tap::Tapped;
 use crate::error::{Error, Result};
@@ -111,6 +111,8 @@ pub(crate) struct Subtask {
     reading: usize,
     pool: StatePool,
     layered: Layered,
+    /// The state of checkpoints that is written and has not been asked for.
+    written: VecDeque<(SnapshotId, Result<Snapshot>)>,
     last: Step,
     clock: Clock,
 }
@@ -118,7 +120,7 @@ pub(crate) struct Subtask {
 struct Inlet {
     edges: Vec<EdgeIndex>,
     task: usize,
-    queue: Rc<RefCell<std::collections::VecDeque<Element>>>,
+    queue: Rc<RefCell<VecDeque<Element>>>,
     sender: channel::Sender,
 }
 
@@ -265,6 +267,7 @@ impl Subtask {
             reading,
             pool,
             layered,
+            written: VecDeque::new(),
             last: Step::Idle,
             clock: beginning.clock,
         })
@@ -351,9 +354,13 @@ impl Subtask {
     /// # Errors
     /// If a stage can't freeze its state.
     pub fn barrier(&mut self, checkpoint: SnapshotId) -> Result<Vec<Entry>> {
-        // A stage never meets a barrier while it works on another.
-        while self.is_encoding() {
+        // A stage never meets a barrier while it works on another; and Flink may want a savepoint while a checkpoint is written.
+        while self.is_encoding() || self.is_writing() {
             self.turn()?;
+            self.gather();
+            if self.is_writing() && self.last == Step::Idle {
+                self.worker.doorbell.sleep(PAUSE);
+            }
         }
         self.kept.borrow_mut().clear();
         let barrier = Barrier { snapshot: checkpoint, kind: BarrierKind::Periodic };
@@ -373,10 +380,15 @@ impl Subtask {
         self.worker.tasks.iter().any(|task| task.freezing.is_some())
     }
 
-    /// The keyed state of the last checkpoint, if it has all been written since this was last asked; or why it was not.
-    pub fn take_state(&mut self) -> Option<(SnapshotId, Result<super::checkpoint::Snapshot>)> {
+    /// The keyed state of the oldest checkpoint that has all been written and was not taken yet; or why it was not written.
+    pub fn take_state(&mut self) -> Option<(SnapshotId, Result<Snapshot>)> {
+        self.gather();
+        self.written.pop_front()
+    }
+
+    fn gather(&mut self) {
         self.listen();
-        self.layered.take(self.pool.path())
+        self.written.extend(self.layered.take(self.pool.path()));
     }
 
     /// Whether state has been frozen that is not written yet.

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tidegate_macros::{operator, state};
+
 use super::checkpoint::Restoring;
 use super::fragment::{FragmentKind, Fragments};
 use super::message::GivenSplit;
@@ -17,6 +19,7 @@ use crate::sink::Collect;
 use crate::snapshot::part::Entry;
 use crate::source::{AssignedSplit, Offset, Split, SplitPosition, Throttle};
 use crate::source::{Memory, Watermarks};
+use crate::state::DealtList;
 use crate::state::backend::StateBackend;
 use crate::testing::TestJob;
 use crate::time::{Clock, EventTime, millis, secs};
@@ -235,25 +238,12 @@ fn expected() -> (Results, Results) {
     (sorted(&sums), sorted(&again))
 }
 
-#[test]
-fn a_job_of_many_fragments_gives_the_same_over_failures_and_at_any_parallelism() {
-    let (sums, again) = (Collect::new(), Collect::new());
-    let job = Job::new("sums");
-    wire(&job, &sums, &again);
-    let graph = Arc::new(job.finish().unwrap());
-    assert_eq!(
-        Fragments::of(&graph)
-            .unwrap()
-            .fragments
-            .iter()
-            .map(|fragment| fragment.name.as_str())
-            .collect::<Vec<_>>(),
-        ["numbers", "sums", "again"]
-    );
+/// Runs a job through failures, each time at another parallelism.
+fn through_failures(graph: &Arc<Graph>) {
     let mut from: Option<Checkpoint> = None;
     let mut id = 0;
     for (parallelism, turns) in [(2, 3), (1, 2), (4, 2), (3, usize::MAX)] {
-        let mut cluster = Cluster::start(&graph, parallelism, from.as_ref());
+        let mut cluster = Cluster::start(graph, parallelism, from.as_ref());
         let mut more = true;
         for _ in 0..turns {
             more = cluster.turn();
@@ -270,6 +260,24 @@ fn a_job_of_many_fragments_gives_the_same_over_failures_and_at_any_parallelism()
             cluster.turn();
         }
     }
+}
+
+#[test]
+fn a_job_of_many_fragments_gives_the_same_over_failures_and_at_any_parallelism() {
+    let (sums, again) = (Collect::new(), Collect::new());
+    let job = Job::new("sums");
+    wire(&job, &sums, &again);
+    let graph = Arc::new(job.finish().unwrap());
+    assert_eq!(
+        Fragments::of(&graph)
+            .unwrap()
+            .fragments
+            .iter()
+            .map(|fragment| fragment.name.as_str())
+            .collect::<Vec<_>>(),
+        ["numbers", "sums", "again"]
+    );
+    through_failures(&graph);
     let (expected_sums, expected_again) = expected();
     assert!(sorted(&sums) == expected_sums, "sums differ");
     assert!(sorted(&again) == expected_again, "sums of sums differ");
@@ -315,6 +323,69 @@ fn what_does_not_run_on_flink_is_refused_and_named() {
         refused.to_string().starts_with("source \"others\" and what operator \"sums\" emits come together"),
         "{refused}"
     );
+}
+
+#[state(unkeyed, crate = crate)]
+#[derive(Default)]
+struct Held {
+    numbers: DealtList<u64>,
+}
+
+/// Holds numbers back until there are three.
+struct Hold;
+
+#[operator(unkeyed, crate = crate)]
+impl Hold {
+    fn on_event(&self, number: u64, held: &mut Held) -> Option<Vec<u64>> {
+        held.numbers.push(number);
+        (held.numbers.len() == 3).then(|| held.numbers.split_off(0))
+    }
+
+    fn on_end(&self, held: &mut Held) -> Option<Vec<u64>> {
+        (!held.numbers.is_empty()).then(|| held.numbers.split_off(0))
+    }
+}
+
+#[test]
+fn state_outside_of_keys_in_front_of_the_first_exchange_and_what_waits_for_answers_are_refused() {
+    for (wire, words) in [
+        (
+            (&|job: &Job| {
+                job.source("numbers", Memory::of(vec![1u64])).process("hold", Hold).discard();
+            }) as &dyn Fn(&Job),
+            "operator \"hold\" has state that belongs to no key, in front of the first exchange by key",
+        ),
+        (
+            &|job| {
+                let sums = job.source("numbers", Memory::of(vec![1u64])).key_by(|n| *n);
+                let sums = sums.window(Tumbling::count(2)).aggregate("sums", Sum::of(|n: &u64| *n));
+                sums.async_map("double", async |sum| Ok::<_, String>(sum.value * 2)).or_fail().discard();
+            },
+            "async_map \"double\" waits for answers",
+        ),
+    ] {
+        let refused = cut(wire).unwrap_err();
+        assert_eq!(refused.exit_code(), 2);
+        assert!(refused.to_string().starts_with(words), "{refused}");
+    }
+}
+
+#[test]
+fn state_outside_of_keys_behind_an_exchange_is_dealt_anew_over_failures_and_at_any_parallelism() {
+    let held = Collect::new();
+    let job = Job::new("held");
+    job.source("numbers", Memory::of((0..10_000u64).collect()).splits(3))
+        .key_by(|n| n % 97)
+        .window(Tumbling::count(1))
+        .aggregate("sums", Sum::of(|n: &u64| *n))
+        .map(|sum| sum.value)
+        .process("hold", Hold)
+        .sink("held", held.clone());
+    let graph = Arc::new(job.finish().unwrap());
+    through_failures(&graph);
+    let mut numbers: Vec<u64> = held.take().into_iter().flatten().collect();
+    numbers.sort_unstable();
+    assert!(numbers == (0..10_000).collect::<Vec<_>>(), "{} numbers", numbers.len());
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What the suites share: running executables, reading what they wrote, and a log whose sessions are known.
 
+#[cfg(feature = "flink")]
+pub mod cluster;
 pub mod log;
 pub mod program;
 pub mod random;

@@ -88,6 +88,12 @@ impl Program {
         self
     }
 
+    /// What is run.
+    #[cfg(feature = "flink")]
+    pub fn executable(&self) -> &Path {
+        Path::new(self.command.get_program())
+    }
+
     /// Several arguments, with spaces between them.
     pub fn args(self, line: &str) -> Program {
         line.split_whitespace().fold(self, Program::arg)
@@ -207,7 +213,8 @@ impl Running {
         assert!(Command::new("kill").args([signal, pid]).status().unwrap().success());
     }
 
-    fn said(&self) -> String {
+    /// What it has said on its standard error so far.
+    pub fn said(&self) -> String {
         text(&self.stderr)
     }
 

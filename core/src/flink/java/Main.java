@@ -23,6 +23,11 @@ public final class Main {
 
     public static void main(String[] args) throws Exception {
         StreamExecutionEnvironment env = StreamExecutionEnvironment.getExecutionEnvironment();
+        if (env.getCheckpointConfig().isUnalignedCheckpointsEnabled()) {
+            throw new Guest.JobFailure("execution.checkpointing.unaligned is true, and a job of Tidegate takes aligned checkpoints"
+                    + " only: a record that is in flight goes in a frame of many key groups, which can't be dealt anew when the job"
+                    + " is rescaled; set it to false, for this job by `flink run --set execution.checkpointing.unaligned=false`");
+        }
         boolean fresh = env.getConfiguration().getOptional(StateRecoveryOptions.SAVEPOINT_PATH).isEmpty();
         JsonNode job = describe(args, fresh);
         env.getConfig().enableObjectReuse();

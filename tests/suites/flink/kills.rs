@@ -1,0 +1,49 @@
+//! Jobs that are killed, or stopped and gone on with, commit what they would have committed at one go.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use super::Visits;
+use crate::support::cluster::Cluster;
+use crate::support::{Log, Program, Random};
+
+/// All slots of both TaskManagers are taken: whichever is killed, a part of the job is.
+#[test]
+fn taskmanagers_that_are_killed_five_times_cost_no_session_and_double_none() {
+    let Some(cluster) = Cluster::start(100) else { return };
+    let mut random = Random::seeded(6);
+    let log = Log::any();
+    let visits = Visits::of(&log);
+    let mut running = visits.slow_job(cluster.submits(Program::example("web_visits"), 4), 20).spawn();
+    for _ in 0..5 {
+        let seen = visits.committed();
+        running.until("new results", || visits.committed() > seen);
+        sleep(Duration::from_millis(random.below(1_000)));
+        cluster.kill_taskmanager(1 + random.below(2));
+    }
+    let outcome = running.wait().success();
+    assert!(outcome.stderr.contains("failed: "), "it has not noticed: {outcome}");
+    visits.assert_exact();
+    cluster.end();
+}
+
+#[test]
+fn a_job_that_is_stopped_with_a_savepoint_at_2_goes_on_at_1_and_at_4_and_commits_the_same() {
+    let Some(cluster) = Cluster::start(0) else { return };
+    let log = Log::any();
+    let visits = Visits::of(&log);
+    let mut from = String::new();
+    for parallelism in [2, 1] {
+        let submitted = cluster.submits_with(&from, Program::example("web_visits"), parallelism);
+        let mut running = visits.slow_job(submitted, 12).spawn();
+        let seen = visits.committed();
+        running.until("new results", || visits.committed() > seen);
+        let savepoint = cluster.stop_with_savepoint(&running, &cluster.path("savepoints"));
+        running.wait().success();
+        from = format!("--from-savepoint {}", savepoint.display());
+    }
+    assert!(visits.committed_sessions() < log.sessions.len(), "there is something left to do");
+    visits.job(cluster.submits_with(&from, Program::example("web_visits"), 4)).run().success();
+    visits.assert_exact();
+    cluster.end();
+}
