@@ -382,3 +382,31 @@ fn split<'a>(bytes: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
     *bytes = rest;
     Some(taken)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::Job;
+    use crate::key::MaxParallelism;
+    use crate::sink::Collect;
+    use crate::source::Memory;
+
+    #[test]
+    fn a_checkpoint_of_another_job_is_refused_by_name() {
+        let graph = |name: &str| {
+            let job = Job::new(name);
+            job.source("numbers", Memory::of(vec![1u64])).sink("out", Collect::new());
+            job.finish().unwrap()
+        };
+        let directory = tempfile::tempdir().unwrap();
+        let restored_by = |name: &str| {
+            let entries = schemas(&graph("counts"), &[]).unwrap();
+            let groups = MaxParallelism::new(4).unwrap().all();
+            let restoring = Restoring::begin(directory.path(), groups, SnapshotId(7), entries).unwrap();
+            Layered::restored(&graph(name), &restoring.finish().unwrap().1).map(drop)
+        };
+        restored_by("counts").unwrap();
+        let error = restored_by("sums").unwrap_err().to_string();
+        assert!(error.contains("is of job \"counts\", this is job \"sums\""), "{error}");
+    }
+}

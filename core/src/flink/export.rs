@@ -20,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::job::graph::{Graph, StageRole};
 use crate::job::savepoints::check_unused;
 use crate::job::start::FirstStart;
+use crate::sink::SettleContext;
 use crate::snapshot::part::Entry;
 use crate::snapshot::peek::Place;
 use crate::snapshot::{Manifest, RestoreTarget, Snapshot};
@@ -72,6 +73,10 @@ impl ExportFlags {
         let snapshot = Snapshot::open(&place.bring(&name, &manifest)?)?;
         refuse_in_flight(&manifest)?;
         let start = FirstStart::at(snapshot, &graph, &asked)?;
+        for node in graph.sinks() {
+            let (job, sink, restored) = (graph.job.as_str(), node.name.as_str(), Some(manifest.snapshot));
+            node.sink.check(&SettleContext { job, sink, restored, pending: &[] })?;
+        }
         for difference in &start.differences {
             if difference.is_warning() {
                 tracing::warn!("{difference}")

@@ -19,6 +19,7 @@ use crate::job::RunOptions;
 use crate::job::graph::Graph;
 use crate::key::{KeyGroupRange, Parallelism, SubtaskIndex};
 use crate::record::{SnapshotId, SplitNumber};
+use crate::sink::SettleContext;
 use crate::snapshot::part::Entry;
 use crate::source::{AssignedSplit, Offset, Split, SplitPosition, Throttle};
 use crate::state::backend::{StateBackend, StoreKind};
@@ -304,6 +305,13 @@ fn commit_pending(
 ) -> Result<()> {
     let Some((restored, entries)) = restored else { return Ok(()) };
     for sink in fragment.stages.iter().filter_map(|stage| graph.stages[*stage].sink.as_ref()) {
+        // Where later results are seen, what comes now would take their names or come twice.
+        sink.sink.check(&SettleContext {
+            job: &graph.job,
+            sink: &sink.name,
+            restored: Some(restored),
+            pending: &[],
+        })?;
         let owner = crate::sink::step::owner(&sink.name);
         // The parts of a source's fragment come to one of its subtasks each, others to all.
         let all = entries.iter().filter(|entry| entry.owner == owner);

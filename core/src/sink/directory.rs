@@ -68,6 +68,12 @@ impl Directory {
         &self.path
     }
 
+    /// Refuses to show results twice. One that is not there yet shows none.
+    pub fn check(&self, cx: &SettleContext<'_>) -> Result<()> {
+        let files = PartFiles::new(&self.path, cx.sink, self.extension);
+        if self.path.is_dir() { refuse_seen_results(&self.path, &files.list()?, cx) } else { Ok(()) }
+    }
+
     pub fn settle(&self, cx: &SettleContext<'_>) -> Result<()> {
         let files = PartFiles::new(&self.path, cx.sink, self.extension);
         self.claim(&files)?;

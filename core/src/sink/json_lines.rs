@@ -42,6 +42,10 @@ impl Settle for JsonLines {
         Delivery::ExactlyOnce
     }
 
+    fn check(&self, cx: &SettleContext<'_>) -> Result<()> {
+        self.directory.check(cx)
+    }
+
     fn settle(&self, cx: &SettleContext<'_>) -> Result<()> {
         self.directory.settle(cx)
     }

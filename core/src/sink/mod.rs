@@ -53,6 +53,15 @@ pub trait Settle: Send + Sync {
         false
     }
 
+    /// Whether a run can go on from what is restored here. Changes nothing.
+    ///
+    /// # Errors
+    /// If the destination shows results that the run would show a second time.
+    fn check(&self, cx: &SettleContext<'_>) -> Result<()> {
+        let _ = cx;
+        Ok(())
+    }
+
     /// Told once, before any writer opens: commits what the snapshot that is being restored has pending, again if it was
     /// committed before, and rolls back whatever else an earlier run left unfinished.
     ///

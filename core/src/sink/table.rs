@@ -117,6 +117,13 @@ impl<T, K, F: Send + Sync> Settle for Table<T, K, F> {
         Delivery::ExactlyOnce
     }
 
+    fn check(&self, cx: &SettleContext<'_>) -> Result<()> {
+        if !self.dir.is_dir() {
+            return Ok(());
+        }
+        refuse_seen_results(&self.dir, &self.files(cx.sink).list()?, cx)
+    }
+
     fn settle(&self, cx: &SettleContext<'_>) -> Result<()> {
         let files = self.files(cx.sink);
         let mut publisher = locked(&self.publisher);

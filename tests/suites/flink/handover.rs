@@ -253,6 +253,10 @@ fn what_can_not_be_handed_over_is_refused_before_java_is_asked() {
     export("latest").run().refused(2, &["/nowhere is no Flink distribution"]);
     export("latest").arg("--narrower-state").run().refused(1, &["state", "\"count\"", "u16"]);
     export("latest").args("--operator other").run().refused(1, &["operator \"count\"", "has no place to go"]);
+    // A later snapshot's results are seen already.
+    let later = scene.path("out").join("counts-s0000009999-0.jsonl");
+    fs::write(&later, "").unwrap();
+    export("latest").run().refused(1, &["shows results of sink \"counts\" up to snapshot 9999", "twice"]);
     assert!(!free.exists());
     let both = Program::faulty().args("snapshots export --out a --flink b").run();
     both.refused(2, &["--out", "--flink"]);
