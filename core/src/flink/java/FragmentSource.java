@@ -254,6 +254,8 @@ final class FragmentSource implements Source<byte[], FragmentSource.Split, Set<S
         private List<Split> split(String kept, long checkpointId) throws IOException {
             Map<String, Split> positions = new LinkedHashMap<>();
             Map<String, ArrayNode> with = new HashMap<>();
+            // Sources of one fragment may have splits of one name; an entry that names only the split goes with the first of them.
+            Map<String, ArrayNode> named = new HashMap<>();
             ArrayNode rest = Beginning.JSON.createArrayNode();
             JsonNode entries = Beginning.JSON.readTree(kept);
             for (JsonNode entry : entries) {
@@ -263,18 +265,20 @@ final class FragmentSource implements Source<byte[], FragmentSource.Split, Set<S
                     String item = entry.get("item").asText();
                     ObjectNode given = Beginning.JSON.createObjectNode();
                     given.put("id", item).set("from", entry.get("value"));
-                    positions.put(item, new Split(source + "/" + item, source, given.toString(), null, checkpointId));
-                    with.put(item, Beginning.JSON.createArrayNode().add(entry));
+                    String id = source + "/" + item;
+                    positions.put(id, new Split(id, source, given.toString(), null, checkpointId));
+                    with.put(id, Beginning.JSON.createArrayNode().add(entry));
+                    named.putIfAbsent(item, with.get(id));
                 }
             }
             for (JsonNode entry : entries) {
                 if (!entry.get("owner").asText().startsWith("source ")) {
-                    with.getOrDefault(entry.get("item").asText(), rest).add(entry);
+                    named.getOrDefault(entry.get("item").asText(), rest).add(entry);
                 }
             }
             List<Split> splits = new ArrayList<>();
-            positions.forEach((item, split) -> splits.add(
-                    new Split(split.id, split.source, split.given, with.get(item).toString(), checkpointId)));
+            positions.forEach((id, split) -> splits.add(
+                    new Split(id, split.source, split.given, with.get(id).toString(), checkpointId)));
             if (!rest.isEmpty()) {
                 splits.add(new Split("kept/" + context.getIndexOfSubtask(), null, null, rest.toString(), checkpointId));
             }
