@@ -25,7 +25,7 @@ use crate::key::{KeyGroup, KeyGroupRange};
 use crate::record::SnapshotId;
 use crate::snapshot::file::{StateFileHeader, StateFileWriter};
 use crate::snapshot::layers::Layers;
-use crate::snapshot::manifest::StateFile;
+use crate::snapshot::manifest::{OperatorState, StateFile};
 use crate::snapshot::merge::Removals;
 use crate::snapshot::part::{Entry, LayerKind, OperatorSchema, RestoredState, Section, StateRow};
 
@@ -37,7 +37,10 @@ const VERSION: u8 = 1;
 const LAYERS_MAX: usize = 8;
 
 /// Whose entries say which schema the rows of an operator have.
-const SCHEMA: &str = "flink schema";
+pub(super) const SCHEMA: &str = "flink schema";
+
+/// Whose entry says of which job a checkpoint is.
+pub(super) const JOB: &str = "flink job";
 
 /// The layers of a subtask's operators.
 #[derive(Default)]
@@ -57,8 +60,17 @@ impl Layered {
     /// What was restored is the first layer.
     ///
     /// # Errors
-    /// If it was written by an operator that keeps its state otherwise.
+    /// If it is of another job, or was written by an operator that keeps its state otherwise.
     pub fn restored(graph: &Graph, restored: &Restored) -> Result<Layered> {
+        if let Some(other) =
+            restored.entries.iter().find(|entry| entry.owner == JOB && entry.item != graph.job)
+        {
+            return Err(Error::failure(format!(
+                "the checkpoint is of job {:?}, this is job {:?}",
+                other.item, graph.job
+            ))
+            .hint("go on from a checkpoint or savepoint of this job, or begin anew"));
+        }
         let programs = graph.operators();
         for entry in restored.entries.iter().filter(|entry| entry.owner == SCHEMA) {
             let was: OperatorSchema = serde_json::from_value(entry.value.clone())?;
@@ -149,17 +161,18 @@ fn merge(operator: &str, files: &mut Vec<StateFile>, checkpoint: SnapshotId, dir
     Ok(())
 }
 
-/// What says, beside what the stages keep, of which schema the rows are.
+/// What says, beside what the stages keep, of which job it is and of which schema the rows are.
 ///
 /// # Errors
 /// If it can't be written as JSON.
 pub(super) fn schemas(graph: &Graph, stages: &[usize]) -> Result<Vec<Entry>> {
     let names: Vec<&str> = stages.iter().map(|stage| graph.stages[*stage].name.as_str()).collect();
     let own = graph.operators().into_iter().filter(|(name, _)| names.contains(&name.as_str()));
-    own.map(|(item, schema)| {
+    let schemas = own.map(|(item, schema)| {
         Ok(Entry { owner: SCHEMA.to_string(), item, value: serde_json::to_value(schema)? })
-    })
-    .collect()
+    });
+    let job = Entry { owner: JOB.to_string(), item: graph.job.clone(), value: serde_json::Value::Null };
+    std::iter::once(Ok(job)).chain(schemas).collect()
 }
 
 /// All rows of a subtask, as they were at a barrier.
@@ -168,6 +181,19 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
+    /// What the files of these operators hold, which lie in `directory`.
+    ///
+    /// # Errors
+    /// If a file can't be opened.
+    pub fn of<'a>(
+        directory: &Path,
+        operators: impl IntoIterator<Item = &'a OperatorState>,
+    ) -> Result<Snapshot> {
+        let open =
+            |operator: &OperatorState| Ok((operator.name.clone(), Layers::open(directory, &operator.files)?));
+        Ok(Snapshot { operators: operators.into_iter().map(open).collect::<Result<_>>()? })
+    }
+
     /// Gives the blocks of every key group of `groups` to `each`, key groups ascending.
     ///
     /// # Errors
@@ -241,6 +267,11 @@ pub(crate) struct Restored {
 impl Restored {
     pub fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    /// The files that hold the rows, by operator.
+    pub fn into_files(self) -> BTreeMap<String, StateFile> {
+        self.files
     }
 
     pub fn state(&self) -> Arc<dyn RestoredState> {

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::fragment::{FragmentKind, Fragments};
 use super::guest::{self, Wiring};
-use super::{local, package, run};
+use super::{import, local, package, run};
 use crate::error::Result;
 use crate::job::graph::{Graph, StageRole};
 use crate::job::signals::Signals;
@@ -36,6 +36,10 @@ enum FlinkCommand {
     Run(run::Run),
     /// Start a JobManager and TaskManagers on this machine, until Ctrl-C
     Local(local::Local),
+    /// Make a savepoint of Flink's one of the job's own: `JOB flink import-savepoint SAVEPOINT --out DIR -- <the job's own arguments>`
+    ///
+    /// The job goes on from it without Flink, by --restore DIR. The way back is `JOB snapshots export --flink SAVEPOINT`.
+    ImportSavepoint(import::Import),
     /// Be a subtask of a job in a TaskManager
     #[command(hide = true)]
     Serve { socket: PathBuf },
@@ -64,6 +68,7 @@ impl Flink {
             }
             FlinkCommand::Run(run) => run.run(wiring, &Signals::install()?).map(|()| None),
             FlinkCommand::Local(local) => local.run(&Signals::install()?).map(|()| None),
+            FlinkCommand::ImportSavepoint(import) => import.run(wiring).map(Some),
             FlinkCommand::Serve { socket } => guest::serve(&socket, wiring).map(|()| None),
             FlinkCommand::Describe { fresh, args } => {
                 let (graph, options) = wiring(&args)?;

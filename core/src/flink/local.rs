@@ -24,7 +24,7 @@ const JOBMANAGER: &str = "jobmanager";
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// What Flink 2 needs of a JVM from 17 on.
-const OPENED: [&str; 13] = [
+pub(super) const OPENED: [&str; 13] = [
     "--add-exports=java.rmi/sun.rmi.registry=ALL-UNNAMED",
     "--add-exports=java.security.jgss/sun.security.krb5=ALL-UNNAMED",
     "--add-opens=java.base/java.lang=ALL-UNNAMED",

@@ -4,20 +4,25 @@
 //! (`java/`), the same for every job; beside each of its subtasks runs a process, the job's own executable
 //! ([`guest`]), that drives the stages of one [`subtask`]. The two exchange [`message`]s over a socket. Flink ships frames of records between
 //! subtasks, merges watermarks, aligns barriers, and keeps the state of [`checkpoint`]s. [`package`] makes the jar,
-//! [`run`] submits it and follows the job, [`local`] starts a cluster to try it on.
+//! [`run`] submits it and follows the job, [`local`] starts a cluster to try it on. A job that is moved to a cluster takes its state along
+//! by an [`export`], and back by an [`import`], through the [`savepoint`]s that Flink reads and writes.
 
 mod checkpoint;
 mod command;
+mod export;
 mod fragment;
 mod guest;
+mod import;
 mod local;
 mod message;
 mod package;
 mod run;
+mod savepoint;
 mod subtask;
 mod tap;
 
 pub(crate) use command::Flink;
+pub(crate) use export::ExportFlags;
 
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use clap::Args;
 use crate::error::{Error, Result};
 
 /// The classes.
-const SOURCES: [(&str, &str); 7] = [
+const SOURCES: [(&str, &str); 8] = [
     ("Beginning.java", include_str!("java/Beginning.java")),
     ("Executable.java", include_str!("java/Executable.java")),
     ("FragmentSource.java", include_str!("java/FragmentSource.java")),
@@ -18,6 +18,7 @@ const SOURCES: [(&str, &str); 7] = [
     ("Guest.java", include_str!("java/Guest.java")),
     ("KeyedFragment.java", include_str!("java/KeyedFragment.java")),
     ("Main.java", include_str!("java/Main.java")),
+    ("Savepoint.java", include_str!("java/Savepoint.java")),
 ];
 
 /// Where Flink is.
@@ -83,27 +84,37 @@ fn build(building: &Path, out: &Path, distribution: &Distribution) -> Result<()>
     let cannot = |error: std::io::Error| {
         Error::failure(format!("can't write {}", building.display())).caused_by(error)
     };
-    fs::create_dir_all(&sources).map_err(cannot)?;
     fs::create_dir_all(&native).map_err(cannot)?;
     let executable = std::env::current_exe()
         .map_err(|error| Error::failure("can't find the executable that runs").caused_by(error))?;
     fs::copy(&executable, native.join("job")).map_err(cannot)?;
+    compile(distribution, &sources, &content)?;
+    let mut archive = Command::new("jar");
+    archive.args(["--create", "--main-class", "io.tidegate.flink.Main", "--file"]).arg(out);
+    archive.arg("-C").arg(&content).arg(".");
+    jdk(archive)
+}
+
+/// Compiles the classes, by way of their sources in a directory.
+///
+/// # Errors
+/// If there is no JDK or no Flink, or files can't be written.
+pub(super) fn compile(distribution: &Distribution, sources: &Path, classes: &Path) -> Result<()> {
     let mut compile = Command::new("javac");
     compile
         .args(["--release", "17", "-nowarn", "-cp"])
         .arg(distribution.class_path()?)
         .arg("-d")
-        .arg(&content);
+        .arg(classes);
+    let cannot =
+        |error: std::io::Error| Error::failure(format!("can't write {}", sources.display())).caused_by(error);
+    fs::create_dir_all(sources).map_err(cannot)?;
     for (name, source) in SOURCES {
         let path = sources.join(name);
         fs::write(&path, source).map_err(cannot)?;
         compile.arg(path);
     }
-    jdk(compile)?;
-    let mut archive = Command::new("jar");
-    archive.args(["--create", "--main-class", "io.tidegate.flink.Main", "--file"]).arg(out);
-    archive.arg("-C").arg(&content).arg(".");
-    jdk(archive)
+    jdk(compile)
 }
 
 /// Runs a tool of the JDK.

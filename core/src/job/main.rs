@@ -150,6 +150,11 @@ impl<A: JobArgs> Asked<A> {
             Asked::Snapshots(tools, flags) => {
                 logging::init(&flags.log)?;
                 let directory = flags.snapshot_dir.as_deref();
+                #[cfg(feature = "flink")]
+                if let Some((own, target, flink)) = tools.export_for_flink() {
+                    let wiring = |args: &[String]| wire_as_told::<A>(program, &job, args);
+                    return answer(&flink.write(own.or(directory), target, &wiring)?);
+                }
                 tools::run(&tools, directory, &mut io::stdin().lock(), &mut io::stdout().lock())
             }
             #[cfg(feature = "flink")]

@@ -172,6 +172,14 @@ impl FirstStart {
         let Some(snapshot) = found else {
             return Ok(FirstStart { found: None, options: options.clone(), differences: Vec::new() });
         };
+        FirstStart::at(snapshot, graph, options)
+    }
+
+    /// At this snapshot.
+    ///
+    /// # Errors
+    /// If it does not fit and can't be made to.
+    pub fn at(snapshot: Snapshot, graph: &Graph, options: &RunOptions) -> Result<FirstStart> {
         let report = snapshot.check(&graph.job, &graph.programs())?;
         let Fit { options, differences, records } = Fit::of(snapshot.manifest(), &report, graph, options)?;
         Ok(FirstStart { found: Some((snapshot, report, records)), options, differences })
@@ -224,27 +232,35 @@ impl FirstStart {
     /// # Errors
     /// If a row can't be taken over, or what is rewritten can't be written.
     pub fn prepare(self, directory: &StateDirectory) -> Result<(Start, RunOptions)> {
-        let Some((snapshot, report, records)) = self.found else {
-            return Ok((Start::Beginning, self.options));
+        let (path, options) = (self.place(), self.options.clone());
+        let (Place::Snapshot(_, path), Some((snapshot, report))) = (path, self.fitted(directory)?) else {
+            return Ok((Start::Beginning, options));
         };
+        // For people it is the snapshot that they asked for.
+        let mut restored = Restored { path, ..Restored::from(snapshot) };
+        let gone = report.operators().iter().filter(|operator| matches!(operator.fate, Fate::Gone { .. }));
+        gone.for_each(|operator| restored.chains.forget(&operator.name));
+        Ok((Start::Snapshot(Arc::new(restored)), options))
+    }
+
+    /// The snapshot as the program needs it, rewritten in `directory` if it must be, and what has become of its state.
+    /// State of an operator that the program does not have may be in it.
+    ///
+    /// # Errors
+    /// If a row can't be taken over, or what is rewritten can't be written.
+    pub fn fitted(self, directory: &StateDirectory) -> Result<Option<(Snapshot, Report)>> {
+        let Some((snapshot, report, records)) = self.found else { return Ok(None) };
         let groups = self.options.max_parallelism;
         // State outside of keys has no rows: it is converted when it is taken back.
         let has_rows =
             |name: &str| snapshot.manifest().operators.iter().any(|operator| operator.name == name);
         let rows_change = report.changed().any(|(name, _)| has_rows(name));
         let stays = !rows_change && records.values().all(RecordPlan::is_identity);
-        let restored = if stays && snapshot.manifest().max_parallelism == groups {
-            let mut restored = Restored::from(snapshot);
-            let gone =
-                report.operators().iter().filter(|operator| matches!(operator.fate, Fate::Gone { .. }));
-            gone.for_each(|operator| restored.chains.forget(&operator.name));
-            restored
-        } else {
-            let rewritten = rewrite(&snapshot, &report, &records, groups, &directory.rewritten()?)?;
-            // For people it is the snapshot that they asked for.
-            Restored { path: snapshot.path().to_path_buf(), ..Restored::from(rewritten) }
-        };
-        Ok((Start::Snapshot(Arc::new(restored)), self.options))
+        if stays && snapshot.manifest().max_parallelism == groups {
+            return Ok(Some((snapshot, report)));
+        }
+        let rewritten = rewrite(&snapshot, &report, &records, groups, &directory.rewritten()?)?;
+        Ok(Some((rewritten, report)))
     }
 }
 

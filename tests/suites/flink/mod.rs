@@ -5,6 +5,7 @@
 
 mod answers;
 mod failures;
+mod handover;
 mod kills;
 mod restarts;
 

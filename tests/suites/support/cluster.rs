@@ -103,6 +103,11 @@ impl Cluster {
         entries.iter().map(|entry| entry["stacktrace"].as_str().unwrap()).collect::<Vec<_>>().join("\n")
     }
 
+    /// `program`, to go on from a savepoint on it.
+    pub fn resumes(&self, program: Program, parallelism: u32, savepoint: &Path) -> Program {
+        self.submits_with(&format!("--from-savepoint {}", savepoint.display()), program, parallelism)
+    }
+
     /// Stops the job that `running` follows, with a savepoint in `dir`. Where that is.
     pub fn stop_with_savepoint(&self, running: &Running, dir: &Path) -> PathBuf {
         let job = job(&running.said());

@@ -1,6 +1,8 @@
 //! The command line of the tools, as it is written.
 
 use std::convert::Infallible;
+#[cfg(feature = "flink")]
+use std::path::Path;
 use std::path::PathBuf;
 
 use crate::snapshot::RestoreTarget;
@@ -127,7 +129,25 @@ pub(super) enum Tool {
         /// What is made of it
         #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
         format: ExportFormat,
+        #[cfg(feature = "flink")]
+        #[command(flatten)]
+        flink: crate::flink::ExportFlags,
     },
+}
+
+#[cfg(feature = "flink")]
+impl Tools {
+    /// A snapshot that is to become a savepoint of Flink's: that takes the job itself.
+    pub(crate) fn export_for_flink(
+        &self,
+    ) -> Option<(Option<&Path>, &RestoreTarget, &crate::flink::ExportFlags)> {
+        match &self.tool {
+            Tool::Export { snapshot, flink, .. } if flink.is_asked() => {
+                Some((self.snapshot_dir.as_deref(), snapshot, flink))
+            }
+            _ => None,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]

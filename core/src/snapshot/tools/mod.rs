@@ -71,7 +71,7 @@ fn answer(tool: &Tool, place: &Place, input: &mut dyn BufRead, out: &mut Output<
         Tool::Get { key, snapshot, operator } => dump::get(&open(snapshot)?, key, operator.as_deref(), out),
         Tool::Diff { was, is, summary } => diff::diff(&open(was)?, &open(is)?, *summary, out),
         Tool::Edit { snapshot, out: path } => edit::edit(&open(snapshot)?, input, path, out),
-        Tool::Export { snapshot, out: path, format } => {
+        Tool::Export { snapshot, out: path, format, .. } => {
             let snapshot = open(snapshot)?;
             match (format, path) {
                 (ExportFormat::Jsonl, _) => dump::dump(&snapshot, None, None, out),
