@@ -255,10 +255,6 @@ impl Working {
             Request::Flush => self.subtask.flush()?,
             Request::Poll => self.subtask.poll()?,
             Request::Barrier(checkpoint) => {
-                // A savepoint may come on the heels of a checkpoint, which is wanted nonetheless.
-                while self.subtask.is_encoding() || self.subtask.is_writing() {
-                    self.encode()?;
-                }
                 let mut kept = self.subtask.barrier(checkpoint)?;
                 kept.extend(self.schemas.iter().cloned());
                 Answer::Kept(&kept).write(answers)?;
@@ -289,7 +285,7 @@ impl Working {
     }
 
     fn hand_on(&mut self) {
-        if let Some(snapshot) = self.subtask.take_state() {
+        while let Some(snapshot) = self.subtask.take_state() {
             // Who would give it on is gone only if the process ends.
             let _ = self.snapshots.send(snapshot);
         }

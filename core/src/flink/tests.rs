@@ -427,3 +427,23 @@ fn records_of_another_subtask_are_refused() {
         "{error}"
     );
 }
+
+/// The state of a checkpoint was lost when the barrier of a savepoint came before anybody had taken it.
+#[test]
+fn a_barrier_that_comes_before_the_state_of_the_last_one_is_taken_loses_neither() {
+    let (sums, again) = (Collect::new(), Collect::new());
+    let job = Job::new("sums");
+    wire(&job, &sums, &again);
+    let mut cluster = Cluster::start(&Arc::new(job.finish().unwrap()), 1, None);
+    cluster.turn();
+    let keyed = cluster.cut.fragments.iter().position(|fragment| fragment.kind == FragmentKind::Keyed);
+    let subtask = &mut cluster.subtasks[keyed.unwrap()][0];
+    for checkpoint in [1, 2] {
+        subtask.barrier(SnapshotId(checkpoint)).unwrap();
+    }
+    while subtask.is_encoding() {
+        subtask.turn().unwrap();
+    }
+    let taken = std::iter::from_fn(|| subtask.take_state()).map(|(id, state)| (id, state.is_ok()));
+    assert_eq!(taken.collect::<Vec<_>>(), [(SnapshotId(1), true), (SnapshotId(2), true)]);
+}
