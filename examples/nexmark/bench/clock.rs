@@ -30,6 +30,7 @@ impl Stopwatch {
 
 impl Lap {
     /// The later of two.
+    #[cfg(feature = "timely")]
     pub fn later(self, other: Lap) -> Lap {
         if other.at > self.at { other } else { self }
     }
