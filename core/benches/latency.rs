@@ -70,8 +70,9 @@ impl Settle for Lateness {
         "how late it is".to_string()
     }
 
+    /// The process runs once and is not restored.
     fn delivery(&self) -> Delivery {
-        Delivery::AtLeastOnce
+        Delivery::ExactlyOnce
     }
 
     fn settle(&self, _: &SettleContext<'_>) -> Result<()> {
