@@ -11,11 +11,21 @@ const LINE_BYTES: usize = 64;
 /// Asks for the first and the last bytes of a value. Nothing waits for them, and nothing else comes of it.
 #[inline]
 pub(crate) fn prefetch<T: ?Sized>(value: &T) {
-    let first = std::ptr::from_ref(value).cast::<u8>();
+    ask_for_ends(std::ptr::from_ref(value).cast(), size_of_val(value));
+}
+
+/// The same for a place at which there may be no value at all.
+#[inline]
+pub(crate) fn prefetch_place<T>(place: *const T) {
+    ask_for_ends(place.cast(), size_of::<T>());
+}
+
+#[inline]
+fn ask_for_ends(first: *const u8, bytes: usize) {
     ask_for(first);
-    if size_of_val(value) > 1 {
-        // It can begin in one line and end in another, however short it is.
-        ask_for(first.wrapping_add((size_of_val(value) - 1).min(2 * LINE_BYTES - 1)));
+    if bytes > 1 {
+        // It can begin in one line and end in another, however short it is. To ask for more than two costs more than it saves.
+        ask_for(first.wrapping_add((bytes - 1).min(2 * LINE_BYTES - 1)));
     }
 }
 
@@ -51,6 +61,7 @@ mod tests {
             prefetch(&bytes);
             prefetch(&bytes[..]);
             assert!(bytes.iter().all(|&byte| byte == 7));
+            prefetch_place(bytes.as_ptr().wrapping_sub(length));
         }
     }
 }

@@ -12,10 +12,12 @@ use crate::state::segments::Hashed;
 use crate::state::spill::RunMark;
 
 /// The state of one key.
+///
+/// In this order: what is looked at for every record lies in front, in one line of the cache with the key, however large the
+/// state is behind it.
+#[repr(C)]
 pub(crate) struct Row<S: State> {
     pub hash: KeyHash,
-    pub key: S::Key,
-    pub state: S,
     /// The epoch of its last change, until that change is encoded.
     pub changed: Option<Epoch>,
     pub marks: Marks,
@@ -23,6 +25,8 @@ pub(crate) struct Row<S: State> {
     pub spilled: Option<RunMark>,
     /// How many bytes its managed fields take; always 0 if it has none.
     pub managed_bytes: u32,
+    pub key: S::Key,
+    pub state: S,
 }
 
 /// The time between two barriers. All rows of an epoch are encoded before the next one is closed, so that two take turns.

@@ -28,7 +28,7 @@ use crate::state::fields::{Fields, Listener, split_entry};
 use crate::state::kinds::{Consumers, Now, Older};
 use crate::state::loading::Loading;
 use crate::state::memory::Share;
-use crate::state::prefetch::prefetch;
+use crate::state::prefetch::{prefetch, prefetch_place};
 use crate::state::row::{Epoch, Marks, Row};
 use crate::state::run::Run;
 use crate::state::segments::Segments;
@@ -893,7 +893,10 @@ fn look_at<S: State>(segments: &Segments<Row<S>>, hashes: impl Iterator<Item = u
     let mut rows: [Option<&Row<S>>; LOOKAHEAD_ROWS] = [None; LOOKAHEAD_ROWS];
     for (row, hash) in rows.iter_mut().zip(hashes) {
         *row = segments.candidate(hash);
-        row.iter().for_each(|row| prefetch(*row));
+        match row {
+            Some(row) => prefetch(*row),
+            None => segments.vacancy(hash).into_iter().for_each(prefetch_place),
+        }
     }
     if std::mem::needs_drop::<S::Key>() {
         rows.iter().flatten().for_each(|row| row.key.prefetch());

@@ -27,10 +27,11 @@ struct Slice<Acc> {
 
 /// All slices of a key that some window still needs, by time.
 ///
-/// Nearly every record belongs to the newest, which lies in the row of the key itself.
+/// Nearly every record belongs to the newest, which lies in the row of the key itself: last, as its accumulator may be large.
+#[repr(C)]
 pub struct Slices<Acc> {
-    newest: Option<Slice<Acc>>,
     older: Older<Acc>,
+    newest: Option<Slice<Acc>>,
 }
 
 /// The slices before the newest.

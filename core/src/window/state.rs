@@ -24,19 +24,22 @@ const NEVER: EventTime = EventTime::MIN;
 const FIRST: EventTime = EventTime::from_millis(i64::MIN + 1);
 
 /// What a window operator remembers of a key. There may be very many, so what few have lies elsewhere.
+///
+/// In this order: what every record needs lies in front of the accumulators, however large those are.
+#[repr(C)]
 #[derive(Deserialize)]
 #[serde(
     from = "Stored<W, Acc, S>",
     bound(deserialize = "W: Deserialize<'de>, Acc: Deserialize<'de>, S: Deserialize<'de>")
 )]
 pub struct WindowState<K, W, Acc, S> {
-    /// Of windows that are cut into slices.
-    pub(crate) slices: Slices<Acc>,
-    each: Option<Box<Each<W, Acc, S>>>,
-    /// How many records there were since the row was empty.
-    pub(crate) arrivals: u64,
     /// When it is due in event time; [`NEVER`] if it is not.
     due: EventTime,
+    /// How many records there were since the row was empty.
+    pub(crate) arrivals: u64,
+    each: Option<Box<Each<W, Acc, S>>>,
+    /// Of windows that are cut into slices.
+    pub(crate) slices: Slices<Acc>,
     key: PhantomData<fn() -> K>,
 }
 
