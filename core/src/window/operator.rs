@@ -38,6 +38,8 @@ pub struct WindowOperator<K, T, W: WindowAssigner<T>, Tr, C, L> {
     pub(super) slicing: Option<Slicing<W::Window>>,
     /// Where the newest slice of event time begins that any key has had.
     pub(super) recent: AtomicI64,
+    /// Where a window ends: the one that was over last, of any key.
+    pub(super) known_end: AtomicI64,
     /// How much after that is sure to be of it: no slice is shorter.
     pub(super) shortest: i64,
     /// The window, if there is but one.
@@ -102,6 +104,7 @@ where
             merges_until_end: merges && fires_at_end && kept == Kept::Each && domain == Domain::EventTime,
             slicing,
             recent: AtomicI64::new(i64::MIN),
+            known_end: AtomicI64::new(slicing.map_or(0, |slicing| slicing.edges.some_end())),
             shortest: slicing.map_or(0, |slicing| slicing.edges.shortest()),
             whole,
             kept,

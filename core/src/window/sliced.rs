@@ -12,7 +12,7 @@ use crate::state::Data;
 use crate::time::EventTime;
 use crate::window::assigner::Slicing;
 use crate::window::contents::Contents;
-use crate::window::edges::{REACH, watermark_within_reach, within_reach};
+use crate::window::edges::{REACH, WhenOver, watermark_within_reach, within_reach};
 use crate::window::operator::{Row, Stamped, WindowOperator, firing};
 use crate::window::trigger::{Wanted, WindowTimer};
 use crate::window::{Domain, Element, TimeWindow, Trigger, WindowAssigner};
@@ -65,7 +65,9 @@ where
         let arrival = state.arrivals;
         state.arrivals += 1;
         let is_late = at <= over;
-        let slice = match slicing.edges.slice_at(at) {
+        let recent = self.recent.load(Relaxed);
+        let is_recent = (at.wrapping_sub(recent) as u64) < self.shortest as u64;
+        let slice = match if is_recent { Some(recent) } else { slicing.edges.slice_at(at) } {
             Some(slice) if !(is_late && self.is_done(slicing, slice, over)) => slice,
             found => {
                 // Between two windows a record can be late, too; otherwise it is just in none.
@@ -75,7 +77,7 @@ where
                 return self.clear_if_empty(state, cx);
             }
         };
-        let is_newer = || slice > self.recent.load(Relaxed) && slice.abs() < REACH - self.shortest;
+        let is_newer = || slice > recent && slice.abs() < REACH - self.shortest;
         if self.domain == Domain::EventTime && is_newer() {
             self.recent.store(slice, Relaxed);
         }
@@ -85,7 +87,8 @@ where
             self.fire_late(slicing, slice, over, state, cx, out);
         }
         if is_new {
-            let next = slicing.edges.next_end(slice, over).map(|end| end - 1);
+            let near = slicing.edges.next_end_near(self.known_end.load(Relaxed), slice, over);
+            let next = near.or_else(|| slicing.edges.next_end(slice, over)).map(|end| end - 1);
             self.wake_when_over(next.unwrap_or_else(|| self.done_at(slicing, slice)), state, cx);
         }
         if self.domain == Domain::Count
@@ -155,7 +158,24 @@ where
         }
     }
 
+    /// What the end of a time means: the same for all keys, of which as a rule many are looked at then.
+    #[inline]
+    fn when_slices_are_over(&self, slicing: Slicing<W::Window>, over: i64) -> WhenOver {
+        let known = self.known_end.load(Relaxed);
+        if known == over + 1
+            && let Some(when_over) = slicing.edges.when_over_before(known)
+        {
+            return when_over;
+        }
+        let when_over = slicing.edges.when_over(over);
+        if when_over.window.is_some() {
+            self.known_end.store(over + 1, Relaxed);
+        }
+        when_over
+    }
+
     /// A time has come at which a window may be over.
+    #[inline]
     pub(super) fn fire_due_slices(
         &self,
         slicing: Slicing<W::Window>,
@@ -168,7 +188,7 @@ where
             Domain::ProcessingTime => within_reach(cx.event_time()) - 1,
             Domain::EventTime | Domain::Count => watermark_within_reach(cx.event_time()),
         };
-        let when_over = slicing.edges.when_over(over);
+        let when_over = self.when_slices_are_over(slicing, over);
         let needed_from = match self.lateness {
             0 => when_over.needed_from,
             lateness => slicing.edges.when_over(over - lateness).needed_from,

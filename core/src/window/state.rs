@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::event;
 use crate::key::Key;
 use crate::operator::{Context, Operator, TimerId};
+use crate::state::touch::touch;
 use crate::state::{Data, Describe, Field, State, StateSchema, state_of_any_key};
 use crate::time::EventTime;
 use crate::window::open::{OpenWindow, OpenWindows};
@@ -188,6 +189,11 @@ impl<K: Key, W: Data, Acc: Data, S: Data> State for WindowState<K, W, Acc, S> {
     #[inline]
     fn due(&self) -> Option<EventTime> {
         (self.due != NEVER).then_some(self.due)
+    }
+
+    #[inline]
+    fn look(&self) -> u8 {
+        self.slices.look() ^ self.each.as_ref().map_or(0, |each| touch(each.windows.as_slice()))
     }
 
     fn schema() -> StateSchema {
