@@ -120,7 +120,7 @@ where
         let is_counting = || {
             counts() && self.slicing.is_some_and(|slicing| !slicing.edges.repeat_at(state.arrivals as i64))
         };
-        state.slices.is_empty() && state.windows().is_empty() && !is_counting()
+        state.is_empty() && !is_counting()
     }
 
     /// A record comes that is not just one more in the newest slice of its key.
@@ -139,11 +139,10 @@ where
         }
         match (self.kept, self.slicing) {
             (Kept::Sliced, Some(slicing)) => self.add_to_slice(slicing, record, state, cx, out, side),
-            (Kept::Whole, _) if state.windows().is_empty() => self.add_to_whole(record, state, cx),
-            _ => {
-                self.add_to_windows(record, state, cx, out, side);
-                self.clear_if_empty(state, cx);
+            (Kept::Whole, _) if state.windows().is_empty() && state.lone().is_none() => {
+                self.add_to_whole(record, state, cx)
             }
+            _ => self.add_to_windows(record, state, cx, out, side),
         }
     }
 
@@ -158,7 +157,10 @@ where
     ) {
         state.woken(wake);
         let mut wanted = Wanted::NOTHING;
-        if !state.slices.is_empty() {
+        if state.lone().is_some() {
+            self.fire_lone(wake, state, cx, out);
+        }
+        if state.has_slices() {
             match (self.slicing, self.whole) {
                 (Some(slicing), _) => self.fire_due_slices(slicing, state, cx, out, &mut wanted),
                 (None, Some(whole)) => self.fire_whole(whole(), state, cx, out),
@@ -169,6 +171,9 @@ where
             self.fire_due_windows(wake, state, cx, out, &mut wanted);
         }
         state.wake_by(&wanted, cx);
+        if self.merges_until_end {
+            state.settle();
+        }
         self.clear_if_empty(state, cx);
     }
 

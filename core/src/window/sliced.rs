@@ -40,9 +40,7 @@ where
         if at.as_millis().wrapping_sub(recent) as u64 >= self.shortest as u64 || at <= cx.watermark() {
             return None;
         }
-        let acc = state.slices.newest_from(recent)?;
-        state.arrivals += 1;
-        Some((acc, state.arrivals - 1))
+        state.one_more_from(recent)
     }
 
     pub(super) fn add_to_slice(
@@ -81,7 +79,7 @@ where
         if self.domain == Domain::EventTime && is_newer() {
             self.recent.store(slice, Relaxed);
         }
-        let (acc, is_new) = state.slices.slice(slice, || self.contents.create());
+        let (acc, is_new) = state.slices_mut().slice(slice, || self.contents.create());
         self.contents.add(acc, Element { value: record, at: cx.event_time(), arrival });
         if is_late {
             self.fire_late(slicing, slice, over, state, cx, out);
@@ -96,7 +94,7 @@ where
         {
             let done = |slice| self.is_done(slicing, slice, at);
             self.fire(slicing, (span, done), state, cx, out);
-            state.slices.drop_done(done);
+            state.slices_mut().drop_done(done);
             self.clear_if_empty(state, cx);
         }
     }
@@ -137,7 +135,7 @@ where
     ) {
         let window = (slicing.window)(span);
         let mut out = Stamped::new(out, &window, cx);
-        self.contents.fire_slices(&mut state.slices, (&span, done), &firing(&window, cx), &mut out);
+        self.contents.fire_slices(state.slices_mut(), (&span, done), &firing(&window, cx), &mut out);
     }
 
     /// Fires the windows again that are over and have the slice, those that end later before, as Flink does.
@@ -197,11 +195,12 @@ where
         if let Some(span) = when_over.window {
             self.fire(slicing, (span, done), state, cx, out);
         }
-        state.slices.drop_done(done);
-        let first = state.slices.first(|slice| slice < when_over.needed_from);
+        let slices = state.slices_mut();
+        slices.drop_done(done);
+        let first = slices.first(|slice| slice < when_over.needed_from);
         let waiting = first.and_then(|slice| when_over.next_end(slice, slicing.edges)).map(|end| end - 1);
         // If no window waits for its end, there may be some that wait for late records.
-        let newest = || state.slices.newest().map(|slice| self.done_at(slicing, slice));
+        let newest = || slices.newest().map(|slice| self.done_at(slicing, slice));
         if let Some(timer) = waiting.or_else(newest).and_then(|over| self.when_over(over)) {
             wanted.timer(timer);
         }
