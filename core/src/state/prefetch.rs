@@ -8,11 +8,14 @@
 /// What memory gives at once.
 const LINE_BYTES: usize = 64;
 
-/// Asks for the first and the last bytes of a value. Nothing waits for them, and nothing else comes of it.
+/// Asks for a value: for its first two lines, and the one in which it ends, if it is no longer than that. Nothing waits for them, and nothing else comes of it.
 #[inline]
 pub(crate) fn prefetch<T: ?Sized>(value: &T) {
     let first = std::ptr::from_ref(value).cast::<u8>();
     ask_for(first);
+    if size_of_val(value) > LINE_BYTES {
+        ask_for(first.wrapping_add(LINE_BYTES));
+    }
     if size_of_val(value) > 1 {
         // It can begin in one line and end in another, however short it is.
         ask_for(first.wrapping_add((size_of_val(value) - 1).min(2 * LINE_BYTES - 1)));

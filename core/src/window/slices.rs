@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
+use serde::ser::SerializeSeq;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::state::touch::touch;
@@ -61,8 +62,12 @@ impl<Acc: Describe> Describe for Slices<Acc> {
 /// A sequence, oldest first.
 impl<Acc: Serialize> Serialize for Slices<Acc> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let [first, second, newest] = self.parts();
-        serializer.collect_seq(first.iter().chain(second).chain(newest))
+        let parts = self.parts();
+        let mut sequence = serializer.serialize_seq(Some(parts.iter().map(|part| part.len()).sum()))?;
+        for slice in parts.into_iter().flatten() {
+            sequence.serialize_element(slice)?;
+        }
+        sequence.end()
     }
 }
 
