@@ -260,6 +260,16 @@ impl Changes {
         Ok(())
     }
 
+    /// A row changes soon: asks memory for where it will lie, if it must be kept as it is.
+    #[inline]
+    fn expect<S: State>(&mut self, row: &Row<S>) {
+        if let Some(freezing) = &mut self.freezing
+            && row.changed == Some(freezing.epoch)
+        {
+            freezing.run.expect(row.hash.group(self.max_parallelism));
+        }
+    }
+
     /// Encodes a row that belongs to the closed epoch, if it does and is not encoded yet.
     #[inline]
     fn keep_frozen<S: State>(&mut self, row: &mut Row<S>) -> Result<()> {
