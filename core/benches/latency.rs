@@ -6,7 +6,7 @@
 //!
 //! Record i is due at i / rate, and that is its event time, too; whoever is behind hands the records out that are due, and none is
 //! left out because the job was slow. A result is late by the time from when its window should have been complete, by that
-//! schedule, until the sink has it. So what waits behind a pause counts with all of its waiting: there is no coordinated omission.
+//! schedule, until the sink has it, or one of the few that come right after it. So what waits behind a pause counts with all of its waiting: there is no coordinated omission.
 //! The first seconds, until the first windows are full, are left out. First the job runs as fast as it can, to see of what the
 //! rate is the half.
 
@@ -84,7 +84,7 @@ impl Sink<TimeWindow> for Lateness {
     type Writer = LatenessWriter;
 
     fn open(&self, _: &SinkContext) -> Result<LatenessWriter> {
-        Ok(LatenessWriter { own: histogram()?, sink: self.clone() })
+        Ok(LatenessWriter { own: histogram()?, sink: self.clone(), together: (EventTime::MIN, 0) })
     }
 }
 
@@ -92,6 +92,25 @@ impl Sink<TimeWindow> for Lateness {
 struct LatenessWriter {
     sink: Lateness,
     own: Histogram<u64>,
+    /// Results of the window that ends then which have come and are not noted: so many.
+    together: (EventTime, u64),
+}
+
+/// So many results are noted together, all with the time at which the last of them came: to read the clock takes as long as much of
+/// what is measured.
+const TOGETHER: u64 = 16;
+
+impl LatenessWriter {
+    /// Notes those that wait.
+    fn note(&mut self) {
+        let (end, results) = (self.together.0, std::mem::take(&mut self.together.1));
+        if results > 0 {
+            let began = self.sink.began.get().copied().unwrap_or_default();
+            let due = began + Duration::from_millis(end.as_millis() as u64);
+            let late_by = self.sink.clock.monotonic().saturating_sub(due);
+            self.own.saturating_record_n(late_by.as_micros() as u64, results);
+        }
+    }
 }
 
 impl SinkWriter<TimeWindow> for LatenessWriter {
@@ -100,19 +119,25 @@ impl SinkWriter<TimeWindow> for LatenessWriter {
         let Some(end) = self.sink.end else { return Ok(()) };
         let (is_full, is_whole) = (window.start >= EventTime::from_millis(0), window.end <= end);
         if is_full && is_whole {
-            let began = self.sink.began.get().copied().unwrap_or_default();
-            let due = began + Duration::from_millis(window.end.as_millis() as u64);
-            let late_by = self.sink.clock.monotonic().saturating_sub(due);
-            self.own.saturating_record(late_by.as_micros() as u64);
+            if self.together.0 != window.end {
+                self.note();
+                self.together.0 = window.end;
+            }
+            self.together.1 += 1;
+            if self.together.1 == TOGETHER {
+                self.note();
+            }
         }
         Ok(())
     }
 
     fn flush(&mut self) -> Result<()> {
+        self.note();
         Ok(())
     }
 
     fn pre_commit(&mut self, _: SnapshotId) -> Result<Option<Pending>> {
+        self.note();
         let mut all = self.sink.all.lock().unwrap_or_else(PoisonError::into_inner);
         all.add(&self.own).map_err(|error| Error::failure(error.to_string()))?;
         self.own.reset();

@@ -176,8 +176,8 @@ impl<O: Operator<Side: Send>> Working<O> {
         Fields::<O::State>::EXPIRE
     }
 
-    /// Event time has come to `now`: visits every row and fires every timer that is due, also those that become so meanwhile, in the
-    /// order of their times.
+    /// Event time has come to `now`: visits every row and fires every timer that is due, also those that become so meanwhile. Rows are
+    /// visited in the order of their times, and so do timers fire; what becomes due meanwhile comes behind what is due soon.
     fn fire_event_time<N: Step<O::Out>>(
         &mut self,
         operator: &O,
@@ -188,7 +188,7 @@ impl<O: Operator<Side: Send>> Working<O> {
         while let Some(at) = self.table.next_due(now)? {
             self.fire(operator, TimeDomain::Event, at, next, side)?;
             let (current, time, shared) = (&mut self.current, &mut self.time, &self.shared.state);
-            self.table.visit_due(at, |(hash, key), state| {
+            self.table.visit_due(at, now, |(hash, key), at, state| {
                 *current = Some(hash);
                 time.visit((hash, key), state, at, (next, side), |state, cx, out, side| {
                     operator.on_due(state, shared, cx, out, side);

@@ -95,6 +95,13 @@ pub trait State: KeyedBy<Self::Key> + Serialize + DeserializeOwned + Send + 'sta
         None
     }
 
+    /// Looks at what hangs off the row, so that it is in the cache when it is needed. The number means nothing.
+    #[doc(hidden)]
+    #[inline]
+    fn look(&self) -> u8 {
+        touch::touch(self)
+    }
+
     /// Shows every managed field to `visitor`.
     ///
     /// # Errors

@@ -33,7 +33,6 @@ use crate::state::row::{Epoch, Marks, Row};
 use crate::state::run::Run;
 use crate::state::segments::Segments;
 use crate::state::spill::Spill;
-use crate::state::touch::touch;
 use crate::state::{State, encode};
 use crate::time::EventTime;
 
@@ -259,6 +258,16 @@ impl Changes {
         self.managed_bytes -= row.managed_bytes as usize;
         row.managed_bytes = bytes;
         Ok(())
+    }
+
+    /// A row changes soon: asks memory for where it will lie, if it must be kept as it is.
+    #[inline]
+    fn expect<S: State>(&mut self, row: &Row<S>) {
+        if let Some(freezing) = &mut self.freezing
+            && row.changed == Some(freezing.epoch)
+        {
+            freezing.run.expect(row.hash.group(self.max_parallelism));
+        }
     }
 
     /// Encodes a row that belongs to the closed epoch, if it does and is not encoded yet.
@@ -902,7 +911,7 @@ fn look_at<S: State>(segments: &Segments<Row<S>>, hashes: impl Iterator<Item = u
         rows.iter().flatten().for_each(|row| row.key.prefetch());
     }
     if std::mem::needs_drop::<S>() {
-        std::hint::black_box(rows.iter().flatten().fold(0, |sum, row| sum ^ touch(&row.state)));
+        std::hint::black_box(rows.iter().flatten().fold(0, |sum, row| sum ^ row.state.look()));
     }
 }
 

@@ -11,6 +11,7 @@ use crate::operator::{Context, Emit};
 use crate::state::Data;
 use crate::time::{EventTime, millis};
 use crate::window::contents::Contents;
+use crate::window::lone::LoneWindow;
 use crate::window::open::{OpenWindow, OpenWindows};
 use crate::window::operator::{Row, Stamped, WindowOperator, firing};
 use crate::window::state::Wake;
@@ -54,11 +55,13 @@ where
         if self.merges_until_end
             && windows.size_hint().1 == Some(0)
             && let Some(window) = &last
-            && let Some(contents) = state.only_window().and_then(|only| only.go_on(window, cx.watermark()))
+            && let Some(contents) = state.lone_with(window, cx.watermark(), || self.contents.create())
         {
             drop(windows);
-            let contents = contents.get_or_insert_with(|| self.contents.create());
             return self.contents.add(contents, Element { value: record, at: cx.event_time(), arrival });
+        }
+        if state.lone().is_some() {
+            state.windows_mut();
         }
         // The last window is given the record itself, those before it copies.
         for next in windows.by_ref() {
@@ -79,6 +82,10 @@ where
             None => {}
         }
         state.wake_by(&wanted, cx);
+        if self.merges_until_end {
+            state.settle();
+        }
+        self.clear_if_empty(state, cx);
     }
 
     /// Whether the watermark has passed a time by more than the allowed lateness.
@@ -244,6 +251,31 @@ where
             && open.timers.is_empty()
             && !self.merges
             && open.trigger == Tr::State::default()
+    }
+
+    /// A time has come at which the only window of a key may be over.
+    #[inline]
+    pub(super) fn fire_lone(
+        &self,
+        wake: Wake,
+        state: &mut Row<K, T, W, Tr, C>,
+        cx: &mut Context<'_, Self>,
+        out: &mut impl Emit<C::Out>,
+    ) {
+        let (now, Some(lone)) = (cx.event_time(), state.lone()) else { return };
+        let last = lone.window.max_timestamp();
+        if wake == Wake::ProcessingTime || last > now {
+            // A record may have come for it since it was noted when it would end.
+            let mut wanted = Wanted::NOTHING;
+            wanted.timer(WindowTimer::EventTime(last));
+            state.wake_by(&wanted, cx);
+        } else if now < EventTime::MAX && last + self.allowed_lateness > now {
+            // It stays for late records.
+            state.windows_mut();
+        } else if let Some(LoneWindow { window, contents }) = state.take_lone() {
+            let mut out = Stamped::new(out, &window, cx);
+            self.contents.fire_last(contents, &firing(&window, cx), &mut out);
+        }
     }
 
     /// A time has come at which something is due for some window.

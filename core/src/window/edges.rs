@@ -37,7 +37,7 @@ pub(crate) fn lateness(duration: Duration) -> i64 {
 }
 
 /// What the end of a time means for windows.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WhenOver {
     over: i64,
     /// The window of which that is the last time.
@@ -167,6 +167,35 @@ impl Edges {
                 let next_end = needed_from + (covered / step * step + step).min(max);
                 WhenOver { over, window, needed_from, next_end }
             }
+        }
+    }
+
+    /// As [`Edges::when_over`] of the last time before `known`, where a window ends. Nothing is divided; there is no answer for
+    /// windows of which that would be needed.
+    #[inline]
+    pub fn when_over_before(self, known: i64) -> Option<WhenOver> {
+        let Edges::Sliding { size, every, .. } = self else { return None };
+        let window = TimeWindow::of_millis(known - size, known);
+        let needed_from = known - size + every;
+        Some(WhenOver { over: known - 1, window: Some(window), needed_from, next_end: known + every })
+    }
+
+    /// As [`Edges::next_end`] of a slice that begins after `after`. Nothing is divided; there is no answer unless the window that is
+    /// asked for ends where one is known to end, or is one of the next.
+    #[inline]
+    pub fn next_end_near(self, known: i64, slice: i64, after: i64) -> Option<i64> {
+        let Edges::Sliding { size, every, .. } = self else { return None };
+        // If windows overlap or touch, the first that ends after a slice begins has it.
+        let is_first = |end: &i64| end - every <= slice && slice < *end;
+        let near = [known + every, known + 2 * every, known];
+        near.into_iter().find(|end| size >= every && after < slice && is_first(end))
+    }
+
+    /// Where some window ends.
+    pub fn some_end(self) -> i64 {
+        match self {
+            Edges::Sliding { size, offset, .. } => offset + size,
+            Edges::Cumulating { max, offset, .. } => offset + max,
         }
     }
 
@@ -302,6 +331,25 @@ mod tests {
                 prop_assert_eq!(next.is_none(), slice < when_over.needed_from, "slice {}", slice);
                 if next.is_some() {
                     prop_assert_eq!(when_over.next_end(slice, edges), next, "slice {}", slice);
+                }
+            }
+        }
+
+        #[test]
+        fn what_is_known_of_an_end_is_what_is_divided_for((edges, _) in edges(), over in -200..200i64) {
+            prop_assert!(edges.window_to(edges.some_end()).is_some());
+            let when_over = edges.when_over(over);
+            if when_over.window.is_none() {
+                return Ok(());
+            }
+            let known = edges.when_over_before(over + 1);
+            prop_assert!(known.is_none_or(|known| known == when_over));
+            let is_sliding = matches!(edges, Edges::Sliding { .. });
+            prop_assert_eq!(known.is_some(), is_sliding);
+            for slice in (over - 150..over + 150).filter(|at| edges.slice_at(*at) == Some(*at)) {
+                for after in slice - 3..slice + 3 {
+                    let near = edges.next_end_near(over + 1, slice, after);
+                    prop_assert!(near.is_none_or(|end| Some(end) == edges.next_end(slice, after)), "{} {}", slice, after);
                 }
             }
         }

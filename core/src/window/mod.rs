@@ -16,6 +16,7 @@ mod each;
 pub(crate) mod edges;
 pub mod evictor;
 pub mod firing;
+mod lone;
 mod open;
 pub mod operator;
 mod sliced;

@@ -3,9 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::event;
-use crate::time::EventTime;
-use crate::window::Window;
-use crate::window::trigger::{WindowTimer, WindowTimers};
+use crate::window::trigger::WindowTimers;
 
 /// A window that is not over for good.
 #[event(crate = crate)]
@@ -22,22 +20,6 @@ pub(crate) struct OpenWindow<W, Acc, S> {
 impl<W, Acc, S: Default> OpenWindow<W, Acc, S> {
     pub fn new(window: W) -> OpenWindow<W, Acc, S> {
         OpenWindow { window, contents: None, trigger: S::default(), timers: WindowTimers::None }
-    }
-}
-
-impl<W: Window, Acc, S> OpenWindow<W, Acc, S> {
-    /// Becomes one with a window that touches it, and ends no sooner, if all it waits for is its end in event time, which has not
-    /// come; nothing changes otherwise. What is kept of its records. Its row is looked at when it would have ended, or before.
-    #[inline]
-    pub fn go_on(&mut self, other: &W, watermark: EventTime) -> Option<&mut Option<Acc>> {
-        let WindowTimers::One(WindowTimer::EventTime(end)) = &mut self.timers else { return None };
-        let cover = self.window.merged(other)?;
-        let last = cover.max_timestamp();
-        if last <= watermark || last < *end || *end != self.window.max_timestamp() {
-            return None;
-        }
-        (self.window, *end) = (cover, last);
-        Some(&mut self.contents)
     }
 }
 
@@ -131,39 +113,9 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::window::TimeWindow;
 
     fn windows(of: &OpenWindows<u8, (), ()>) -> Vec<u8> {
         of.as_slice().iter().map(|open| open.window).collect()
-    }
-
-    fn session(start: i64, end: i64) -> OpenWindow<TimeWindow, u64, ()> {
-        let end_of_it = WindowTimer::EventTime(EventTime::from_millis(end - 1));
-        OpenWindow {
-            timers: WindowTimers::One(end_of_it),
-            contents: Some(1),
-            ..OpenWindow::new(TimeWindow::of_millis(start, end))
-        }
-    }
-
-    #[test]
-    fn a_session_goes_on_if_it_waits_for_its_end_only_and_ends_no_sooner() {
-        let goes_on = |open: &mut OpenWindow<TimeWindow, u64, ()>, (start, end): (i64, i64), watermark| {
-            let record = TimeWindow::of_millis(start, end);
-            let is_longer = open.go_on(&record, EventTime::from_millis(watermark)).is_some();
-            is_longer.then_some((open.window.start.as_millis(), open.window.end.as_millis()))
-        };
-        let mut open = session(10, 20);
-        assert_eq!(goes_on(&mut open, (15, 25), 9), Some((10, 25)));
-        assert!(open.timers.as_slice() == [WindowTimer::EventTime(EventTime::from_millis(24))]);
-        assert_eq!(goes_on(&mut open, (5, 15), 9), Some((5, 25)));
-        assert_eq!(goes_on(&mut open, (26, 36), 9), None, "it does not touch");
-        assert_eq!(goes_on(&mut open, (6, 16), 24), None, "it is over");
-        assert_eq!((open.window, open.contents), (TimeWindow::of_millis(5, 25), Some(1)));
-        open.timers.add(WindowTimer::ProcessingTime(EventTime::from_millis(1)));
-        assert_eq!(goes_on(&mut open, (15, 26), 9), None, "it waits for something else");
-        let mut early = OpenWindow { timers: session(0, 5).timers, ..session(0, 20) };
-        assert_eq!(goes_on(&mut early, (15, 26), 2), None, "its trigger asks before its end");
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub struct WindowOperator<K, T, W: WindowAssigner<T>, Tr, C, L> {
     pub(super) slicing: Option<Slicing<W::Window>>,
     /// Where the newest slice of event time begins that any key has had.
     pub(super) recent: AtomicI64,
+    /// Where a window ends: the one that was over last, of any key.
+    pub(super) known_end: AtomicI64,
     /// How much after that is sure to be of it: no slice is shorter.
     pub(super) shortest: i64,
     /// The window, if there is but one.
@@ -102,6 +104,7 @@ where
             merges_until_end: merges && fires_at_end && kept == Kept::Each && domain == Domain::EventTime,
             slicing,
             recent: AtomicI64::new(i64::MIN),
+            known_end: AtomicI64::new(slicing.map_or(0, |slicing| slicing.edges.some_end())),
             shortest: slicing.map_or(0, |slicing| slicing.edges.shortest()),
             whole,
             kept,
@@ -117,7 +120,7 @@ where
         let is_counting = || {
             counts() && self.slicing.is_some_and(|slicing| !slicing.edges.repeat_at(state.arrivals as i64))
         };
-        state.slices.is_empty() && state.windows().is_empty() && !is_counting()
+        state.is_empty() && !is_counting()
     }
 
     /// A record comes that is not just one more in the newest slice of its key.
@@ -136,11 +139,10 @@ where
         }
         match (self.kept, self.slicing) {
             (Kept::Sliced, Some(slicing)) => self.add_to_slice(slicing, record, state, cx, out, side),
-            (Kept::Whole, _) if state.windows().is_empty() => self.add_to_whole(record, state, cx),
-            _ => {
-                self.add_to_windows(record, state, cx, out, side);
-                self.clear_if_empty(state, cx);
+            (Kept::Whole, _) if state.windows().is_empty() && state.lone().is_none() => {
+                self.add_to_whole(record, state, cx)
             }
+            _ => self.add_to_windows(record, state, cx, out, side),
         }
     }
 
@@ -155,7 +157,10 @@ where
     ) {
         state.woken(wake);
         let mut wanted = Wanted::NOTHING;
-        if !state.slices.is_empty() {
+        if state.lone().is_some() {
+            self.fire_lone(wake, state, cx, out);
+        }
+        if state.has_slices() {
             match (self.slicing, self.whole) {
                 (Some(slicing), _) => self.fire_due_slices(slicing, state, cx, out, &mut wanted),
                 (None, Some(whole)) => self.fire_whole(whole(), state, cx, out),
@@ -166,6 +171,9 @@ where
             self.fire_due_windows(wake, state, cx, out, &mut wanted);
         }
         state.wake_by(&wanted, cx);
+        if self.merges_until_end {
+            state.settle();
+        }
         self.clear_if_empty(state, cx);
     }
 

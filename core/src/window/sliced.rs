@@ -12,7 +12,7 @@ use crate::state::Data;
 use crate::time::EventTime;
 use crate::window::assigner::Slicing;
 use crate::window::contents::Contents;
-use crate::window::edges::{REACH, watermark_within_reach, within_reach};
+use crate::window::edges::{REACH, WhenOver, watermark_within_reach, within_reach};
 use crate::window::operator::{Row, Stamped, WindowOperator, firing};
 use crate::window::trigger::{Wanted, WindowTimer};
 use crate::window::{Domain, Element, TimeWindow, Trigger, WindowAssigner};
@@ -40,9 +40,7 @@ where
         if at.as_millis().wrapping_sub(recent) as u64 >= self.shortest as u64 || at <= cx.watermark() {
             return None;
         }
-        let acc = state.slices.newest_from(recent)?;
-        state.arrivals += 1;
-        Some((acc, state.arrivals - 1))
+        state.one_more_from(recent)
     }
 
     pub(super) fn add_to_slice(
@@ -65,7 +63,9 @@ where
         let arrival = state.arrivals;
         state.arrivals += 1;
         let is_late = at <= over;
-        let slice = match slicing.edges.slice_at(at) {
+        let recent = self.recent.load(Relaxed);
+        let is_recent = (at.wrapping_sub(recent) as u64) < self.shortest as u64;
+        let slice = match if is_recent { Some(recent) } else { slicing.edges.slice_at(at) } {
             Some(slice) if !(is_late && self.is_done(slicing, slice, over)) => slice,
             found => {
                 // Between two windows a record can be late, too; otherwise it is just in none.
@@ -75,17 +75,18 @@ where
                 return self.clear_if_empty(state, cx);
             }
         };
-        let is_newer = || slice > self.recent.load(Relaxed) && slice.abs() < REACH - self.shortest;
+        let is_newer = || slice > recent && slice.abs() < REACH - self.shortest;
         if self.domain == Domain::EventTime && is_newer() {
             self.recent.store(slice, Relaxed);
         }
-        let (acc, is_new) = state.slices.slice(slice, || self.contents.create());
+        let (acc, is_new) = state.slices_mut().slice(slice, || self.contents.create());
         self.contents.add(acc, Element { value: record, at: cx.event_time(), arrival });
         if is_late {
             self.fire_late(slicing, slice, over, state, cx, out);
         }
         if is_new {
-            let next = slicing.edges.next_end(slice, over).map(|end| end - 1);
+            let near = slicing.edges.next_end_near(self.known_end.load(Relaxed), slice, over);
+            let next = near.or_else(|| slicing.edges.next_end(slice, over)).map(|end| end - 1);
             self.wake_when_over(next.unwrap_or_else(|| self.done_at(slicing, slice)), state, cx);
         }
         if self.domain == Domain::Count
@@ -93,7 +94,7 @@ where
         {
             let done = |slice| self.is_done(slicing, slice, at);
             self.fire(slicing, (span, done), state, cx, out);
-            state.slices.drop_done(done);
+            state.slices_mut().drop_done(done);
             self.clear_if_empty(state, cx);
         }
     }
@@ -134,7 +135,7 @@ where
     ) {
         let window = (slicing.window)(span);
         let mut out = Stamped::new(out, &window, cx);
-        self.contents.fire_slices(&mut state.slices, (&span, done), &firing(&window, cx), &mut out);
+        self.contents.fire_slices(state.slices_mut(), (&span, done), &firing(&window, cx), &mut out);
     }
 
     /// Fires the windows again that are over and have the slice, those that end later before, as Flink does.
@@ -155,7 +156,24 @@ where
         }
     }
 
+    /// What the end of a time means: the same for all keys, of which as a rule many are looked at then.
+    #[inline]
+    fn when_slices_are_over(&self, slicing: Slicing<W::Window>, over: i64) -> WhenOver {
+        let known = self.known_end.load(Relaxed);
+        if known == over + 1
+            && let Some(when_over) = slicing.edges.when_over_before(known)
+        {
+            return when_over;
+        }
+        let when_over = slicing.edges.when_over(over);
+        if when_over.window.is_some() {
+            self.known_end.store(over + 1, Relaxed);
+        }
+        when_over
+    }
+
     /// A time has come at which a window may be over.
+    #[inline]
     pub(super) fn fire_due_slices(
         &self,
         slicing: Slicing<W::Window>,
@@ -168,7 +186,7 @@ where
             Domain::ProcessingTime => within_reach(cx.event_time()) - 1,
             Domain::EventTime | Domain::Count => watermark_within_reach(cx.event_time()),
         };
-        let when_over = slicing.edges.when_over(over);
+        let when_over = self.when_slices_are_over(slicing, over);
         let needed_from = match self.lateness {
             0 => when_over.needed_from,
             lateness => slicing.edges.when_over(over - lateness).needed_from,
@@ -177,11 +195,12 @@ where
         if let Some(span) = when_over.window {
             self.fire(slicing, (span, done), state, cx, out);
         }
-        state.slices.drop_done(done);
-        let first = state.slices.first(|slice| slice < when_over.needed_from);
+        let slices = state.slices_mut();
+        slices.drop_done(done);
+        let first = slices.first(|slice| slice < when_over.needed_from);
         let waiting = first.and_then(|slice| when_over.next_end(slice, slicing.edges)).map(|end| end - 1);
         // If no window waits for its end, there may be some that wait for late records.
-        let newest = || state.slices.newest().map(|slice| self.done_at(slicing, slice));
+        let newest = || slices.newest().map(|slice| self.done_at(slicing, slice));
         if let Some(timer) = waiting.or_else(newest).and_then(|over| self.when_over(over)) {
             wanted.timer(timer);
         }

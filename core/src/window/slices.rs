@@ -8,8 +8,10 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
+use serde::ser::SerializeSeq;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::state::touch::touch;
 use crate::state::{Describe, Schema};
 use crate::window::TimeWindow;
 
@@ -61,8 +63,12 @@ impl<Acc: Describe> Describe for Slices<Acc> {
 /// A sequence, oldest first.
 impl<Acc: Serialize> Serialize for Slices<Acc> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let [first, second, newest] = self.parts();
-        serializer.collect_seq(first.iter().chain(second).chain(newest))
+        let parts = self.parts();
+        let mut sequence = serializer.serialize_seq(Some(parts.iter().map(|part| part.len()).sum()))?;
+        for slice in parts.into_iter().flatten() {
+            sequence.serialize_element(slice)?;
+        }
+        sequence.end()
     }
 }
 
@@ -80,6 +86,7 @@ impl<'de, Acc: Deserialize<'de>> Deserialize<'de> for Slices<Acc> {
 
 /// Where the first slice of a part is, or would be, that does not begin before `start`. Windows begin near the oldest slice, and
 /// end near the newest.
+#[inline]
 fn place<Acc>(part: &[Slice<Acc>], start: i64) -> usize {
     let count = part.len();
     for near in 0..NEAR.min(count) {
@@ -128,12 +135,14 @@ impl<Acc> Slices<Acc> {
     }
 
     /// The first slice of which `is_before` is not true; it is true of none that follow one of which it is not.
+    #[inline]
     pub(crate) fn first(&self, is_before: impl Fn(i64) -> bool) -> Option<i64> {
-        self.parts().into_iter().find_map(|part| {
-            let oldest = part.first().filter(|slice| !is_before(slice.start));
-            let first = || part.get(part.partition_point(|slice| is_before(slice.start)));
-            oldest.or_else(first).map(|slice| slice.start)
-        })
+        let oldest = self.older.first().or(self.newest.as_ref())?;
+        if !is_before(oldest.start) {
+            return Some(oldest.start);
+        }
+        let first = |part: &[Slice<Acc>]| part.partition_point(|slice| is_before(slice.start));
+        self.parts().into_iter().find_map(|part| part.get(first(part))).map(|slice| slice.start)
     }
 
     /// Where the newest slice begins.
@@ -142,11 +151,27 @@ impl<Acc> Slices<Acc> {
     }
 
     /// Drops the oldest slices, as long as they are `done`.
+    #[inline]
     pub(crate) fn drop_done(&mut self, done: impl Fn(i64) -> bool) {
         self.older.drop_done(&done);
         if self.older.is_empty() {
             self.newest.take_if(|slice| done(slice.start));
         }
+    }
+
+    /// Looks at the first of those that lie elsewhere, and at what hangs off the newest; the number means nothing.
+    #[inline]
+    pub(crate) fn look(&self) -> u8
+    where
+        Acc: Serialize,
+    {
+        let older = match &self.older {
+            Older::Few(slices) => slices.first().zip(slices.last()),
+            Older::Many(many) => many.slices.front().zip(many.slices.back()),
+        };
+        let older = older.map_or(0, |(first, last)| first.start as u8 ^ last.start as u8);
+        let newest = self.newest.as_ref().filter(|_| std::mem::needs_drop::<Acc>());
+        older ^ newest.map_or(0, |slice| touch(&slice.acc))
     }
 
     fn between(&self, start: i64, end: i64) -> impl DoubleEndedIterator<Item = &Slice<Acc>> + Clone {
@@ -164,6 +189,7 @@ impl<Acc> Slices<Acc> {
 
     /// Has the merge of the slices of a window looked at; not if it has none. `merge` folds what is later into what is earlier.
     /// A slice that is `done` is not needed any more: it may be taken instead of copied.
+    #[inline]
     pub(crate) fn with_merged<R>(
         &mut self,
         window: &TimeWindow,
@@ -174,40 +200,45 @@ impl<Acc> Slices<Acc> {
     where
         Acc: Clone,
     {
-        if let Older::Many(many) = &mut self.older {
-            let mut running = many.running.take().unwrap_or_default();
-            let merged = running.merged(self, window, merge);
-            if let Older::Many(many) = &mut self.older {
-                many.running = Some(running);
-            }
-            return merged.map(|acc| look(Cow::Owned(acc)));
+        let Slices { newest, older: Older::Few(older) } = self else {
+            return self.merged_of_many(window, merge).map(|acc| look(Cow::Owned(acc)));
+        };
+        let (start, end) = (window.start.as_millis(), window.end.as_millis());
+        let first = place(older, start);
+        let last = place(older, end).max(first);
+        let has_newest = newest.as_ref().is_some_and(|newest| start <= newest.start && newest.start < end);
+        if first == last {
+            // The newest, if any.
+            let only = newest.as_ref().filter(|_| has_newest)?;
+            return match done(only.start) {
+                true => newest.take().map(|slice| look(Cow::Owned(slice.acc))),
+                false => Some(look(Cow::Borrowed(&only.acc))),
+            };
         }
-        let mut slices = self.between(window.start.as_millis(), window.end.as_millis());
-        let first = slices.next()?;
-        let mut slices = slices.map(|slice| &slice.acc).peekable();
-        if done(first.start) {
-            let start = first.start;
-            drop(slices);
-            let mut acc = self.take(start)?;
-            self.of(window).for_each(|later| merge(&mut acc, later.clone()));
-            return Some(look(Cow::Owned(acc)));
-        }
-        if slices.peek().is_none() {
-            return Some(look(Cow::Borrowed(&first.acc)));
-        }
-        let mut acc = first.acc.clone();
-        slices.for_each(|later| merge(&mut acc, later.clone()));
+        let (mut acc, later) = if done(older[first].start) {
+            (older.remove(first).acc, first..last - 1)
+        } else if last - first == 1 && !has_newest {
+            return Some(look(Cow::Borrowed(&older[first].acc)));
+        } else {
+            (older[first].acc.clone(), first + 1..last)
+        };
+        let newest = newest.as_ref().filter(|_| has_newest);
+        older[later].iter().chain(newest).for_each(|later| merge(&mut acc, later.acc.clone()));
         Some(look(Cow::Owned(acc)))
     }
 
-    /// Takes a slice of few away.
-    fn take(&mut self, start: i64) -> Option<Acc> {
-        let is_it = |slice: &Slice<Acc>| slice.start == start;
-        let older = match &mut self.older {
-            Older::Few(slices) => slices.iter().position(is_it).map(|place| slices.remove(place)),
-            Older::Many(_) => None,
-        };
-        older.or_else(|| self.newest.take_if(|newest| is_it(newest))).map(|slice| slice.acc)
+    #[cold]
+    fn merged_of_many(&mut self, window: &TimeWindow, merge: impl Fn(&mut Acc, Acc)) -> Option<Acc>
+    where
+        Acc: Clone,
+    {
+        let Older::Many(many) = &mut self.older else { return None };
+        let mut running = many.running.take().unwrap_or_default();
+        let merged = running.merged(self, window, merge);
+        if let Older::Many(many) = &mut self.older {
+            many.running = Some(running);
+        }
+        merged
     }
 }
 
@@ -216,6 +247,14 @@ impl<Acc> Older<Acc> {
         match self {
             Older::Few(slices) => slices.is_empty(),
             Older::Many(many) => many.slices.is_empty(),
+        }
+    }
+
+    #[inline]
+    fn first(&self) -> Option<&Slice<Acc>> {
+        match self {
+            Older::Few(slices) => slices.first(),
+            Older::Many(many) => many.slices.front(),
         }
     }
 
@@ -271,8 +310,11 @@ impl<Acc> Older<Acc> {
         (&mut slice.acc, is_new)
     }
 
+    #[inline]
     fn drop_done(&mut self, done: impl Fn(i64) -> bool) {
         match self {
+            // Most often the only one that was done has been taken for the window that was the last to have it.
+            Older::Few(slices) if slices.first().is_none_or(|oldest| !done(oldest.start)) => {}
             Older::Few(slices) => {
                 let still = slices.iter().position(|slice| !done(slice.start));
                 slices.drain(..still.unwrap_or(slices.len()));

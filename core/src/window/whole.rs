@@ -34,7 +34,7 @@ where
     ) {
         let arrival = state.arrivals;
         state.arrivals += 1;
-        let (acc, _) = state.slices.slice(START, || self.contents.create());
+        let (acc, _) = state.slices_mut().slice(START, || self.contents.create());
         self.contents.add(acc, Element { value: record, at: cx.event_time(), arrival });
         let mut wanted = Wanted::NOTHING;
         wanted.timer(WindowTimer::EventTime(EventTime::MAX));
@@ -49,7 +49,7 @@ where
         out: &mut impl Emit<C::Out>,
     ) {
         let (firing, mut out) = (firing(&window, cx), Stamped::new(out, &window, cx));
-        let (acc, _) = state.slices.slice(START, || self.contents.create());
+        let (acc, _) = state.slices_mut().slice(START, || self.contents.create());
         if cx.is_last() {
             self.contents.fire_last(std::mem::replace(acc, self.contents.create()), &firing, &mut out);
         } else {

@@ -8,7 +8,6 @@ use crate::key::KeyHash;
 use crate::state::State;
 use crate::state::row::{Marks, Row};
 use crate::state::table::{FoundRow, LOOKAHEAD_ROWS, StateTable, Visit, look_at};
-use crate::state::touch::touch;
 use crate::time::EventTime;
 
 /// All rows are gone through if at least one of so many may be due: a row that is found by its hash costs so many times one that is
@@ -36,27 +35,36 @@ impl<S: State> StateTable<S> {
         self.dues.first().into_iter().chain(self.waiting_due).min()
     }
 
-    /// Lets `act` work on every row that is due at this time. Rows that are due at it again, or at an earlier one, when `act` has
-    /// worked on them are the next ones.
+    /// Lets `act` work on every row that is due at this time, and perhaps on others that are due soon after and until `now`, each at
+    /// its time and in the order of times. Rows that are due again by then when `act` has worked on them are the next ones.
     ///
     /// # Errors
     /// If a row can't be loaded, or as [`FoundRow::visit`].
     pub fn visit_due(
         &mut self,
         at: EventTime,
-        mut act: impl FnMut((KeyHash, &S::Key), &mut S) -> Visit,
+        now: EventTime,
+        mut act: impl FnMut((KeyHash, &S::Key), EventTime, &mut S) -> Visit,
     ) -> Result<()> {
-        let moment = self.dues.take(at);
-        if moment.hashes.len() * SWEPT_SHARE >= self.rows {
-            self.sweep_due(at, &mut act)?;
-        } else {
-            self.find_due(at, moment.hashes.iter().copied(), &mut act)?;
-        }
-        for keys in moment.away.chunks(BROUGHT_ROWS) {
-            for (hash, key) in keys {
-                self.bring_due(at, *hash, key)?;
+        let due = self.dues.take(at, now);
+        let rows = due.rows.noted;
+        let (mut visited, mut before) = (0, 0);
+        for group in rows.chunk_by(|(at, _), (next, _)| at == next) {
+            let behind = before + group.len();
+            if group.len() * SWEPT_SHARE >= self.rows {
+                self.find_due(rows[visited..before].iter().copied(), &mut act)?;
+                self.sweep_due(group[0].0, &mut act)?;
+                visited = behind;
             }
-            self.find_due(at, keys.iter().map(|(hash, _)| hash.bits()), &mut act)?;
+            before = behind;
+        }
+        self.find_due(rows[visited..].iter().copied(), &mut act)?;
+        self.dues.recycle(rows);
+        for keys in due.away.noted.chunks(BROUGHT_ROWS) {
+            for (at, (hash, key)) in keys {
+                self.bring_due(*at, *hash, key)?;
+            }
+            self.find_due(keys.iter().map(|(at, (hash, _))| (*at, hash.bits())), &mut act)?;
             self.settle()?;
         }
         Ok(())
@@ -66,7 +74,7 @@ impl<S: State> StateTable<S> {
     fn sweep_due(
         &mut self,
         at: EventTime,
-        act: &mut impl FnMut((KeyHash, &S::Key), &mut S) -> Visit,
+        act: &mut impl FnMut((KeyHash, &S::Key), EventTime, &mut S) -> Visit,
     ) -> Result<()> {
         let StateTable { segments, changes, dues, rows, .. } = self;
         let mut cleared = Vec::new();
@@ -75,11 +83,16 @@ impl<S: State> StateTable<S> {
             let places = segment.num_buckets();
             for first in (0..places).step_by(LOOKAHEAD_ROWS) {
                 let places = first..places.min(first + LOOKAHEAD_ROWS);
+                for place in places.clone() {
+                    if let Some(row) = segment.get_bucket(place).filter(|row| row.state.due() == Some(at)) {
+                        changes.expect(row);
+                    }
+                }
                 if std::mem::needs_drop::<S>() {
                     // Rows follow each other in memory; what hangs off them does not.
                     let due = places.clone().filter_map(|place| segment.get_bucket(place));
                     let due = due.filter(|row| row.state.due() == Some(at));
-                    std::hint::black_box(due.fold(0, |sum, row| sum ^ touch(&row.state)));
+                    std::hint::black_box(due.fold(0, |sum, row| sum ^ row.state.look()));
                 }
                 for place in places {
                     let Some(row) = segment.get_bucket_mut(place) else { continue };
@@ -88,7 +101,7 @@ impl<S: State> StateTable<S> {
                     }
                     let hash = row.hash;
                     let found = FoundRow { row, changes, cleared: &mut cleared, dues };
-                    found.visit(|key, state| act((hash, key), state))?;
+                    found.visit(|key, state| act((hash, key), at, state))?;
                     if cleared.pop().is_some()
                         && let Ok(entry) = segment.get_bucket_entry(place)
                     {
@@ -104,21 +117,20 @@ impl<S: State> StateTable<S> {
     /// Finds rows by their hashes.
     fn find_due(
         &mut self,
-        at: EventTime,
-        mut hashes: impl Iterator<Item = u64> + Clone,
-        act: &mut impl FnMut((KeyHash, &S::Key), &mut S) -> Visit,
+        mut due: impl Iterator<Item = (EventTime, u64)> + Clone,
+        act: &mut impl FnMut((KeyHash, &S::Key), EventTime, &mut S) -> Visit,
     ) -> Result<()> {
         let StateTable { segments, changes, cleared, dues, .. } = self;
         loop {
-            look_at(segments, hashes.clone().take(LOOKAHEAD_ROWS));
+            look_at(segments, due.clone().take(LOOKAHEAD_ROWS).map(|(_, hash)| hash));
             let mut found_any = false;
-            for hash in hashes.by_ref().take(LOOKAHEAD_ROWS) {
+            for (at, hash) in due.by_ref().take(LOOKAHEAD_ROWS) {
                 found_any = true;
                 for row in segments.of(hash).rows.iter_hash_mut(hash) {
                     if row.hash.bits() == hash && row.state.due() == Some(at) {
                         let hash = row.hash;
                         let found = FoundRow { row, changes, cleared, dues };
-                        found.visit(|key, state| act((hash, key), state))?;
+                        found.visit(|key, state| act((hash, key), at, state))?;
                     }
                 }
             }
@@ -255,20 +267,24 @@ mod tests {
             };
             while let Some(at) = self.table.next_due(EventTime::from_millis(now)).unwrap() {
                 let mut visited = Vec::new();
-                let at = at.as_millis();
-                let looked = self.table.visit_due(EventTime::from_millis(at), |(_, key), reminder| {
-                    visited.push(*key);
-                    *reminder = Reminder(again(*key, at));
-                    if reminder.0.is_some() { Visit::Kept } else { Visit::Cleared }
-                });
+                let looked =
+                    self.table.visit_due(at, EventTime::from_millis(now), |(_, key), at, reminder| {
+                        let at = at.as_millis();
+                        visited.push((at, *key));
+                        *reminder = Reminder(again(*key, at));
+                        if reminder.0.is_some() { Visit::Kept } else { Visit::Cleared }
+                    });
                 looked.unwrap();
-                visited.sort_unstable();
+                let at = at.as_millis();
                 let first = self.expected.values().copied().min();
-                let due: Vec<_> =
-                    self.expected.extract_if(.., |_, due| *due == at).map(|due| due.0).collect();
-                assert_eq!(visited, due, "at {at}");
                 assert!(first.is_none_or(|first| first >= at), "a row was due at {first:?}, before {at}");
-                self.expected.extend(due.iter().filter_map(|key| Some((*key, again(*key, at)?))));
+                let is_due = |due: i64| due <= now && due >> 6 == at >> 6;
+                let due = self.expected.extract_if(.., |_, due| is_due(*due));
+                let mut due: Vec<_> = due.map(|(key, at)| (at, key)).collect();
+                due.sort_unstable();
+                visited.sort_unstable();
+                assert_eq!(visited, due, "from {at} until {now}");
+                self.expected.extend(due.iter().filter_map(|(at, key)| Some((*key, again(*key, *at)?))));
             }
             assert!(self.expected.values().all(|due| *due > now));
         }
