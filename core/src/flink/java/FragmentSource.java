@@ -25,6 +25,7 @@ import org.apache.flink.api.connector.source.SourceSplit;
 import org.apache.flink.api.connector.source.SplitEnumerator;
 import org.apache.flink.api.connector.source.SplitEnumeratorContext;
 import org.apache.flink.core.io.InputStatus;
+import org.apache.flink.metrics.Counter;
 import org.apache.flink.core.io.SimpleVersionedSerializer;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.ArrayNode;
@@ -150,10 +151,16 @@ final class FragmentSource implements Source<byte[], FragmentSource.Split, Set<S
         private final List<Split> own = new ArrayList<>();
         private final CompletableFuture<Void> dealt = new CompletableFuture<>();
         private CompletableFuture<Void> available = dealt;
+        private final Figures figures;
+        private final Counter in;
+        private final Counter out;
         private Guest guest;
 
         Reader(SourceReaderContext context) {
             this.context = context;
+            figures = new Figures(context.metricGroup());
+            in = context.metricGroup().getIOMetricGroup().getNumRecordsInCounter();
+            out = context.metricGroup().getIOMetricGroup().getNumRecordsOutCounter();
         }
 
         @Override
@@ -175,7 +182,7 @@ final class FragmentSource implements Source<byte[], FragmentSource.Split, Set<S
         }
 
         private void open(Guest.Output output) throws Exception {
-            guest = new Guest();
+            guest = new Guest(figures);
             Map<String, List<String>> given = new LinkedHashMap<>();
             List<String> kept = new ArrayList<>();
             Long restored = null;
@@ -196,7 +203,7 @@ final class FragmentSource implements Source<byte[], FragmentSource.Split, Set<S
 
         @Override
         public InputStatus pollNext(ReaderOutput<byte[]> readerOutput) throws Exception {
-            Guest.Output output = new Emitter(readerOutput);
+            Guest.Output output = new Emitter(readerOutput, out);
             if (!dealt.isDone()) {
                 return InputStatus.NOTHING_AVAILABLE;
             }
@@ -206,6 +213,7 @@ final class FragmentSource implements Source<byte[], FragmentSource.Split, Set<S
             guest.ask(Guest.POLL, new byte[0]);
             // All of it, at once: behind this call a barrier may come, and nothing can be emitted in front of that any more.
             guest.collect(output);
+            in.inc(figures.read() - in.getCount());
             if (guest.next() == Guest.EXHAUSTED) {
                 return InputStatus.END_OF_INPUT;
             }
@@ -303,13 +311,17 @@ final class FragmentSource implements Source<byte[], FragmentSource.Split, Set<S
 
     private static final class Emitter implements Guest.Output {
         private final ReaderOutput<byte[]> output;
+        private final Counter out;
 
-        Emitter(ReaderOutput<byte[]> output) {
+        Emitter(ReaderOutput<byte[]> output, Counter out) {
             this.output = output;
+            this.out = out;
         }
 
         @Override
         public void records(byte[] frame) {
+            // Flink counts the frame as one.
+            out.inc(FramePartitioner.records(frame) - 1);
             output.collect(frame);
         }
 

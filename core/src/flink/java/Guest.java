@@ -26,6 +26,8 @@ final class Guest implements AutoCloseable {
             BARRIER = 9, COMMIT = 10;
     /** What is next. */
     static final byte REST = 0, FLUSH_SOON = 1, WAKE = 2, EXHAUSTED = 3;
+    /** Nobody waits for longer. */
+    private static final long LONGEST_MILLIS = TimeUnit.DAYS.toMillis(1);
 
     /** Takes what a subtask puts out. */
     interface Output {
@@ -37,6 +39,7 @@ final class Guest implements AutoCloseable {
     }
 
     private final Executable executable;
+    private final Figures figures;
     final Path directory;
     private Process process;
     private SocketChannel channel;
@@ -45,10 +48,11 @@ final class Guest implements AutoCloseable {
     private boolean owes;
     private String kept = "[]";
     private byte next = REST;
-    private long nextMillis;
+    private long nextNanos;
 
-    /** Starts the process. It knows nothing yet. */
-    Guest() throws IOException {
+    /** Starts the process, which knows nothing yet. What it counts goes to `figures`. */
+    Guest(Figures figures) throws IOException {
+        this.figures = figures;
         executable = Executable.acquire();
         directory = Files.createTempDirectory("tidegate-");
         Path socket = directory.resolve("task.socket");
@@ -88,8 +92,9 @@ final class Guest implements AutoCloseable {
         return next;
     }
 
+    /** How long it is until something is to be done, if something is. */
     long nextMillis() {
-        return nextMillis;
+        return Math.max(0, (nextNanos - System.nanoTime() + 999_999) / 1_000_000);
     }
 
     boolean owes() {
@@ -175,12 +180,18 @@ final class Guest implements AutoCloseable {
                     break;
                 case 20:
                     next = in.get();
-                    nextMillis = in.getLong();
+                    nextNanos = System.nanoTime() + Math.min(in.getLong(), LONGEST_MILLIS) * 1_000_000;
                     owes = false;
                     break;
                 case 21:
                     owes = false;
                     throw new JobFailure(text(length - 1));
+                case 22: {
+                    byte[] told = new byte[length - 1];
+                    in.get(told);
+                    figures.take(told);
+                    break;
+                }
                 default:
                     throw new IOException("the process of the job has sent a message of kind " + what + " that is none");
             }
