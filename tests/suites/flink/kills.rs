@@ -1,5 +1,6 @@
 //! Jobs that are killed, or stopped and gone on with, commit what they would have committed at one go.
 
+use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ fn taskmanagers_that_are_killed_five_times_cost_no_session_and_double_none() {
     let outcome = running.wait().success();
     assert!(outcome.stderr.contains("failed: "), "it has not noticed: {outcome}");
     visits.assert_exact();
+    // What one that was killed had left in its temporary directory is gone since another one needed the like.
+    assert_eq!(cluster.leftovers(), Vec::<PathBuf>::new());
     cluster.end();
 }
 

@@ -1,7 +1,6 @@
 package io.tidegate.flink;
 
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
@@ -11,9 +10,7 @@ import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Comparator;
 import java.util.concurrent.TimeUnit;
-import java.util.stream.Stream;
 
 /**
  * The process of one subtask, as its task sees it. What they say to each other is drawn in message.rs.
@@ -54,7 +51,7 @@ final class Guest implements AutoCloseable {
     Guest(Figures figures) throws IOException {
         this.figures = figures;
         executable = Executable.acquire();
-        directory = Files.createTempDirectory("tidegate-");
+        directory = executable.directory();
         Path socket = directory.resolve("task.socket");
         try (ServerSocketChannel server = ServerSocketChannel.open(StandardProtocolFamily.UNIX)) {
             server.bind(UnixDomainSocketAddress.of(socket));
@@ -267,17 +264,9 @@ final class Guest implements AutoCloseable {
             }
             Thread.currentThread().interrupt();
         } finally {
+            // Unless the process has done so when it went.
+            Executable.remove(directory);
             executable.close();
-            sweep();
-        }
-    }
-
-    /** Does away with the directory, unless the process has done so when it went. What can't be removed is no failure. */
-    private void sweep() {
-        try (Stream<Path> files = Files.walk(directory)) {
-            files.sorted(Comparator.reverseOrder()).forEach(file -> file.toFile().delete());
-        } catch (IOException | UncheckedIOException gone) {
-            // The process was faster.
         }
     }
 
