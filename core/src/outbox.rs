@@ -70,6 +70,21 @@ impl Outbox {
         self.elements.iter().map(|(_, _, element)| element)
     }
 
+    /// How many elements are to be sent.
+    #[cfg(feature = "flink")]
+    pub(crate) fn len(&self) -> usize {
+        self.elements.len()
+    }
+
+    /// The records behind the first so many elements: for each batch, how many go by which edge.
+    #[cfg(feature = "flink")]
+    pub(crate) fn records_behind(&self, elements: usize) -> impl Iterator<Item = (EdgeIndex, usize)> {
+        self.elements[elements..].iter().filter_map(|(edge, _, element)| match element {
+            Element::Batch(batch) => Some((*edge, batch.len)),
+            Element::Watermark(_) | Element::Status(_) | Element::Barrier(_) => None,
+        })
+    }
+
     /// Whether there is nothing to send.
     pub fn is_empty(&self) -> bool {
         self.elements.is_empty()

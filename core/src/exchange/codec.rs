@@ -55,6 +55,16 @@ pub trait BatchCodec {
     /// # Errors
     /// If the bytes are no such records, or the program finds another key in a record than the one that routed it.
     fn decode(&self, payload: &Payload) -> Result<Option<Batch>>;
+
+    /// The same of records that are broadcast to the stage, of which all are its own; `None` if nothing is broadcast to it.
+    ///
+    /// # Errors
+    /// If the bytes are no such records.
+    #[cfg(feature = "flink")]
+    fn decode_broadcast(&self, payload: &Payload) -> Result<Option<Batch>> {
+        let _ = payload;
+        Ok(None)
+    }
 }
 
 /// Whose records a codec writes down.

@@ -1,8 +1,8 @@
 //! How a job is cut for Flink: into fragments, each of which becomes one Flink operator.
 //!
 //! A *fragment* is what must stay in one process: a source's stage or a keyed stage, and all stages that local edges join to it,
-//! because records on a local edge need not be serialisable. Edges by key lead from fragment to fragment: these are
-//! Flink's. Pure. What Flink can't run, or can't yet, is refused here with the reason, before anything is submitted.
+//! because records on a local edge need not be serialisable. Edges by key, and those that are broadcast, lead from fragment to
+//! fragment: these are Flink's. Pure. What Flink can't run, or can't yet, is refused here with the reason, before anything is submitted.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +32,7 @@ pub(crate) struct Fragment {
 pub(crate) enum FragmentKind {
     /// One source or several: a source of Flink's.
     Source,
-    /// Records of other fragments, by their keys: a keyed operator of Flink's.
+    /// Records of other fragments, by their keys, and maybe such as all subtasks are sent: a keyed operator of Flink's.
     Keyed,
 }
 
@@ -113,9 +113,6 @@ fn refuse(graph: &Graph) -> Result<()> {
     if graph.has_loops() {
         return Err(unsupported("a loop (`iterate`) goes round".to_string())
             .hint("Flink has no loops: run the job as it is, without `flink`"));
-    }
-    if let Some(edge) = graph.edges.iter().find(|edge| edge.ship == Ship::Broadcast) {
-        return Err(unsupported(format!("records are broadcast to {:?}", graph.stages[edge.to].name)));
     }
     Ok(())
 }

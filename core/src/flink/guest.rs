@@ -11,9 +11,10 @@ use std::sync::Arc;
 use std::sync::mpsc;
 
 use super::checkpoint::{Restoring, Snapshot, schemas};
+use super::figures::Telling;
 use super::fragment::{FragmentKind, Fragments};
 use super::message::{Answer, Beginning, Heard, Request, Wire};
-use super::subtask::{self, Subtask};
+use super::subtask::{self, Next, Subtask};
 use crate::error::{Error, Result};
 use crate::job::RunOptions;
 use crate::job::graph::Graph;
@@ -26,7 +27,7 @@ use crate::state::backend::{StateBackend, StoreKind};
 use crate::state::fjall::StateDirectory;
 use crate::state::memory::StateMemory;
 use crate::task::thread;
-use crate::time::Clock;
+use crate::time::{Clock, EventTime};
 
 /// The state of so many checkpoints is kept for who asks late.
 const WAITING_MAX: usize = 4;
@@ -101,6 +102,8 @@ enum Guest {
 struct Working {
     subtask: Subtask,
     schemas: Vec<Entry>,
+    telling: Telling,
+    clock: Clock,
     snapshots: mpsc::Sender<(SnapshotId, Result<Snapshot>)>,
 }
 
@@ -221,6 +224,7 @@ impl Working {
         let (snapshots, taken) = mpsc::channel();
         thread::spawn("checkpoints", move || give_snapshots(&listener, &taken, groups))
             .map_err(|error| Error::failure("can't start a thread").caused_by(error))?;
+        let clock = Clock::system();
         let schemas = match subtask {
             SubtaskIndex(0) => schemas(&graph, &fragment.stages)?,
             _ => Vec::new(),
@@ -242,12 +246,18 @@ impl Working {
             splits: assigned,
             restored,
             directory: beginning.directory.join("layers"),
-            clock: Clock::system(),
+            clock: clock.clone(),
         })?;
-        Ok(Working { subtask, schemas, snapshots })
+        Ok(Working { subtask, schemas, telling: Telling::default(), clock, snapshots })
     }
 
     fn work(&mut self, request: Request, answers: &mut Vec<u8>) -> Result<()> {
+        if !matches!(request, Request::Flush | Request::Commit(_)) {
+            self.telling.change();
+        }
+        if let Request::Watermark(EventTime::MAX) = request {
+            self.telling.end();
+        }
         match request {
             Request::Records(edge, payload) => self.subtask.records(edge, &payload)?,
             Request::Watermark(watermark) => self.subtask.watermark(watermark)?,
@@ -267,10 +277,18 @@ impl Working {
 
     fn answer(&mut self, answers: &mut Vec<u8>) -> Result<()> {
         for output in self.subtask.take_output()? {
+            self.telling.change();
             Answer::Output(&output).write(answers)?;
         }
         self.hand_on();
-        Answer::Done(self.subtask.next()).write(answers)
+        let (next, now) = (self.subtask.next(), self.clock.monotonic());
+        if next == Next::Exhausted {
+            self.telling.end();
+        }
+        if self.telling.is_due(now) {
+            Answer::Figures(&self.subtask.figures()).write(answers)?;
+        }
+        Answer::Done(self.telling.next(next, now)).write(answers)
     }
 
     /// Does a slice of what is to be done between two requests while state is being encoded.

@@ -25,6 +25,7 @@
 //! |   19 | kept            | what the subtask keeps of the checkpoint that belongs to no key, as JSON            |
 //! |   20 | done            | what is next: 0 nothing, 1 a flush, 2 a timer, 3 never anything; milliseconds (8) until it |
 //! |   21 | failed          | the reason                                                                          |
+//! |   22 | figures         | what the subtask has counted so far ([`Figures`]), as JSON                          |
 //!
 //! A frame, which crosses Flink's network as it is: the subtask that it goes to (4), the edge (4), the number of records (4), and they,
 //! as [`codec`](crate::exchange::codec) draws them. Flink looks at the first field and at nothing else.
@@ -35,6 +36,7 @@ use std::os::unix::net::UnixStream;
 
 use serde::{Deserialize, Serialize};
 
+use super::figures::Figures;
 use super::subtask::{Next, Output};
 use crate::error::{Error, Result};
 use crate::exchange::codec::Payload;
@@ -91,6 +93,7 @@ pub(crate) enum Request {
 pub(crate) enum Answer<'a> {
     Output(&'a Output),
     Kept(&'a [Entry]),
+    Figures(&'a Figures),
     Done(Next),
     Failed(&'a Error),
 }
@@ -164,6 +167,10 @@ impl Answer<'_> {
             Answer::Kept(entries) => {
                 to.push(19);
                 serde_json::to_writer(&mut *to, entries)?;
+            }
+            Answer::Figures(figures) => {
+                to.push(22);
+                serde_json::to_writer(&mut *to, figures)?;
             }
             Answer::Done(next) => {
                 let (what, after) = match next {

@@ -10,10 +10,12 @@ use clap::Args;
 use crate::error::{Error, Result};
 
 /// The classes.
-const SOURCES: [(&str, &str); 8] = [
+const SOURCES: [(&str, &str); 10] = [
     ("Beginning.java", include_str!("java/Beginning.java")),
     ("Executable.java", include_str!("java/Executable.java")),
+    ("Figures.java", include_str!("java/Figures.java")),
     ("FragmentSource.java", include_str!("java/FragmentSource.java")),
+    ("FrameFilter.java", include_str!("java/FrameFilter.java")),
     ("FramePartitioner.java", include_str!("java/FramePartitioner.java")),
     ("Guest.java", include_str!("java/Guest.java")),
     ("KeyedFragment.java", include_str!("java/KeyedFragment.java")),

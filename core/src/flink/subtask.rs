@@ -15,6 +15,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
 use super::checkpoint::{Layered, Restored, Snapshot};
+use super::figures::{Figures, Meter, Meters, Traffic};
 use super::fragment::Fragment;
 use super::tap::Tapped;
 use crate::error::{Error, Result};
@@ -114,11 +115,12 @@ pub(crate) struct Subtask {
     /// The state of checkpoints that is written and has not been asked for.
     written: VecDeque<(SnapshotId, Result<Snapshot>)>,
     last: Step,
+    meters: Meters,
     clock: Clock,
 }
 
 struct Inlet {
-    edges: Vec<EdgeIndex>,
+    edges: Vec<(EdgeIndex, Ship)>,
     task: usize,
     queue: Rc<RefCell<VecDeque<Element>>>,
     sender: channel::Sender,
@@ -150,7 +152,8 @@ impl Subtask {
             None => Layered::default(),
         };
         let restored_state = beginning.restored.as_ref().map(|(_, restored)| restored.state());
-        let (metrics, board) = (Arc::<SourceMetrics>::default(), Arc::<EventTimeBoard>::default());
+        let (board, pauses) = (Arc::<EventTimeBoard>::default(), Arc::<PauseMetrics>::default());
+        let mut meters = Vec::new();
         let mut names = Vec::new();
         for (source, splits) in &splits {
             names.extend(splits.iter().map(|split| (split.number, (source.clone(), split.split.id.clone()))));
@@ -165,8 +168,9 @@ impl Subtask {
             let node = &graph.stages[index];
             let build =
                 |stage: usize| graph.stages[stage].build.as_ref().expect("a graph is validated before")();
+            let (traffic, source) = (Rc::<Traffic>::default(), Arc::<SourceMetrics>::default());
             let mut stage: Box<dyn Stage> =
-                Box::new(Tapped::new(build(index), Rc::clone(&kept), Rc::clone(&reads)));
+                Box::new(Tapped::new(build(index), Rc::clone(&kept), Rc::clone(&reads), Rc::clone(&traffic)));
             stage.open(StageContext {
                 job: graph.job.clone(),
                 mode: Mode::Streaming,
@@ -180,7 +184,7 @@ impl Subtask {
                 restored: beginning.restored.as_ref().map(|(id, _)| *id),
                 splits: splits.remove(&node.name).unwrap_or_default(),
                 throttle: Arc::clone(&throttle),
-                source_metrics: Arc::clone(&metrics),
+                source_metrics: Arc::clone(&source),
                 event_time: Arc::clone(&board),
                 clock: beginning.clock.clone(),
                 waker: doorbell.clone().into(),
@@ -188,6 +192,7 @@ impl Subtask {
             if let Some(state) = &restored_state {
                 stage.restore(state)?;
             }
+            meters.push(Meter { stage: index, traffic, source });
             let mut outgoing = Vec::new();
             for (edge, node) in graph.edges_from(index) {
                 let senders = match node.ship {
@@ -214,7 +219,7 @@ impl Subtask {
                     let channel::Receiver::Local(queue) = &receiver else {
                         unreachable!("it is a local one")
                     };
-                    let edges = graph.edges_to(index).map(|(edge, _)| edge).collect();
+                    let edges = graph.edges_to(index).map(|(edge, node)| (edge, node.ship)).collect();
                     inlets.push(Inlet { edges, task: tasks.len(), queue: Rc::clone(queue), sender });
                     TaskState::Receiving(InputGate::new(vec![receiver], 1))
                 }
@@ -246,7 +251,7 @@ impl Subtask {
                 cancelled: Arc::default(),
                 clock: beginning.clock.clone(),
                 doorbell,
-                pauses: Arc::new(PauseMetrics::default()),
+                pauses: Arc::clone(&pauses),
                 describe: describe(Arc::clone(graph), names),
                 pool: None,
                 asked: None,
@@ -269,6 +274,7 @@ impl Subtask {
             layered,
             written: VecDeque::new(),
             last: Step::Idle,
+            meters: Meters { graph: Arc::clone(graph), stages: meters, event_time: board, pauses },
             clock: beginning.clock,
         })
     }
@@ -278,12 +284,19 @@ impl Subtask {
     /// # Errors
     /// If they are not of this subtask, or a step failed on them.
     pub fn records(&mut self, edge: EdgeIndex, payload: &Payload) -> Result<()> {
-        let inlet = self.inlets.iter().position(|inlet| inlet.edges.contains(&edge)).ok_or_else(|| {
+        let mut inlets = self.inlets.iter().enumerate();
+        let led = inlets.find_map(|(inlet, Inlet { edges, .. })| {
+            edges.iter().find(|(own, _)| *own == edge).map(|(_, ship)| (inlet, *ship))
+        });
+        let (inlet, ship) = led.ok_or_else(|| {
             Error::failure(format!("records have come in by edge {}, which does not lead here", edge.0))
         })?;
         let stage = &self.worker.tasks[self.inlets[inlet].task].stage;
         let codec = stage.codec().ok_or_else(|| Error::failure("a keyed stage can read its records"))?;
-        let batch = codec.decode(payload)?;
+        let batch = match ship {
+            Ship::Broadcast => codec.decode_broadcast(payload)?,
+            Ship::Hash | Ship::Local => codec.decode(payload)?,
+        };
         let own = batch.as_ref().map_or(0, |batch| batch.len);
         if own != payload.records as usize {
             return Err(Error::failure(format!(
@@ -479,6 +492,11 @@ impl Subtask {
         let woken = self.worker.tasks.iter().filter_map(|task| task.wishes.wake).min();
         let woken = woken.map(|wake| wake.saturating_sub(self.clock.monotonic()));
         due.into_iter().chain(woken).min().map_or(Next::Rest, Next::Wake)
+    }
+
+    /// What its stages have counted.
+    pub fn figures(&self) -> Figures {
+        self.meters.read(self.clock.now())
     }
 
     /// One turn through all stages.

@@ -1,10 +1,12 @@
 //! A stage as a bridge drives it: it tells what it keeps in a snapshot at once, because Flink wants to know before anything is
-//! written, and it reads its source only when Flink asks for records, never behind a barrier that is on its way.
+//! written, it reads its source only when Flink asks for records, never behind a barrier that is on its way, and it counts what goes
+//! through it.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::figures::Traffic;
 use crate::error::Result;
 use crate::exchange::codec::BatchCodec;
 use crate::outbox::Outbox;
@@ -18,12 +20,30 @@ pub(super) struct Tapped {
     stage: Box<dyn Stage>,
     told: Rc<RefCell<Vec<Vec<Entry>>>>,
     reads: Rc<Cell<bool>>,
+    traffic: Rc<Traffic>,
 }
 
 impl Tapped {
-    /// `stage`, which tells `told`, and reads while `reads` is set.
-    pub fn new(stage: Box<dyn Stage>, told: Rc<RefCell<Vec<Vec<Entry>>>>, reads: Rc<Cell<bool>>) -> Tapped {
-        Tapped { stage, told, reads }
+    /// `stage`, which tells `told`, reads while `reads` is set, and counts in `traffic`.
+    pub fn new(
+        stage: Box<dyn Stage>,
+        told: Rc<RefCell<Vec<Vec<Entry>>>>,
+        reads: Rc<Cell<bool>>,
+        traffic: Rc<Traffic>,
+    ) -> Tapped {
+        Tapped { stage, told, reads, traffic }
+    }
+
+    /// Calls the stage, and counts what it puts out.
+    fn call<T>(
+        &mut self,
+        out: &mut Outbox,
+        call: impl FnOnce(&mut dyn Stage, &mut Outbox) -> Result<T>,
+    ) -> Result<T> {
+        let before = out.len();
+        let done = call(&mut *self.stage, out)?;
+        self.traffic.send(out, before);
+        Ok(done)
     }
 }
 
@@ -37,23 +57,31 @@ impl Stage for Tapped {
     }
 
     fn poll(&mut self, out: &mut Outbox) -> Result<Polled> {
-        if self.reads.get() { self.stage.poll(out) } else { Ok(Polled::Idle) }
+        if !self.reads.get() {
+            return Ok(Polled::Idle);
+        }
+        let polled = self.call(out, |stage, out| stage.poll(out))?;
+        if let Polled::Records(records) = polled {
+            self.traffic.receive(records);
+        }
+        Ok(polled)
     }
 
     fn process(&mut self, batch: Batch, out: &mut Outbox) -> Result<()> {
-        self.stage.process(batch, out)
+        self.traffic.receive(batch.len);
+        self.call(out, |stage, out| stage.process(batch, out))
     }
 
     fn advance_watermark(&mut self, watermark: EventTime, out: &mut Outbox) -> Result<()> {
-        self.stage.advance_watermark(watermark, out)
+        self.call(out, |stage, out| stage.advance_watermark(watermark, out))
     }
 
     fn change_status(&mut self, status: WatermarkStatus, out: &mut Outbox) -> Result<()> {
-        self.stage.change_status(status, out)
+        self.call(out, |stage, out| stage.change_status(status, out))
     }
 
     fn advance_processing_time(&mut self, now: EventTime, out: &mut Outbox) -> Result<()> {
-        self.stage.advance_processing_time(now, out)
+        self.call(out, |stage, out| stage.advance_processing_time(now, out))
     }
 
     fn next_processing_timer(&self) -> Option<EventTime> {
@@ -61,7 +89,7 @@ impl Stage for Tapped {
     }
 
     fn flush(&mut self, fill: Fill, out: &mut Outbox) -> Result<()> {
-        self.stage.flush(fill, out)
+        self.call(out, |stage, out| stage.flush(fill, out))
     }
 
     fn snapshot(
@@ -70,7 +98,7 @@ impl Stage for Tapped {
         snapshot: StageSnapshot,
         out: &mut Outbox,
     ) -> Result<StageSnapshot> {
-        let snapshot = self.stage.snapshot(barrier, snapshot, out)?;
+        let snapshot = self.call(out, |stage, out| stage.snapshot(barrier, snapshot, out))?;
         self.told.borrow_mut().push(snapshot.entries.clone());
         Ok(snapshot)
     }
@@ -80,7 +108,7 @@ impl Stage for Tapped {
     }
 
     fn commit(&mut self, snapshot: SnapshotId, out: &mut Outbox) -> Result<()> {
-        self.stage.commit(snapshot, out)
+        self.call(out, |stage, out| stage.commit(snapshot, out))
     }
 
     fn codec(&self) -> Option<&dyn BatchCodec> {

@@ -14,6 +14,7 @@ use crate::aggregate::Sum;
 use crate::job::Job;
 use crate::job::graph::{Graph, StageRole};
 use crate::key::{KeyGroup, MaxParallelism, Parallelism, SubtaskIndex};
+use crate::operator::Context;
 use crate::record::{SnapshotId, SplitNumber};
 use crate::sink::Collect;
 use crate::snapshot::part::Entry;
@@ -386,6 +387,96 @@ fn state_outside_of_keys_behind_an_exchange_is_dealt_anew_over_failures_and_at_a
     let mut numbers: Vec<u64> = held.take().into_iter().flatten().collect();
     numbers.sort_unstable();
     assert!(numbers == (0..10_000).collect::<Vec<_>>(), "{} numbers", numbers.len());
+}
+
+#[state(broadcast, crate = crate)]
+#[derive(Default)]
+struct Told {
+    records: u64,
+    sum: u64,
+}
+
+#[state(key = u64, crate = crate)]
+#[derive(Default)]
+struct Seen {
+    records: u64,
+    sum: u64,
+}
+
+/// Says of every key in the end what was seen of it and told to it.
+struct SeenAndTold;
+
+#[operator(crate = crate)]
+impl SeenAndTold {
+    fn on_event(&self, number: u64, seen: &mut Seen, _told: &Told, cx: &mut Context<Self>) {
+        if seen.records == 0 {
+            cx.set_timer(EventTime::MAX, ());
+        }
+        seen.records += 1;
+        seen.sum += number;
+    }
+
+    fn on_broadcast(&self, number: u64, told: &mut Told) {
+        told.records += 1;
+        told.sum += number;
+    }
+
+    fn on_timer(&self, _: (), seen: &mut Seen, told: &Told) -> (u64, u64, u64, u64) {
+        (seen.records, seen.sum, told.records, told.sum)
+    }
+}
+
+#[test]
+fn a_union_of_sources_and_what_is_broadcast_are_whole_over_failures_and_at_any_parallelism() {
+    let seen = Collect::new();
+    let job = Job::new("seen");
+    // Their splits have the same names.
+    let even = job.source("even", Memory::of((0..4_000u64).map(|n| 2 * n).collect()).splits(3));
+    let odd = job.source("odd", Memory::of((0..9_000u64).map(|n| 2 * n + 1).collect()).splits(2));
+    let told = job.source("told", Memory::of((0..7_000u64).collect()).splits(2));
+    odd.union(even)
+        .key_by(|n| n % 7)
+        .connect_broadcast(told.filter(|n| n % 2 == 0))
+        .process("seen", SeenAndTold)
+        .sink("seen", seen.clone());
+    let graph = Arc::new(job.finish().unwrap());
+    let cut = Fragments::of(&graph).unwrap();
+    assert_eq!((cut.fragments.len(), cut.crossings.len()), (3, 2));
+    through_failures(&graph);
+    let numbers = || (0..4_000u64).map(|n| 2 * n).chain((0..9_000).map(|n| 2 * n + 1));
+    let expected = (0..7).map(|key| {
+        let own = numbers().filter(|n| n % 7 == key);
+        (own.clone().count() as u64, own.sum(), 3_500, (0..7_000).filter(|n| n % 2 == 0).sum())
+    });
+    let (mut seen, mut expected) = (seen.take(), expected.collect::<Vec<_>>());
+    seen.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(seen, expected);
+}
+
+#[test]
+fn what_comes_in_and_goes_out_of_each_stage_is_counted_with_what_was_late() {
+    let (sums, again) = (Collect::new(), Collect::new());
+    let job = Job::new("sums");
+    wire(&job, &sums, &again);
+    let mut cluster = Cluster::start(&Arc::new(job.finish().unwrap()), 2, None);
+    while cluster.turn() {}
+    let mut all = BTreeMap::new();
+    let mut read = 0;
+    for figures in cluster.subtasks.iter().flatten().map(Subtask::figures) {
+        read += figures.read;
+        for figure in figures.figures.into_iter().filter(|figure| figure.counts) {
+            let of = [figure.stage, figure.output, Some(figure.name.to_string())];
+            *all.entry(of.into_iter().flatten().collect::<Vec<_>>().join(".")).or_insert(0) += figure.value;
+        }
+    }
+    assert_eq!(read, 30_000);
+    let mut expect = |name: &str, value: i64| assert_eq!(all.remove(name), Some(value), "{name} {all:?}");
+    expect("numbers.recordsIn", 30_000);
+    expect("numbers.recordsOut", 30_000);
+    expect("sums.recordsIn", 30_000);
+    expect("sums.lateRecords", 0);
+    expect("sums.copies.recordsOut", 30 * 97);
 }
 
 #[test]

@@ -8,16 +8,30 @@
 //! Always: at a barrier, which is aligned over both inputs, every subtask has seen the same broadcast records. So one subtask's
 //! state stands for all in a snapshot, and all are given that at a restore.
 
+#[cfg(feature = "flink")]
+use crate::chain::downcast_ref;
 use crate::chain::{Step, downcast};
+#[cfg(feature = "flink")]
+use crate::error::Error;
 use crate::error::Result;
+#[cfg(feature = "flink")]
+use crate::exchange::codec::Payload;
 use crate::key::SubtaskIndex;
 use crate::operator::emit::{Emitter, SideOutput};
 use crate::operator::{Operator, UnkeyedContext};
 use crate::outbox::Outbox;
+#[cfg(feature = "flink")]
+use crate::record::Origin;
 use crate::record::{Batch, Timed};
 use crate::snapshot::entry_state::EntryState;
 use crate::snapshot::part::{RestoredState, StageSnapshot};
 use crate::state::BroadcastState;
+#[cfg(feature = "flink")]
+use crate::time::EventTime;
+
+/// So many records go into a payload at most.
+#[cfg(feature = "flink")]
+const PAYLOAD_RECORDS: usize = 256;
 
 /// What a subtask knows from what was broadcast to it.
 pub(crate) struct Shared<S> {
@@ -39,6 +53,44 @@ impl<S: BroadcastState> Shared<S> {
     /// Whether the batch came by broadcast.
     pub fn is_broadcast<O: Operator<Shared = S>>(batch: &Batch) -> bool {
         batch.records.is::<Vec<Timed<O::Broadcast>>>()
+    }
+
+    /// Writes a batch down that goes by broadcast to another process: of each record its event time (8 bytes, little-endian) and
+    /// itself, as postcard writes it.
+    ///
+    /// # Errors
+    /// If serde can't carry a record.
+    #[cfg(feature = "flink")]
+    pub fn encode<O: Operator<Shared = S>>(batch: &Batch, each: &mut dyn FnMut(Payload)) -> Result<()> {
+        for records in downcast_ref::<Timed<O::Broadcast>>(&*batch.records).chunks(PAYLOAD_RECORDS) {
+            let mut payload = Payload { records: records.len() as u32, bytes: Vec::new() };
+            for Timed { value, at } in records {
+                payload.bytes.extend_from_slice(&at.as_millis().to_le_bytes());
+                payload.bytes = postcard::to_extend(value, payload.bytes)?;
+            }
+            each(payload);
+        }
+        Ok(())
+    }
+
+    /// The batch that was written down.
+    ///
+    /// # Errors
+    /// If it is none.
+    #[cfg(feature = "flink")]
+    pub fn decode<O: Operator<Shared = S>>(payload: &Payload) -> Result<Batch> {
+        let mut records = Vec::with_capacity(payload.records as usize);
+        let mut rest = &payload.bytes[..];
+        for _ in 0..payload.records {
+            let damaged = || Error::failure("a record that is broadcast can't be decoded");
+            let (at, bytes) = rest.split_first_chunk().ok_or_else(damaged)?;
+            let at = EventTime::from_millis(i64::from_le_bytes(*at));
+            let (value, left) = postcard::take_from_bytes::<O::Broadcast>(bytes)
+                .map_err(|error| damaged().caused_by(error))?;
+            records.push(Timed { value, at });
+            rest = left;
+        }
+        Ok(Batch { len: records.len(), records: Box::new(records), origin: Origin::default() })
     }
 
     /// Lets the operator take in a batch that came by broadcast.

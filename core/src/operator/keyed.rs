@@ -464,6 +464,10 @@ where
     }
 
     fn encode(&self, batch: &Batch, each: &mut dyn FnMut(Payload)) -> Result<()> {
+        #[cfg(feature = "flink")]
+        if Shared::is_broadcast::<O>(batch) {
+            return Shared::encode::<O>(batch, each).map_err(|error| self.in_flight(error));
+        }
         let records = downcast_ref::<Routed<A::Carried, O::In>>(&*batch.records);
         codec::encode::<A, O::In>(records, each).map_err(|error| self.in_flight(error))
     }
@@ -474,6 +478,12 @@ where
         let records = codec::decode(&self.access, payload, owned).map_err(|error| self.in_flight(error))?;
         let len = records.len();
         Ok((len > 0).then(|| Batch { records: Box::new(records), len, origin: Origin::default() }))
+    }
+
+    #[cfg(feature = "flink")]
+    fn decode_broadcast(&self, payload: &Payload) -> Result<Option<Batch>> {
+        let batch = Shared::decode::<O>(payload).map_err(|error| self.in_flight(error))?;
+        Ok(Some(batch))
     }
 }
 

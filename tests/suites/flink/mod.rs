@@ -4,6 +4,7 @@
 //! `FLINK_HOME` names the distribution; without it the tests have nothing to do.
 
 mod answers;
+mod billed;
 mod failures;
 mod handover;
 mod kills;

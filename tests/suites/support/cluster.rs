@@ -2,7 +2,7 @@
 //!
 //! `FLINK_HOME` names the distribution; without it there is none.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -47,6 +47,8 @@ impl Cluster {
             .arg(port.to_string())
             .path("--directory", dir.path())
             .args("--set execution.checkpointing.interval=1s --set restart-strategy.fixed-delay.attempts=0")
+            // What is shown is of just now, and who follows a job need not wait.
+            .args("--set metrics.fetcher.update-interval=500 --set web.refresh-interval=100")
             .args(flags)
             .within(script)
             .spawn();
@@ -110,7 +112,7 @@ impl Cluster {
 
     /// Stops the job that `running` follows, with a savepoint in `dir`. Where that is.
     pub fn stop_with_savepoint(&self, running: &Running, dir: &Path) -> PathBuf {
-        let job = job(&running.said());
+        let job = job_of(running);
         let stop = json!({ "targetDirectory": dir, "drain": false });
         let asked = self.ask(&format!("POST /jobs/{job}/stop"), &stop.to_string());
         let request = asked["request-id"].as_str().unwrap_or_else(|| panic!("{asked}")).to_string();
@@ -125,8 +127,33 @@ impl Cluster {
         }
     }
 
+    /// The operators of a job, each with what was chained to it, as Flink shows them.
+    pub fn vertices(&self, job: &str) -> Vec<Value> {
+        let shown = self.ask(&format!("GET /jobs/{job}"), "");
+        shown["vertices"].as_array().unwrap_or_else(|| panic!("{shown}")).clone()
+    }
+
+    /// What Flink shows of our metrics, and of its own count of records, of an operator: each as the sum over its subtasks.
+    pub fn metrics(&self, job: &str, vertex: &Value) -> BTreeMap<String, i64> {
+        let path = format!("/jobs/{job}/vertices/{}/subtasks/metrics", vertex["id"].as_str().unwrap());
+        let names = self.ask(&format!("GET {path}"), "");
+        let names: Vec<&str> =
+            names.as_array().unwrap().iter().map(|name| name["id"].as_str().unwrap()).collect();
+        let escape = |byte: u8| match byte {
+            b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => char::from(byte).to_string(),
+            _ => format!("%{byte:02X}"),
+        };
+        let ours = names.iter().filter(|name| name.contains(".tidegate.") || name.contains(".numRecords"));
+        let get: Vec<String> = ours.map(|name| name.bytes().map(escape).collect()).collect();
+        let shown = self.ask(&format!("GET {path}?agg=sum&get={}", get.join(",")), "");
+        let sum = |metric: &Value| {
+            (metric["id"].as_str().unwrap().to_string(), metric["sum"].as_f64().unwrap_or(f64::NAN) as i64)
+        };
+        shown.as_array().unwrap_or_else(|| panic!("{shown}")).iter().map(sum).collect()
+    }
+
     /// What its JobManager answers.
-    fn ask(&self, request: &str, body: &str) -> Value {
+    pub fn ask(&self, request: &str, body: &str) -> Value {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let head = format!("{request} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n", self.address);
         let type_and_length =
@@ -140,7 +167,19 @@ impl Cluster {
 
     /// Kills it as a loss of power would: no handler runs.
     pub fn kill_taskmanager(&self, number: u64) {
-        let pid = fs::read_to_string(self.dir.path().join(format!("taskmanager-{number}.pid"))).unwrap();
+        self.kill(&format!("taskmanager-{number}"));
+    }
+
+    /// The same of the JobManager, which is the end of all. What is left of it lies in a directory.
+    pub fn kill_jobmanager(mut self) -> tempfile::TempDir {
+        self.kill("jobmanager");
+        let ended = self.running.take().unwrap().wait();
+        ended.refused(1, &["the jobmanager has ended by itself", "jobmanager.log"]);
+        std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap())
+    }
+
+    fn kill(&self, member: &str) {
+        let pid = fs::read_to_string(self.dir.path().join(format!("{member}.pid"))).unwrap();
         let killed = std::process::Command::new("kill").args(["-KILL", &pid]).status().unwrap();
         assert!(killed.success());
     }
@@ -181,7 +220,8 @@ impl Drop for Cluster {
 }
 
 /// The job that `flink run` says it has submitted.
-fn job(said: &str) -> String {
+pub fn job_of(running: &Running) -> String {
+    let said = running.said();
     let (_, job) = said.split_once("job ").expect("it says which job it has submitted");
     job.split(' ').next().unwrap().to_string()
 }

@@ -68,6 +68,12 @@ impl Program {
         Program::at(Path::new(env!("CARGO_BIN_EXE_priced")))
     }
 
+    /// The job of several sources, one of which is broadcast.
+    #[cfg(feature = "flink")]
+    pub fn billed() -> Program {
+        Program::at(Path::new(env!("CARGO_BIN_EXE_billed")))
+    }
+
     /// The job that looks for a pattern.
     pub fn thefts() -> Program {
         Program::at(Path::new(env!("CARGO_BIN_EXE_thefts")))

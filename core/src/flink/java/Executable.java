@@ -4,24 +4,42 @@ import java.io.DataInputStream;
 import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.lang.management.ManagementFactory;
+import java.nio.channels.FileChannel;
+import java.nio.file.DirectoryStream;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.Comparator;
 import java.util.Locale;
 import java.util.Map;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.stream.Stream;
 
-/** The job's executable, out of the jar: once for all who use it in this JVM, and gone when nobody does. */
+/**
+ * The job's executable, out of the jar: once for all who use it in this JVM, and gone when nobody does. It lies in a directory that is locked
+ * as long, in which each who uses it has one of their own. What a JVM that was killed has left goes when another one comes to need the like.
+ */
 final class Executable implements AutoCloseable {
-    private static Path path;
+    private static final String PREFIX = "tidegate-";
+    /** Which JVM this is, among all that there ever were on this machine. */
+    private static final String JVM = PREFIX + Long.toString(ManagementFactory.getRuntimeMXBean().getStartTime(), 36)
+            + "-" + ProcessHandle.current().pid() + "-";
+
+    private static Path home;
+    private static FileChannel lock;
     private static int users;
+    private static int given;
 
     private Executable() {}
 
     static Executable acquire() throws IOException {
         synchronized (Executable.class) {
             if (users == 0) {
-                path = extract();
+                extract();
             }
             users++;
         }
@@ -29,35 +47,95 @@ final class Executable implements AutoCloseable {
     }
 
     Path path() {
-        return path;
+        return home.resolve("job");
+    }
+
+    /** A new directory of who asks. Its name is short: the path of a socket may not be long. */
+    Path directory() throws IOException {
+        synchronized (Executable.class) {
+            return Files.createDirectory(home.resolve(Integer.toString(given++)));
+        }
     }
 
     @Override
     public void close() throws IOException {
         synchronized (Executable.class) {
             if (--users == 0) {
-                Files.deleteIfExists(path);
+                leave();
             }
         }
     }
 
-    private static Path extract() throws IOException {
+    private static void leave() throws IOException {
+        remove(home);
+        lock.close();
+    }
+
+    /** Removes a file or a directory with all that is in it. What can't be removed is no failure. */
+    static void remove(Path path) {
+        try (Stream<Path> files = Files.walk(path)) {
+            files.sorted(Comparator.reverseOrder()).forEach(file -> file.toFile().delete());
+        } catch (IOException | UncheckedIOException gone) {
+            // Somebody was faster.
+        }
+    }
+
+    private static void extract() throws IOException {
         String name = "/native/" + platform() + "/job";
         try (InputStream job = Executable.class.getResourceAsStream(name)) {
             if (job == null) {
                 throw new Guest.JobFailure("the jar has no executable of the job for " + platform()
                         + ", which this machine is: build the job there, and package it again");
             }
-            Path file = Files.createTempFile("tidegate-", "-job",
-                    PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+            Path parent = Path.of(System.getProperty("java.io.tmpdir"));
+            removeLeftovers(parent);
+            settle(parent);
             try {
-                Files.copy(job, file, StandardCopyOption.REPLACE_EXISTING);
+                Path file = home.resolve("job");
+                Files.copy(job, file);
                 check(name, file);
                 Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("r-x------"));
-                return file;
             } catch (IOException error) {
-                Files.deleteIfExists(file);
+                leave();
                 throw error;
+            }
+        }
+    }
+
+    /** Makes a directory, and locks it. */
+    private static void settle(Path parent) throws IOException {
+        while (true) {
+            home = parent.resolve(JVM + Integer.toString(ThreadLocalRandom.current().nextInt(36 * 36 * 36), 36));
+            try {
+                Files.createDirectory(home, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+            } catch (FileAlreadyExistsException taken) {
+                continue;
+            }
+            lock = FileChannel.open(home.resolve("lock"), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+            // Until it is locked, another JVM may take it for a leftover.
+            if (lock.tryLock() != null && Files.exists(home.resolve("lock"))) {
+                return;
+            }
+            leave();
+        }
+    }
+
+    /** Removes the directories of JVMs that are gone: their locks can be taken. */
+    private static void removeLeftovers(Path parent) throws IOException {
+        try (DirectoryStream<Path> all = Files.newDirectoryStream(parent, PREFIX + "*")) {
+            for (Path directory : all) {
+                Path file = directory.resolve("lock");
+                // To close a file that another class loader of this JVM has locked would unlock it.
+                if (directory.getFileName().toString().startsWith(JVM) || !Files.exists(file)) {
+                    continue;
+                }
+                try (FileChannel other = FileChannel.open(file, StandardOpenOption.WRITE)) {
+                    if (other.tryLock() != null) {
+                        remove(directory);
+                    }
+                } catch (IOException notOurs) {
+                    // Somebody else's, or somebody was faster.
+                }
             }
         }
     }

@@ -25,6 +25,7 @@ import org.apache.flink.api.connector.source.SourceSplit;
 import org.apache.flink.api.connector.source.SplitEnumerator;
 import org.apache.flink.api.connector.source.SplitEnumeratorContext;
 import org.apache.flink.core.io.InputStatus;
+import org.apache.flink.metrics.Counter;
 import org.apache.flink.core.io.SimpleVersionedSerializer;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.ArrayNode;
@@ -150,10 +151,16 @@ final class FragmentSource implements Source<byte[], FragmentSource.Split, Set<S
         private final List<Split> own = new ArrayList<>();
         private final CompletableFuture<Void> dealt = new CompletableFuture<>();
         private CompletableFuture<Void> available = dealt;
+        private final Figures figures;
+        private final Counter in;
+        private final Counter out;
         private Guest guest;
 
         Reader(SourceReaderContext context) {
             this.context = context;
+            figures = new Figures(context.metricGroup());
+            in = context.metricGroup().getIOMetricGroup().getNumRecordsInCounter();
+            out = context.metricGroup().getIOMetricGroup().getNumRecordsOutCounter();
         }
 
         @Override
@@ -175,7 +182,7 @@ final class FragmentSource implements Source<byte[], FragmentSource.Split, Set<S
         }
 
         private void open(Guest.Output output) throws Exception {
-            guest = new Guest();
+            guest = new Guest(figures);
             Map<String, List<String>> given = new LinkedHashMap<>();
             List<String> kept = new ArrayList<>();
             Long restored = null;
@@ -196,7 +203,7 @@ final class FragmentSource implements Source<byte[], FragmentSource.Split, Set<S
 
         @Override
         public InputStatus pollNext(ReaderOutput<byte[]> readerOutput) throws Exception {
-            Guest.Output output = new Emitter(readerOutput);
+            Guest.Output output = new Emitter(readerOutput, out);
             if (!dealt.isDone()) {
                 return InputStatus.NOTHING_AVAILABLE;
             }
@@ -206,6 +213,7 @@ final class FragmentSource implements Source<byte[], FragmentSource.Split, Set<S
             guest.ask(Guest.POLL, new byte[0]);
             // All of it, at once: behind this call a barrier may come, and nothing can be emitted in front of that any more.
             guest.collect(output);
+            in.inc(figures.read() - in.getCount());
             if (guest.next() == Guest.EXHAUSTED) {
                 return InputStatus.END_OF_INPUT;
             }
@@ -254,8 +262,8 @@ final class FragmentSource implements Source<byte[], FragmentSource.Split, Set<S
         private List<Split> split(String kept, long checkpointId) throws IOException {
             Map<String, Split> positions = new LinkedHashMap<>();
             Map<String, ArrayNode> with = new HashMap<>();
-            // Sources of one fragment may have splits of one name; an entry that names only the split goes with the first of them.
-            Map<String, ArrayNode> named = new HashMap<>();
+            // Sources of one fragment may have splits of one name.
+            Map<String, Map<String, ArrayNode>> named = new HashMap<>();
             ArrayNode rest = Beginning.JSON.createArrayNode();
             JsonNode entries = Beginning.JSON.readTree(kept);
             for (JsonNode entry : entries) {
@@ -268,12 +276,13 @@ final class FragmentSource implements Source<byte[], FragmentSource.Split, Set<S
                     String id = source + "/" + item;
                     positions.put(id, new Split(id, source, given.toString(), null, checkpointId));
                     with.put(id, Beginning.JSON.createArrayNode().add(entry));
-                    named.putIfAbsent(item, with.get(id));
+                    named.computeIfAbsent(item, none -> new LinkedHashMap<>()).put(source, with.get(id));
                 }
             }
             for (JsonNode entry : entries) {
-                if (!entry.get("owner").asText().startsWith("source ")) {
-                    named.getOrDefault(entry.get("item").asText(), rest).add(entry);
+                String owner = entry.get("owner").asText();
+                if (!owner.startsWith("source ")) {
+                    of(owner, named.getOrDefault(entry.get("item").asText(), Map.of()), rest).add(entry);
                 }
             }
             List<Split> splits = new ArrayList<>();
@@ -283,6 +292,18 @@ final class FragmentSource implements Source<byte[], FragmentSource.Split, Set<S
                 splits.add(new Split("kept/" + context.getIndexOfSubtask(), null, null, rest.toString(), checkpointId));
             }
             return splits;
+        }
+
+        /** Of the splits that have the name of an entry, each of another source, the one that its owner is of: `watermarks SOURCE`. */
+        private ArrayNode of(String owner, Map<String, ArrayNode> sources, ArrayNode rest) {
+            ArrayNode found = null;
+            for (Map.Entry<String, ArrayNode> source : sources.entrySet()) {
+                String own = "watermarks " + source.getKey();
+                if (found == null || owner.equals(own) || owner.startsWith(own + " ")) {
+                    found = source.getValue();
+                }
+            }
+            return found == null ? rest : found;
         }
 
         @Override
@@ -303,13 +324,17 @@ final class FragmentSource implements Source<byte[], FragmentSource.Split, Set<S
 
     private static final class Emitter implements Guest.Output {
         private final ReaderOutput<byte[]> output;
+        private final Counter out;
 
-        Emitter(ReaderOutput<byte[]> output) {
+        Emitter(ReaderOutput<byte[]> output, Counter out) {
             this.output = output;
+            this.out = out;
         }
 
         @Override
         public void records(byte[] frame) {
+            // Flink counts the frame as one.
+            out.inc(FramePartitioner.records(frame) - 1);
             output.collect(frame);
         }
 

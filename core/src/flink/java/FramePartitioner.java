@@ -16,13 +16,21 @@ final class FramePartitioner extends StreamPartitioner<byte[]> {
 
     @Override
     public int selectChannel(SerializationDelegate<StreamRecord<byte[]>> record) {
-        byte[] frame = record.getInstance().getValue();
-        return (frame[0] & 255) | (frame[1] & 255) << 8 | (frame[2] & 255) << 16 | (frame[3] & 255) << 24;
+        return number(record.getInstance().getValue(), 0);
     }
 
     /** The edge by which a frame goes. */
     static int edge(byte[] frame) {
-        return (frame[4] & 255) | (frame[5] & 255) << 8 | (frame[6] & 255) << 16 | (frame[7] & 255) << 24;
+        return number(frame, 4);
+    }
+
+    /** How many records are in it. */
+    static int records(byte[] frame) {
+        return number(frame, 8);
+    }
+
+    private static int number(byte[] frame, int at) {
+        return (frame[at] & 255) | (frame[at + 1] & 255) << 8 | (frame[at + 2] & 255) << 16 | (frame[at + 3] & 255) << 24;
     }
 
     @Override

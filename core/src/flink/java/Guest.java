@@ -1,7 +1,6 @@
 package io.tidegate.flink;
 
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
@@ -11,9 +10,7 @@ import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Comparator;
 import java.util.concurrent.TimeUnit;
-import java.util.stream.Stream;
 
 /**
  * The process of one subtask, as its task sees it. What they say to each other is drawn in message.rs.
@@ -26,6 +23,8 @@ final class Guest implements AutoCloseable {
             BARRIER = 9, COMMIT = 10;
     /** What is next. */
     static final byte REST = 0, FLUSH_SOON = 1, WAKE = 2, EXHAUSTED = 3;
+    /** Nobody waits for longer. */
+    private static final long LONGEST_MILLIS = TimeUnit.DAYS.toMillis(1);
 
     /** Takes what a subtask puts out. */
     interface Output {
@@ -37,6 +36,7 @@ final class Guest implements AutoCloseable {
     }
 
     private final Executable executable;
+    private final Figures figures;
     final Path directory;
     private Process process;
     private SocketChannel channel;
@@ -45,12 +45,13 @@ final class Guest implements AutoCloseable {
     private boolean owes;
     private String kept = "[]";
     private byte next = REST;
-    private long nextMillis;
+    private long nextNanos;
 
-    /** Starts the process. It knows nothing yet. */
-    Guest() throws IOException {
+    /** Starts the process, which knows nothing yet. What it counts goes to `figures`. */
+    Guest(Figures figures) throws IOException {
+        this.figures = figures;
         executable = Executable.acquire();
-        directory = Files.createTempDirectory("tidegate-");
+        directory = executable.directory();
         Path socket = directory.resolve("task.socket");
         try (ServerSocketChannel server = ServerSocketChannel.open(StandardProtocolFamily.UNIX)) {
             server.bind(UnixDomainSocketAddress.of(socket));
@@ -88,8 +89,9 @@ final class Guest implements AutoCloseable {
         return next;
     }
 
+    /** How long it is until something is to be done, if something is. */
     long nextMillis() {
-        return nextMillis;
+        return Math.max(0, (nextNanos - System.nanoTime() + 999_999) / 1_000_000);
     }
 
     boolean owes() {
@@ -175,12 +177,18 @@ final class Guest implements AutoCloseable {
                     break;
                 case 20:
                     next = in.get();
-                    nextMillis = in.getLong();
+                    nextNanos = System.nanoTime() + Math.min(in.getLong(), LONGEST_MILLIS) * 1_000_000;
                     owes = false;
                     break;
                 case 21:
                     owes = false;
                     throw new JobFailure(text(length - 1));
+                case 22: {
+                    byte[] told = new byte[length - 1];
+                    in.get(told);
+                    figures.take(told);
+                    break;
+                }
                 default:
                     throw new IOException("the process of the job has sent a message of kind " + what + " that is none");
             }
@@ -256,17 +264,9 @@ final class Guest implements AutoCloseable {
             }
             Thread.currentThread().interrupt();
         } finally {
+            // Unless the process has done so when it went.
+            Executable.remove(directory);
             executable.close();
-            sweep();
-        }
-    }
-
-    /** Does away with the directory, unless the process has done so when it went. What can't be removed is no failure. */
-    private void sweep() {
-        try (Stream<Path> files = Files.walk(directory)) {
-            files.sorted(Comparator.reverseOrder()).forEach(file -> file.toFile().delete());
-        } catch (IOException | UncheckedIOException gone) {
-            // The process was faster.
         }
     }
 

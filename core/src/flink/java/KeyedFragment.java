@@ -18,6 +18,7 @@ import org.apache.flink.api.common.TaskInfo;
 import org.apache.flink.api.common.state.ListState;
 import org.apache.flink.api.common.state.ListStateDescriptor;
 import org.apache.flink.api.common.typeutils.base.array.BytePrimitiveArraySerializer;
+import org.apache.flink.metrics.Counter;
 import org.apache.flink.runtime.checkpoint.CheckpointOptions;
 import org.apache.flink.runtime.state.CheckpointStateOutputStream;
 import org.apache.flink.runtime.state.CheckpointStreamFactory;
@@ -81,7 +82,7 @@ final class KeyedFragment extends AbstractStreamOperator<byte[]>
         kept = context.getOperatorStateStore()
                 .getUnionListState(new ListStateDescriptor<>("kept", BytePrimitiveArraySerializer.INSTANCE));
         downstream = new Downstream();
-        guest = new Guest();
+        guest = new Guest(new Figures(getMetricGroup()));
         List<String> all = new ArrayList<>();
         Long restored = null;
         if (context.isRestored()) {
@@ -113,6 +114,8 @@ final class KeyedFragment extends AbstractStreamOperator<byte[]>
     @Override
     public void processElement(StreamRecord<byte[]> element) throws Exception {
         guest.collect(downstream);
+        // Flink counts the frame as one.
+        getMetricGroup().getIOMetricGroup().getNumRecordsInCounter().inc(FramePartitioner.records(element.getValue()) - 1);
         guest.ask(Guest.RECORDS, element.getValue());
         wakeIn(LINGER_MILLIS);
     }
@@ -245,7 +248,7 @@ final class KeyedFragment extends AbstractStreamOperator<byte[]>
         timer = getProcessingTimeService().registerTimer(at, now -> {
             timer = null;
             guest.collect(downstream);
-            if (guest.next() == Guest.FLUSH_SOON || guest.next() == Guest.WAKE) {
+            if (guest.next() == Guest.FLUSH_SOON || guest.next() == Guest.WAKE && guest.nextMillis() == 0) {
                 guest.ask(Guest.FLUSH, NOTHING);
             }
             settle();
@@ -255,8 +258,11 @@ final class KeyedFragment extends AbstractStreamOperator<byte[]>
     private final class Downstream implements Guest.Output {
         private final StreamRecord<byte[]> record = new StreamRecord<>(null);
 
+        private final Counter out = getMetricGroup().getIOMetricGroup().getNumRecordsOutCounter();
+
         @Override
         public void records(byte[] frame) {
+            out.inc(FramePartitioner.records(frame) - 1);
             output.collect(record.replace(frame));
         }
 

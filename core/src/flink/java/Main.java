@@ -60,12 +60,8 @@ public final class Main {
                 if (crossing.get("to").asInt() != fragment) {
                     continue;
                 }
-                int from = crossing.get("from").asInt();
-                DataStream<byte[]> stream = streams.get(from);
-                if (leaving(job, from) > 1) {
-                    int edge = crossing.get("edge").asInt();
-                    stream = stream.filter(frame -> FramePartitioner.edge(frame) == edge).name("edge " + edge);
-                }
+                DataStream<byte[]> stream = streams.get(crossing.get("from").asInt())
+                        .filter(new FrameFilter(crossing.get("edge").asInt())).name("to " + name);
                 DataStream<byte[]> shipped = new DataStream<>(
                         env, new PartitionTransformation<>(stream.getTransformation(), new FramePartitioner()));
                 input = input == null ? shipped : input.union(shipped);
