@@ -7,12 +7,11 @@ use serde_json::json;
 
 use super::fragment::{FragmentKind, Fragments};
 use super::guest::{self, Wiring};
-use super::{import, local, package, run};
+use super::{import, local, package, run, sinks};
 use crate::error::Result;
 use crate::job::graph::{Graph, StageRole};
 use crate::job::signals::Signals;
 use crate::job::{RunOptions, logging};
-use crate::sink::SettleContext;
 use crate::source::Boundedness;
 
 /// Run the job on an Apache Flink cluster
@@ -74,7 +73,7 @@ impl Flink {
                 let (graph, options) = wiring(&args)?;
                 let described = describe(&graph, &options)?;
                 if fresh {
-                    settle(&graph)?;
+                    sinks::settle(&graph)?;
                 }
                 Ok(Some(format!("{described}\n")))
             }
@@ -109,17 +108,4 @@ fn describe(graph: &Graph, options: &RunOptions) -> Result<serde_json::Value> {
         "fragments": described,
         "crossings": crossings,
     }))
-}
-
-/// Has the sinks of a job that begins anew do away with what an earlier run left unfinished.
-fn settle(graph: &Graph) -> Result<()> {
-    for node in graph.sinks() {
-        node.sink.settle(&SettleContext {
-            job: &graph.job,
-            sink: &node.name,
-            restored: None,
-            pending: &[],
-        })?;
-    }
-    Ok(())
 }

@@ -18,6 +18,7 @@ mod message;
 mod package;
 mod run;
 mod savepoint;
+mod sinks;
 mod subtask;
 mod tap;
 

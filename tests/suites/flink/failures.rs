@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::Visits;
+use super::{Visits, uncommit_one};
 use crate::faults::Scene;
 use crate::support::cluster::Cluster;
 use crate::support::{Log, Outcome, Program, skip};
@@ -89,11 +89,13 @@ fn foreign_savepoints(failing: &Failing<'_>) {
     assert_eq!(visits.committed(), 0);
     let renamed = failing.run(&from, "--operator tally");
     failing.shows(renamed, &["savepoint", "operator", "not available in the new program"]);
+    let pending = uncommit_one(&out);
     let narrower = failing.job(cluster.submits_with(&from, Program::faulty(), 2), &out);
     failing.shows(
         narrower.args("--narrower-state").run(),
         &["operator \"count\"", "is not what it was when the checkpoint was taken"],
     );
+    assert!(pending.exists(), "what is refused has nothing committed");
 }
 
 /// The JobManager asks the executable what the job is: it is refused before there is a job.

@@ -9,6 +9,7 @@ mod handover;
 mod kills;
 mod restarts;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::support::{Log, Program, reader};
@@ -67,4 +68,14 @@ impl<'a> Visits<'a> {
         let Ok(entries) = self.sessions().read_dir() else { return 0 };
         entries.filter(|entry| is_visible(&entry.as_ref().unwrap().path())).count()
     }
+}
+
+/// Hides a part of the results of the last checkpoint again: so it is if a cluster is lost before all of its sinks have heard that the
+/// checkpoint is complete. What it is called then.
+fn uncommit_one(dir: &Path) -> PathBuf {
+    let parts = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let last = parts.filter(|name| name.ends_with(".jsonl")).max().unwrap();
+    let hidden = dir.join(format!(".{}.pending", last.strip_suffix(".jsonl").unwrap()));
+    fs::rename(dir.join(last), &hidden).unwrap();
+    hidden
 }
