@@ -45,9 +45,12 @@ enum FlinkCommand {
     /// Say what the job is
     #[command(hide = true)]
     Describe {
-        /// It begins anew: prepares what it writes to
-        #[arg(long)]
-        fresh: bool,
+        #[arg(last = true)]
+        args: Vec<String>,
+    },
+    /// Prepare what the job writes to: it begins anew
+    #[command(hide = true)]
+    Settle {
         #[arg(last = true)]
         args: Vec<String>,
     },
@@ -69,14 +72,11 @@ impl Flink {
             FlinkCommand::Local(local) => local.run(&Signals::install()?).map(|()| None),
             FlinkCommand::ImportSavepoint(import) => import.run(wiring).map(Some),
             FlinkCommand::Serve { socket } => guest::serve(&socket, wiring).map(|()| None),
-            FlinkCommand::Describe { fresh, args } => {
+            FlinkCommand::Describe { args } => {
                 let (graph, options) = wiring(&args)?;
-                let described = describe(&graph, &options)?;
-                if fresh {
-                    sinks::settle(&graph)?;
-                }
-                Ok(Some(format!("{described}\n")))
+                Ok(Some(format!("{}\n", describe(&graph, &options)?)))
             }
+            FlinkCommand::Settle { args } => sinks::settle(&wiring(&args)?.0).map(|()| None),
         }
     }
 }

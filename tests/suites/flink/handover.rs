@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::uncommit_one;
+use super::uncommit;
 use crate::faults::Scene;
 use crate::support::cluster::Cluster;
 use crate::support::{Log, Program, Running, reader, skip};
@@ -82,10 +82,11 @@ impl Journey {
         let mut running = self.slowly(12, submitted).spawn();
         self.until_new_results(&mut running);
         let savepoint = cluster.stop_with_savepoint(&running, &self.path("flink-savepoints"));
+        let number = cluster.number_of_savepoint(&running);
         running.wait().success();
         let seen = reader::results(&self.path("sessions")).len();
         assert!(0 < seen && seen < self.log.sessions.len(), "{seen} of {}", self.log.sessions.len());
-        uncommit_one(&self.path("sessions"));
+        uncommit(&self.path("sessions"), number);
         self.end_embedded(3, &self.import(&savepoint, "imported"));
         self.check();
     }
