@@ -7,11 +7,23 @@ use std::time::Duration;
 use serde::Deserialize;
 use tidegate::prelude::*;
 
+use super::java;
 use super::jvm::{Jvm, Program};
 use super::pairs::Ran;
 use super::updates::Distribution;
 
-const SOURCES: [(&str, &str); 1] = [("CountBench.java", include_str!("flink/CountBench.java"))];
+/// A program for Flink.
+pub struct Java {
+    main: &'static str,
+    sources: &'static [(&'static str, &'static str)],
+}
+
+/// Counts by key.
+pub const COUNT: Java =
+    Java { main: "CountBench", sources: &[("CountBench.java", include_str!("flink/CountBench.java"))] };
+
+/// Answers queries of Nexmark.
+pub const NEXMARK: Java = Java { main: java::MAIN, sources: &java::SOURCES };
 
 /// The program, compiled.
 pub struct Flink(Program);
@@ -51,7 +63,7 @@ impl Flink {
     /// # Errors
     /// If it has no jars, or if there is no Java.
     pub fn at(home: Option<&Path>, jvm: &str) -> Result<Option<Flink>> {
-        let compile = |home| Program::compile("CountBench", &SOURCES, Some(home), jvm).map(Flink);
+        let compile = |home| Program::compile(COUNT.main, COUNT.sources, Some(home), jvm).map(Flink);
         home.map(compile).transpose()
     }
 
@@ -83,7 +95,7 @@ impl Flink {
     }
 }
 
-/// The program as a jar that a cluster takes.
+/// A program as a jar that a cluster takes.
 pub struct Jar;
 
 impl Jar {
@@ -91,10 +103,10 @@ impl Jar {
     ///
     /// # Errors
     /// As [`Flink::at`].
-    pub fn make(home: &Path, jar: &Path) -> Result<PathBuf> {
-        let program = Program::compile("CountBench", &SOURCES, Some(home), "")?;
+    pub fn make(java: &Java, home: &Path, jar: &Path) -> Result<PathBuf> {
+        let program = Program::compile(java.main, java.sources, Some(home), "")?;
         let mut archive = Command::new("jar");
-        archive.args(["--create", "--main-class", "CountBench", "--file"]).arg(jar);
+        archive.args(["--create", "--main-class", java.main, "--file"]).arg(jar);
         archive.arg("-C").arg(program.directory()).arg(".");
         match archive.status()?.success() {
             true => Ok(jar.to_path_buf()),

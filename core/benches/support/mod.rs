@@ -7,6 +7,8 @@ pub mod counting;
 pub mod figures;
 pub mod flink;
 mod given;
+#[path = "../../../examples/nexmark/bench/java.rs"]
+mod java;
 #[path = "../../../examples/nexmark/bench/jvm.rs"]
 mod jvm;
 mod pairs;

@@ -304,6 +304,12 @@ where
     }
 }
 
+/// Whose the entries of a step are in a snapshot, of a stage that has so many such steps in front of it.
+pub(crate) fn owner(stage: &str, earlier: usize) -> String {
+    let number = if earlier == 0 { String::new() } else { format!(" {}", earlier + 1) };
+    format!("watermarks {stage}{number}")
+}
+
 /// A chain that ends, so far, in an `event_time`.
 pub struct EventTimeHead<H, F, S, U> {
     head: H,

@@ -7,7 +7,7 @@
 //! [`Head`] turns it round: it is the recipe of a chain's beginning, and [`Head::build`] is given the rest.
 
 mod discard;
-mod event_time;
+pub(crate) mod event_time;
 mod filter;
 mod filter_map;
 mod flat_map;

@@ -58,32 +58,9 @@ struct Gathering {
 
 impl Layered {
     /// What was restored is the first layer.
-    ///
-    /// # Errors
-    /// If it is of another job, or was written by an operator that keeps its state otherwise.
-    pub fn restored(graph: &Graph, restored: &Restored) -> Result<Layered> {
-        if let Some(other) =
-            restored.entries.iter().find(|entry| entry.owner == JOB && entry.item != graph.job)
-        {
-            return Err(Error::failure(format!(
-                "the checkpoint is of job {:?}, this is job {:?}",
-                other.item, graph.job
-            ))
-            .hint("go on from a checkpoint or savepoint of this job, or begin anew"));
-        }
-        let programs = graph.operators();
-        for entry in restored.entries.iter().filter(|entry| entry.owner == SCHEMA) {
-            let was: OperatorSchema = serde_json::from_value(entry.value.clone())?;
-            if programs.iter().any(|(name, schema)| *name == entry.item && *schema != was) {
-                return Err(Error::failure(format!(
-                    "the state of operator {:?} is not what it was when the checkpoint was taken",
-                    entry.item
-                ))
-                .hint("state that has changed is carried over by the job without Flink, from one of its own snapshots"));
-            }
-        }
+    pub fn restored(restored: &Restored) -> Layered {
         let first = |(name, file): (&String, &StateFile)| (name.clone(), vec![file.clone()]);
-        Ok(Layered { operators: restored.files.iter().map(first).collect(), gathering: None })
+        Layered { operators: restored.files.iter().map(first).collect(), gathering: None }
     }
 
     /// A barrier has come to a subtask that has so many stages.
@@ -161,15 +138,15 @@ fn merge(operator: &str, files: &mut Vec<StateFile>, checkpoint: SnapshotId, dir
     Ok(())
 }
 
-/// What says, beside what the stages keep, of which job it is and of which schema the rows are.
+/// What says, beside what the stages keep, of which job it is and of which schemas its operators' rows are: of all operators, so that
+/// whoever is given a part of a checkpoint knows whether the job can go on from the whole of it.
 ///
 /// # Errors
 /// If it can't be written as JSON.
-pub(super) fn schemas(graph: &Graph, stages: &[usize]) -> Result<Vec<Entry>> {
-    let names: Vec<&str> = stages.iter().map(|stage| graph.stages[*stage].name.as_str()).collect();
-    let own = graph.operators().into_iter().filter(|(name, _)| names.contains(&name.as_str()));
-    let schemas = own.map(|(item, schema)| {
-        Ok(Entry { owner: SCHEMA.to_string(), item, value: serde_json::to_value(schema)? })
+pub(super) fn schemas(graph: &Graph) -> Result<Vec<Entry>> {
+    let schemas = graph.keyed_programs().into_iter().map(|(item, program)| {
+        let value = serde_json::to_value(program.schema())?;
+        Ok(Entry { owner: SCHEMA.to_string(), item, value })
     });
     let job = Entry { owner: JOB.to_string(), item: graph.job.clone(), value: serde_json::Value::Null };
     std::iter::once(Ok(job)).chain(schemas).collect()
@@ -265,6 +242,32 @@ pub(crate) struct Restored {
 }
 
 impl Restored {
+    /// Whether `graph` can go on from it. Changes nothing.
+    ///
+    /// # Errors
+    /// If it is of another job, or was written by an operator that keeps its state otherwise.
+    pub fn check(&self, graph: &Graph) -> Result<()> {
+        if let Some(other) = self.entries.iter().find(|entry| entry.owner == JOB && entry.item != graph.job) {
+            return Err(Error::failure(format!(
+                "the checkpoint is of job {:?}, this is job {:?}",
+                other.item, graph.job
+            ))
+            .hint("go on from a checkpoint or savepoint of this job, or begin anew"));
+        }
+        let programs = graph.operators();
+        for entry in self.entries.iter().filter(|entry| entry.owner == SCHEMA) {
+            let was: OperatorSchema = serde_json::from_value(entry.value.clone())?;
+            if programs.iter().any(|(name, schema)| *name == entry.item && *schema != was) {
+                return Err(Error::failure(format!(
+                    "the state of operator {:?} is not what it was when the checkpoint was taken",
+                    entry.item
+                ))
+                .hint("state that has changed is carried over by the job without Flink, from one of its own snapshots"));
+            }
+        }
+        Ok(())
+    }
+
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
@@ -400,10 +403,10 @@ mod tests {
         };
         let directory = tempfile::tempdir().unwrap();
         let restored_by = |name: &str| {
-            let entries = schemas(&graph("counts"), &[]).unwrap();
+            let entries = schemas(&graph("counts")).unwrap();
             let groups = MaxParallelism::new(4).unwrap().all();
             let restoring = Restoring::begin(directory.path(), groups, SnapshotId(7), entries).unwrap();
-            Layered::restored(&graph(name), &restoring.finish().unwrap().1).map(drop)
+            restoring.finish().unwrap().1.check(&graph(name))
         };
         restored_by("counts").unwrap();
         let error = restored_by("sums").unwrap_err().to_string();

@@ -7,12 +7,11 @@ use serde_json::json;
 
 use super::fragment::{FragmentKind, Fragments};
 use super::guest::{self, Wiring};
-use super::{import, local, package, run};
+use super::{import, local, package, run, sinks};
 use crate::error::Result;
 use crate::job::graph::{Graph, StageRole};
 use crate::job::signals::Signals;
 use crate::job::{RunOptions, logging};
-use crate::sink::SettleContext;
 use crate::source::Boundedness;
 
 /// Run the job on an Apache Flink cluster
@@ -46,9 +45,12 @@ enum FlinkCommand {
     /// Say what the job is
     #[command(hide = true)]
     Describe {
-        /// It begins anew: prepares what it writes to
-        #[arg(long)]
-        fresh: bool,
+        #[arg(last = true)]
+        args: Vec<String>,
+    },
+    /// Prepare what the job writes to: it begins anew
+    #[command(hide = true)]
+    Settle {
         #[arg(last = true)]
         args: Vec<String>,
     },
@@ -70,14 +72,11 @@ impl Flink {
             FlinkCommand::Local(local) => local.run(&Signals::install()?).map(|()| None),
             FlinkCommand::ImportSavepoint(import) => import.run(wiring).map(Some),
             FlinkCommand::Serve { socket } => guest::serve(&socket, wiring).map(|()| None),
-            FlinkCommand::Describe { fresh, args } => {
+            FlinkCommand::Describe { args } => {
                 let (graph, options) = wiring(&args)?;
-                let described = describe(&graph, &options)?;
-                if fresh {
-                    settle(&graph)?;
-                }
-                Ok(Some(format!("{described}\n")))
+                Ok(Some(format!("{}\n", describe(&graph, &options)?)))
             }
+            FlinkCommand::Settle { args } => sinks::settle(&wiring(&args)?.0).map(|()| None),
         }
     }
 }
@@ -109,17 +108,4 @@ fn describe(graph: &Graph, options: &RunOptions) -> Result<serde_json::Value> {
         "fragments": described,
         "crossings": crossings,
     }))
-}
-
-/// Has the sinks of a job that begins anew do away with what an earlier run left unfinished.
-fn settle(graph: &Graph) -> Result<()> {
-    for node in graph.sinks() {
-        node.sink.settle(&SettleContext {
-            job: &graph.job,
-            sink: &node.name,
-            restored: None,
-            pending: &[],
-        })?;
-    }
-    Ok(())
 }

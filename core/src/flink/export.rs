@@ -16,11 +16,11 @@ use super::fragment::{Fragment, FragmentKind, Fragments};
 use super::guest::Wiring;
 use super::package::Distribution;
 use super::savepoint::{Java, KeptSplit, Message, Operator, split_id, uid};
+use super::sinks;
 use crate::error::{Error, Result};
 use crate::job::graph::{Graph, StageRole};
 use crate::job::savepoints::check_unused;
 use crate::job::start::FirstStart;
-use crate::sink::SettleContext;
 use crate::snapshot::part::Entry;
 use crate::snapshot::peek::Place;
 use crate::snapshot::{Manifest, RestoreTarget, Snapshot};
@@ -73,10 +73,7 @@ impl ExportFlags {
         let snapshot = Snapshot::open(&place.bring(&name, &manifest)?)?;
         refuse_in_flight(&manifest)?;
         let start = FirstStart::at(snapshot, &graph, &asked)?;
-        for node in graph.sinks() {
-            let (job, sink, restored) = (graph.job.as_str(), node.name.as_str(), Some(manifest.snapshot));
-            node.sink.check(&SettleContext { job, sink, restored, pending: &[] })?;
-        }
+        sinks::check(&graph, manifest.snapshot)?;
         for difference in &start.differences {
             if difference.is_warning() {
                 tracing::warn!("{difference}")
@@ -136,7 +133,7 @@ fn tell_fragment(
         max_parallelism: manifest.max_parallelism.get(),
         finished: false,
     }))?;
-    let said = schemas(graph, &fragment.stages)?;
+    let said = schemas(graph)?;
     match fragment.kind {
         FragmentKind::Source => {
             let (splits, dealt) = splits(fragment, graph, manifest, said)?;
@@ -146,14 +143,12 @@ fn tell_fragment(
             tell(Message::Dealt(dealt))
         }
         FragmentKind::Keyed => {
-            let is_of_source = |entry: &&Entry| entry.owner.starts_with(&crate::source::stage::owner(""));
-            let kept = manifest.entries.iter().filter(|entry| !is_of_source(entry)).cloned();
-            let kept: Vec<Entry> = kept.chain(said).collect();
+            let kept: Vec<Entry> = own(fragment, graph, manifest).cloned().chain(said).collect();
             tell(Message::Item(serde_json::to_vec(&kept)?))?;
-            let own = fragment.stages.iter().map(|stage| &graph.stages[*stage].name);
-            let own =
-                own.filter_map(|name| manifest.operators.iter().find(|operator| operator.name == *name));
-            let rows = checkpoint::Snapshot::of(snapshot.state_path(), own)?;
+            let names = fragment.stages.iter().map(|stage| &graph.stages[*stage].name);
+            let operators =
+                names.filter_map(|name| manifest.operators.iter().find(|operator| operator.name == *name));
+            let rows = checkpoint::Snapshot::of(snapshot.state_path(), operators)?;
             rows.blocks(manifest.max_parallelism.all(), &mut |group, block| {
                 tell(Message::Block(group, block.to_vec()))
             })
@@ -161,8 +156,13 @@ fn tell_fragment(
     }
 }
 
-/// The splits of a fragment's sources that have been read, each with what is kept of it; and one that is none, with the rest. What is
-/// of other fragments does no harm: who asks for what was kept, asks for its own.
+/// What the fragment itself has kept: what others have is not its to give back, when that has become another.
+fn own<'a>(fragment: &Fragment, graph: &Graph, manifest: &'a Manifest) -> impl Iterator<Item = &'a Entry> {
+    let owners = fragment.owners(graph);
+    manifest.entries.iter().filter(move |entry| owners.contains(&entry.owner))
+}
+
+/// The splits of a fragment's sources that have been read, each with what is kept of it; and one that is none, with the rest.
 fn splits(
     fragment: &Fragment,
     graph: &Graph,
@@ -171,7 +171,7 @@ fn splits(
 ) -> Result<(Vec<KeptSplit>, Vec<String>)> {
     let of_source = crate::source::stage::owner("");
     let (positions, others): (Vec<&Entry>, Vec<&Entry>) =
-        manifest.entries.iter().partition(|entry| entry.owner.starts_with(&of_source));
+        own(fragment, graph, manifest).partition(|entry| entry.owner.starts_with(&of_source));
     let checkpoint = i64::try_from(manifest.snapshot.0).map_err(|_| {
         Error::failure(format!("snapshot {} has a number that Flink can't have", manifest.snapshot))
     })?;
@@ -239,4 +239,68 @@ fn appear(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
         let _ = fs::remove_dir_all(&pending);
     }
     written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::Job;
+    use crate::record::SnapshotId;
+    use crate::sink::Collect;
+    use crate::snapshot::fixture;
+    use crate::source::{Memory, Watermarks};
+    use crate::time::{EventTime, millis};
+    use crate::window::Tumbling;
+
+    fn owners<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Vec<&'a str> {
+        entries.into_iter().map(|entry| entry.owner.as_str()).collect()
+    }
+
+    /// An entry of another fragment went along with a split of this one, and came back with it when it was old.
+    #[test]
+    fn a_fragment_is_given_what_it_has_kept_itself_and_a_split_what_is_of_it() {
+        let job = Job::new("sums");
+        let numbers = job.source("numbers", Memory::of(vec![1u64]).splits(2));
+        let timed = numbers.event_time(|n| EventTime::from_millis(*n as i64), Watermarks::bounded(millis(1)));
+        let (read, summed) = timed.tee();
+        read.sink("read", Collect::new());
+        let sums = summed.key_by(|n| *n).window(Tumbling::count(2));
+        sums.aggregate("sums", crate::aggregate::Sum::of(|n: &u64| *n)).sink("sums", Collect::new());
+        let graph = job.finish().unwrap();
+        let cut = Fragments::of(&graph).unwrap();
+        let entry = |(owner, item): (&str, &str)| Entry {
+            owner: owner.to_string(),
+            item: item.to_string(),
+            value: serde_json::json!({ "at": { "position": 9, "records": 3 } }),
+        };
+        let entries = [
+            ("source numbers", "a"),
+            ("source numbers", "b"),
+            ("watermarks numbers", "a"),
+            ("watermarks numbers", "b"),
+            ("sink read", "part"),
+            // Its item is called as a split is.
+            ("operator sums", "a"),
+            ("sink sums", "b"),
+            ("sink dropped", "part"),
+        ];
+        let entries = entries.map(entry).to_vec();
+        let manifest = Manifest { entries, ..fixture::manifest(SnapshotId(41)) };
+
+        let (splits, dealt) = splits(&cut.fragments[0], &graph, &manifest, Vec::new()).unwrap();
+        assert_eq!(dealt, ["numbers/a", "numbers/b"]);
+        let splits: Vec<_> = splits.iter().map(|split| (&*split.id, split.entries().unwrap())).collect();
+        let shown: Vec<_> = splits.iter().map(|(id, entries)| (*id, owners(entries))).collect();
+        assert_eq!(
+            shown,
+            [
+                ("numbers/a", vec!["source numbers", "watermarks numbers"]),
+                ("numbers/b", vec!["source numbers", "watermarks numbers"]),
+                ("kept/0", vec!["sink read"]),
+            ]
+        );
+        assert!(splits[..2].iter().all(|(id, kept)| kept.iter().all(|entry| id.ends_with(&entry.item))));
+        let keyed = owners(own(&cut.fragments[1], &graph, &manifest));
+        assert_eq!(keyed, ["operator sums", "sink sums"]);
+    }
 }

@@ -4,13 +4,15 @@
 //! because records on a local edge need not be serialisable. Edges by key, and those that are broadcast, lead from fragment to
 //! fragment: these are Flink's. Pure. What Flink can't run, or can't yet, is refused here with the reason, before anything is submitted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::job::graph::{Graph, StageRole};
 use crate::job::plan::Ship;
+use crate::snapshot::entry_state::EntryState;
+use crate::{chain, operator, sink, source};
 
 /// The number of a fragment.
 pub(crate) type FragmentIndex = usize;
@@ -52,6 +54,27 @@ pub(crate) struct Crossing {
 pub(crate) struct Fragments {
     pub fragments: Vec<Fragment>,
     pub crossings: Vec<Crossing>,
+}
+
+impl Fragment {
+    /// Whose entries in a snapshot are of its stages and sinks.
+    pub fn owners(&self, graph: &Graph) -> BTreeSet<String> {
+        let mut owners = BTreeSet::new();
+        for stage in self.stages.iter().map(|stage| &graph.stages[*stage]) {
+            owners.extend(match stage.role {
+                StageRole::Source(_) => Some(source::stage::owner(&stage.name)),
+                StageRole::Keyed(_) => Some(operator::keyed::owner(&stage.name)),
+                StageRole::Local => None,
+            });
+            let timed = stage.steps.iter().filter(|step| step.kind == "event_time").enumerate();
+            owners.extend(timed.map(|(earlier, _)| chain::event_time::owner(&stage.name, earlier)));
+            let has = |name: &str| stage.name == name || stage.steps.iter().any(|step| step.detail == name);
+            let keyless = graph.entry_states.iter().filter(|state| has(&state.operator));
+            owners.extend(keyless.map(EntryState::owner));
+            owners.extend(stage.sink.as_ref().map(|node| sink::step::owner(&node.name)));
+        }
+        owners
+    }
 }
 
 impl Fragments {

@@ -14,13 +14,13 @@ use super::checkpoint::{Restoring, Snapshot, schemas};
 use super::figures::Telling;
 use super::fragment::{FragmentKind, Fragments};
 use super::message::{Answer, Beginning, Heard, Request, Wire};
+use super::sinks;
 use super::subtask::{self, Next, Subtask};
 use crate::error::{Error, Result};
 use crate::job::RunOptions;
 use crate::job::graph::Graph;
 use crate::key::{KeyGroupRange, Parallelism, SubtaskIndex};
 use crate::record::{SnapshotId, SplitNumber};
-use crate::sink::SettleContext;
 use crate::snapshot::part::Entry;
 use crate::source::{AssignedSplit, Offset, Split, SplitPosition, Throttle};
 use crate::state::backend::{StateBackend, StoreKind};
@@ -194,12 +194,12 @@ impl Working {
         })?;
         let graph = Arc::new(graph);
         let restored = restoring.map(Restoring::finish).transpose()?;
-        commit_pending(
-            &graph,
-            fragment,
-            here,
-            restored.as_ref().map(|(id, restored)| (*id, restored.entries())),
-        )?;
+        if let Some((id, restored)) = &restored {
+            // What may be refused is looked at before anything is committed; and so does every other subtask, of what all have.
+            restored.check(&graph)?;
+            sinks::check(&graph, *id)?;
+            sinks::commit(&graph, fragment, (subtask, parallelism), *id, restored.entries())?;
+        }
         let mut numbers = (0..).map(SplitNumber);
         let mut assigned = BTreeMap::new();
         for (source, splits) in beginning.splits {
@@ -225,9 +225,10 @@ impl Working {
         thread::spawn("checkpoints", move || give_snapshots(&listener, &taken, groups))
             .map_err(|error| Error::failure("can't start a thread").caused_by(error))?;
         let clock = Clock::system();
-        let schemas = match subtask {
-            SubtaskIndex(0) => schemas(&graph, &fragment.stages)?,
-            _ => Vec::new(),
+        // A subtask of a source is not given what others kept: what it has pending travels with the schemas.
+        let schemas = match (fragment.kind, subtask) {
+            (FragmentKind::Source, _) | (FragmentKind::Keyed, SubtaskIndex(0)) => schemas(&graph)?,
+            (FragmentKind::Keyed, _) => Vec::new(),
         };
         let subtask = Subtask::open(subtask::Beginning {
             graph,
@@ -310,42 +311,6 @@ impl Working {
     }
 }
 
-/// What the restored checkpoint has pre-committed becomes visible, again if it was before. Every subtask does a share.
-fn commit_pending(
-    graph: &Graph,
-    fragment: &super::fragment::Fragment,
-    Place(subtask, parallelism): Place,
-    restored: Option<(SnapshotId, &[Entry])>,
-) -> Result<()> {
-    let Some((restored, entries)) = restored else { return Ok(()) };
-    for sink in fragment.stages.iter().filter_map(|stage| graph.stages[*stage].sink.as_ref()) {
-        // Where later results are seen, what comes now would take their names or come twice.
-        sink.sink.check(&SettleContext {
-            job: &graph.job,
-            sink: &sink.name,
-            restored: Some(restored),
-            pending: &[],
-        })?;
-        let owner = crate::sink::step::owner(&sink.name);
-        // The parts of a source's fragment come to one of its subtasks each, others to all.
-        let all = entries.iter().filter(|entry| entry.owner == owner);
-        let share = all.enumerate().filter(|(place, _)| match fragment.kind {
-            FragmentKind::Source => true,
-            FragmentKind::Keyed => *place as u32 % parallelism.get() == subtask.0,
-        });
-        for (_, entry) in share {
-            let cx = crate::sink::SinkContext {
-                job: graph.job.clone(),
-                sink: sink.name.clone(),
-                subtask,
-                restored: Some(restored),
-            };
-            (sink.commit)(&cx, &serde_json::from_value(entry.value.clone())?)?;
-        }
-    }
-    Ok(())
-}
-
 /// Gives the state of checkpoints to whoever asks for it: the number of one comes in, its blocks go out.
 ///
 /// A block is its key group (4), its length (4) and its bytes. Behind the last there is the key group `u32::MAX`; if something
@@ -398,5 +363,95 @@ fn give_snapshots(
         last.extend_from_slice(&(message.len() as u32).to_le_bytes());
         last.extend_from_slice(message.as_bytes());
         let _ = stream.write_all(&last);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aggregate::Sum;
+    use crate::job::Job;
+    use crate::sink::{JsonLines, Pending};
+    use crate::source::Memory;
+    use crate::window::Tumbling;
+
+    /// Writes down what it reads and what it sums up by keys of type `K`.
+    fn graph<K: crate::key::Key + From<u8>>(out: &Path) -> Graph {
+        let job = Job::new("sums");
+        let (read, summed) = job.source("numbers", Memory::of(vec![1u64])).tee();
+        read.sink("read", JsonLines::write(out));
+        let sums = summed.key_by(|_: &u64| K::from(1)).window(Tumbling::count(2));
+        sums.aggregate("sums", Sum::of(|n: &u64| *n))
+            .map(|sum| sum.value)
+            .sink("sums", JsonLines::write(out));
+        job.finish().unwrap()
+    }
+
+    /// A subtask that goes on from checkpoint 7, which has something pending of each sink.
+    fn restored(fragment: usize, wiring: Wiring<'_>, directory: &Path) -> Result<()> {
+        let mut kept = schemas(&wiring(&[])?.0)?;
+        for sink in ["read", "sums"] {
+            let transaction = format!("{sink}-s0000000007-0.jsonl");
+            let value = serde_json::to_value(Pending { transaction: transaction.clone() })?;
+            kept.push(Entry { owner: crate::sink::step::owner(sink), item: transaction, value });
+        }
+        let beginning = Beginning {
+            args: vec!["restored".to_string()],
+            fragment,
+            subtask: 0,
+            parallelism: 1,
+            directory: directory.to_path_buf(),
+            restored: Some(7),
+            kept: vec![kept],
+            splits: BTreeMap::new(),
+        };
+        let mut guest = Guest::Waiting;
+        guest.answer(Request::Begin(Box::new(beginning)), wiring, &mut Vec::new())?;
+        guest.answer(Request::Open, wiring, &mut Vec::new())
+    }
+
+    /// What was pending became visible before anybody looked whether the state was of this program.
+    #[test]
+    fn a_checkpoint_that_is_refused_has_nothing_committed_whichever_fragment_it_does_not_fit() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("out");
+        std::fs::create_dir(&out).unwrap();
+        let sinks = ["read", "sums"];
+        for sink in sinks {
+            std::fs::write(out.join(format!(".{sink}-s0000000007-0.pending")), "1\n").unwrap();
+        }
+        let visible = || sinks.map(|sink| out.join(format!("{sink}-s0000000007-0.jsonl")).exists());
+        // The job that took the checkpoint has the first type of keys, the one that is to go on the second.
+        let another = |args: &[String]| match args {
+            [] => Ok((graph::<u64>(&out), RunOptions::default())),
+            _ => Ok((graph::<u32>(&out), RunOptions::default())),
+        };
+        for fragment in [0, 1] {
+            let directory = dir.path().join(format!("refused-{fragment}"));
+            std::fs::create_dir(&directory).unwrap();
+            let error = restored(fragment, &another, &directory).unwrap_err().to_string();
+            assert!(error.contains("state of operator \"sums\" is not what it was"), "{error}");
+            assert_eq!(visible(), [false, false]);
+        }
+        let same = |_: &[String]| Ok((graph::<u64>(&out), RunOptions::default()));
+        for (fragment, expected) in [(0, [true, false]), (1, [true, true])] {
+            let directory = dir.path().join(format!("taken-{fragment}"));
+            std::fs::create_dir(&directory).unwrap();
+            restored(fragment, &same, &directory).unwrap();
+            assert_eq!(visible(), expected);
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_behind_which_another_sink_shows_results_is_refused_and_nothing_is_committed() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("out");
+        std::fs::create_dir(&out).unwrap();
+        std::fs::write(out.join(".read-s0000000007-0.pending"), "1\n").unwrap();
+        std::fs::write(out.join("sums-s0000000008-0.jsonl"), "1\n").unwrap();
+        let wiring = |_: &[String]| Ok((graph::<u64>(&out), RunOptions::default()));
+        let error = restored(0, &wiring, dir.path()).unwrap_err().to_string();
+        assert!(error.contains("shows results of sink \"sums\" up to snapshot 8"), "{error}");
+        assert!(!out.join("read-s0000000007-0.jsonl").exists());
     }
 }

@@ -19,6 +19,7 @@ mod message;
 mod package;
 mod run;
 mod savepoint;
+mod sinks;
 mod subtask;
 mod tap;
 

@@ -10,7 +10,7 @@ use clap::Args;
 use crate::error::{Error, Result};
 
 /// The classes.
-const SOURCES: [(&str, &str); 10] = [
+const SOURCES: [(&str, &str); 11] = [
     ("Beginning.java", include_str!("java/Beginning.java")),
     ("Executable.java", include_str!("java/Executable.java")),
     ("Figures.java", include_str!("java/Figures.java")),
@@ -21,6 +21,7 @@ const SOURCES: [(&str, &str); 10] = [
     ("KeyedFragment.java", include_str!("java/KeyedFragment.java")),
     ("Main.java", include_str!("java/Main.java")),
     ("Savepoint.java", include_str!("java/Savepoint.java")),
+    ("Settling.java", include_str!("java/Settling.java")),
 ];
 
 /// Where Flink is.

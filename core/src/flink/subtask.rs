@@ -148,7 +148,7 @@ impl Subtask {
         })?;
         let pool = StatePool::at(&beginning.directory, None)?;
         let layered = match &beginning.restored {
-            Some((_, restored)) => Layered::restored(graph, restored)?,
+            Some((_, restored)) => Layered::restored(restored),
             None => Layered::default(),
         };
         let restored_state = beginning.restored.as_ref().map(|(_, restored)| restored.state());

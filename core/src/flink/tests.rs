@@ -519,6 +519,34 @@ fn records_of_another_subtask_are_refused() {
     );
 }
 
+/// An export deals what a snapshot keeps to fragments by its owners.
+#[test]
+fn all_that_a_fragment_keeps_has_an_owner_in_it_and_in_no_other() {
+    let job = Job::new("held");
+    let numbers = job.source("numbers", Memory::of((0..10_000u64).collect()).splits(3));
+    let timed = numbers.event_time(|n| EventTime::from_millis(*n as i64), Watermarks::bounded(millis(100)));
+    // Again, behind another one.
+    let timed = timed.event_time(|n| EventTime::from_millis(*n as i64), Watermarks::bounded(millis(10)));
+    let (read, summed) = timed.tee();
+    read.sink("read", Collect::new());
+    let sums =
+        summed.key_by(|n| n % 97).window(Tumbling::of(secs(1))).aggregate("sums", Sum::of(|n: &u64| *n));
+    sums.map(|sum| sum.value).process("hold", Hold).sink("held", Collect::new());
+    let graph = Arc::new(job.finish().unwrap());
+    let mut cluster = Cluster::start(&graph, 2, None);
+    cluster.turn();
+    let checkpoint = cluster.checkpoint(1);
+    let owners: Vec<_> = cluster.cut.fragments.iter().map(|fragment| fragment.owners(&graph)).collect();
+    assert!(owners[0].is_disjoint(&owners[1]), "{owners:?}");
+    for (kept, owners) in checkpoint.kept.iter().zip(&owners) {
+        let found: std::collections::BTreeSet<_> = kept.iter().map(|entry| entry.owner.clone()).collect();
+        // A sink has kept something if anything came to it.
+        let quiet = |owner: &&String| owner.starts_with("sink ") && !found.contains(*owner);
+        let expected: Vec<_> = owners.iter().filter(|owner| !quiet(owner)).collect();
+        assert_eq!(found.iter().collect::<Vec<_>>(), expected);
+    }
+}
+
 /// The state of a checkpoint was lost when the barrier of a savepoint came before anybody had taken it.
 #[test]
 fn a_barrier_that_comes_before_the_state_of_the_last_one_is_taken_loses_neither() {

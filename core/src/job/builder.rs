@@ -315,8 +315,7 @@ impl<'j, T: 'static, H: Head<Out = T>> Stream<'j, T, H> {
         let owner = {
             let stage = &self.job.graph.borrow().stages[self.stage];
             let earlier = stage.steps.iter().filter(|step| step.kind == "event_time").count();
-            let number = if earlier == 0 { String::new() } else { format!(" {}", earlier + 1) };
-            format!("watermarks {}{number}", stage.name)
+            crate::chain::event_time::owner(&stage.name, earlier)
         };
         self.job.step(self.stage, "event_time", watermarks.describe());
         owner

@@ -9,27 +9,13 @@ use std::time::Duration;
 
 use tidegate::prelude::*;
 
+use super::java;
 use super::jvm::{Jvm, Program};
 use super::one_run::Measured;
 use super::replay::Script;
 use super::report::Cell;
 use super::tally::Check;
 use super::{System, name_of};
-
-const SOURCES: [(&str, &str); 12] = [
-    ("Events.java", include_str!("flink/Events.java")),
-    ("Replay.java", include_str!("flink/Replay.java")),
-    ("Tally.java", include_str!("flink/Tally.java")),
-    ("NexmarkBench.java", include_str!("flink/NexmarkBench.java")),
-    ("AtTheEnd.java", include_str!("flink/AtTheEnd.java")),
-    ("Auctions.java", include_str!("flink/Auctions.java")),
-    ("Bidders.java", include_str!("flink/Bidders.java")),
-    ("Bids.java", include_str!("flink/Bids.java")),
-    ("CountByWindow.java", include_str!("flink/CountByWindow.java")),
-    ("HotItems.java", include_str!("flink/HotItems.java")),
-    ("Joins.java", include_str!("flink/Joins.java")),
-    ("Statistics.java", include_str!("flink/Statistics.java")),
-];
 
 /// How often a JVM answers before it counts: the first answers are several times slower.
 const WARM_UPS: usize = 4;
@@ -49,7 +35,7 @@ impl Flink {
     /// # Errors
     /// If there is no Flink, or no Java.
     pub fn at(home: Option<&Path>, jvm: &str, interval: Duration) -> Result<Flink> {
-        let program = Program::compile("NexmarkBench", &SOURCES, home, jvm)?;
+        let program = Program::compile(java::MAIN, &java::SOURCES, home, jvm)?;
         Ok(Flink { program, interval, running: RefCell::default() })
     }
 

@@ -17,6 +17,7 @@ mod clock;
 #[cfg(feature = "timely")]
 mod dataflows;
 mod flink;
+mod java;
 mod jvm;
 mod machine;
 mod one_run;

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::Visits;
+use super::{Visits, uncommit};
 use crate::faults::Scene;
 use crate::support::cluster::Cluster;
 use crate::support::{Log, Outcome, Program, skip};
@@ -65,6 +65,15 @@ fn what_goes_wrong_in_a_job_is_shown_by_flink_in_its_words_and_the_taskmanagers_
     let refused = failing.run("--set execution.checkpointing.unaligned=true", "");
     refused.refused(1, &["execution.checkpointing.unaligned is true", "aligned checkpoints only", "--set"]);
 
+    for (setting, why) in [
+        ("execution.runtime-mode=BATCH", "takes no checkpoints"),
+        ("execution.checkpointing.mode=AT_LEAST_ONCE", "commits every result once"),
+        ("execution.checkpointing.checkpoints-after-tasks-finish=false", "nobody would ever see it"),
+    ] {
+        let refused = failing.run(&format!("--set {setting}"), "");
+        refused.refused(1, &[setting.split('=').next().unwrap(), why]);
+    }
+
     assert_eq!(cluster.taskmanagers(), taskmanagers);
     let log = Log::any();
     let visits = Visits::of(&log);
@@ -84,6 +93,7 @@ fn foreign_savepoints(failing: &Failing<'_>) {
     let mut running = submitted.path("--output", &out).args("--max-rate 500").spawn();
     running.until("results", || !crate::support::reader::results(&out).is_empty());
     let savepoint = cluster.stop_with_savepoint(&running, &cluster.path("savepoints"));
+    let number = cluster.number_of_savepoint(&running);
     running.wait().success();
 
     let from = format!("--from-savepoint {}", savepoint.display());
@@ -94,11 +104,13 @@ fn foreign_savepoints(failing: &Failing<'_>) {
     assert_eq!(visits.committed(), 0);
     let renamed = failing.run(&from, "--operator tally");
     failing.shows(renamed, &["savepoint", "operator", "not available in the new program"]);
+    let pending = uncommit(&out, number);
     let narrower = failing.job(cluster.submits_with(&from, Program::faulty(), 2), &out);
     failing.shows(
         narrower.args("--narrower-state").run(),
         &["operator \"count\"", "is not what it was when the checkpoint was taken"],
     );
+    assert!(pending.iter().all(|part| part.exists()), "what is refused has nothing committed");
 }
 
 /// The JobManager asks the executable what the job is: it is refused before there is a job.

@@ -6,6 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::uncommit;
 use crate::faults::Scene;
 use crate::support::cluster::Cluster;
 use crate::support::{Log, Program, Running, reader, skip};
@@ -76,15 +77,18 @@ impl Journey {
         self.embedded(program, parallelism).run().success();
     }
 
-    /// Hides a part of the results of the last checkpoint again: so it is if a cluster is lost before all of its sinks have heard that the
-    /// checkpoint is complete.
-    fn uncommit_one(&self) {
-        let dir = self.path("sessions");
-        let parts =
-            fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let last = parts.filter(|name| name.ends_with(".jsonl")).max().unwrap();
-        let hidden = format!(".{}.pending", last.strip_suffix(".jsonl").unwrap());
-        fs::rename(dir.join(last), dir.join(hidden)).unwrap();
+    /// A leg on Flink, which is stopped on the way and loses a commit, and a last one without it.
+    fn ends_without_flink(&self, cluster: &Cluster, submitted: Program) {
+        let mut running = self.slowly(12, submitted).spawn();
+        self.until_new_results(&mut running);
+        let savepoint = cluster.stop_with_savepoint(&running, &self.path("flink-savepoints"));
+        let number = cluster.number_of_savepoint(&running);
+        running.wait().success();
+        let seen = reader::results(&self.path("sessions")).len();
+        assert!(0 < seen && seen < self.log.sessions.len(), "{seen} of {}", self.log.sessions.len());
+        uncommit(&self.path("sessions"), number);
+        self.end_embedded(3, &self.import(&savepoint, "imported"));
+        self.check();
     }
 
     /// All legs together have committed what one run does, once.
@@ -108,15 +112,7 @@ fn reader_files(dir: &Path) -> usize {
 fn a_job_goes_on_without_flink_from_a_savepoint_of_flinks() {
     let Some(cluster) = Cluster::start(0) else { return };
     let journey = Journey::new();
-    let mut running = journey.slowly(12, cluster.submits(Program::example("web_visits"), 2)).spawn();
-    journey.until_new_results(&mut running);
-    let savepoint = cluster.stop_with_savepoint(&running, &journey.path("flink-savepoints"));
-    running.wait().success();
-    let seen = reader::results(&journey.path("sessions")).len();
-    assert!(0 < seen && seen < journey.log.sessions.len(), "{seen} of {}", journey.log.sessions.len());
-    journey.uncommit_one();
-    journey.end_embedded(3, &journey.import(&savepoint, "imported"));
-    journey.check();
+    journey.ends_without_flink(&cluster, cluster.submits(Program::example("web_visits"), 2));
     cluster.end();
 }
 
@@ -129,16 +125,7 @@ fn a_job_that_moves_to_flink_and_back_commits_what_one_run_does() {
     let crashed = journey.embedded(program, 2).run();
     assert!(crashed.signal().is_some(), "it was to die with one of its sinks committed: {crashed}");
     let exported = journey.export("exported");
-    let program = cluster.resumes(Program::example("web_visits"), 2, &exported);
-    let mut running = journey.slowly(12, program).spawn();
-    journey.until_new_results(&mut running);
-    let savepoint = cluster.stop_with_savepoint(&running, &journey.path("flink-savepoints"));
-    running.wait().success();
-    let seen = reader::results(&journey.path("sessions")).len();
-    assert!(0 < seen && seen < journey.log.sessions.len(), "{seen} of {}", journey.log.sessions.len());
-    journey.uncommit_one();
-    journey.end_embedded(3, &journey.import(&savepoint, "imported"));
-    journey.check();
+    journey.ends_without_flink(&cluster, cluster.resumes(Program::example("web_visits"), 2, &exported));
     cluster.end();
 }
 

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
-use super::Visits;
+use super::{Visits, uncommit};
 use crate::support::cluster::Cluster;
-use crate::support::{Log, Program, Random};
+use crate::support::{Log, Program, Random, Session, reader};
 
 /// All slots of both TaskManagers are taken: whichever is killed, a part of the job is.
 #[test]
@@ -35,14 +35,19 @@ fn a_job_that_is_stopped_with_a_savepoint_at_2_goes_on_at_1_and_at_4_and_commits
     let Some(cluster) = Cluster::start(0) else { return };
     let log = Log::any();
     let visits = Visits::of(&log);
-    let mut from = String::new();
+    let (mut from, mut hidden) = (String::new(), 0);
     for parallelism in [2, 1] {
         let submitted = cluster.submits_with(&from, Program::example("web_visits"), parallelism);
         let mut running = visits.slow_job(submitted, 12).spawn();
-        let seen = visits.committed();
+        let seen = visits.committed() + hidden;
         running.until("new results", || visits.committed() > seen);
         let savepoint = cluster.stop_with_savepoint(&running, &cluster.path("savepoints"));
+        let number = cluster.number_of_savepoint(&running);
         running.wait().success();
+        assert_eq!(visits.pending(), Vec::<PathBuf>::new());
+        // Each of its sinks, in a fragment of sources and in one behind the exchange, is to commit them when it goes on.
+        hidden = uncommit(&visits.sessions(), number).len();
+        uncommit(&visits.rejects(), number);
         from = format!("--from-savepoint {}", savepoint.display());
     }
     assert!(visits.committed_sessions() < log.sessions.len(), "there is something left to do");
@@ -79,4 +84,29 @@ fn a_lost_jobmanager(cluster: Cluster, log: &Log) {
     visits.assert_exact();
     cluster.end();
     left.close().unwrap();
+}
+
+/// What is open at the end is given, too: nothing is to come any more.
+#[test]
+fn a_job_that_is_drained_commits_all_that_it_has() {
+    let Some(cluster) = Cluster::start(0) else { return };
+    let log = Log::any();
+    let visits = Visits::of(&log);
+    let mut running = visits.slow_job(cluster.submits(Program::example("web_visits"), 2), 20).spawn();
+    let seen = visits.committed();
+    running.until("new results", || visits.committed() > seen);
+    cluster.drain(&running, &cluster.path("savepoints"));
+    running.wait().success();
+    assert_eq!(visits.pending(), Vec::<PathBuf>::new());
+    let (given, all) = (reader::results(&visits.sessions()), &log.sessions);
+    assert!(given.len() < all.len(), "it has read only a part");
+    // A session that is still open then is a part of one of the log's.
+    let given = reader::sessions(&given);
+    let open: Vec<_> = given.iter().filter(|session| !all.contains(session)).collect();
+    let is_part_of = |part: &Session, whole: &Session| {
+        part.user == whole.user && whole.first <= part.first && part.last <= whole.last
+    };
+    let is_part = |part: &&Session| all.iter().any(|whole| is_part_of(part, whole));
+    assert!(!open.is_empty() && open.iter().all(is_part), "{open:?}");
+    cluster.end();
 }

@@ -112,8 +112,30 @@ impl Cluster {
 
     /// Stops the job that `running` follows, with a savepoint in `dir`. Where that is.
     pub fn stop_with_savepoint(&self, running: &Running, dir: &Path) -> PathBuf {
+        self.stop(running, dir, false)
+    }
+
+    /// The same, as if its input ended here.
+    pub fn drain(&self, running: &Running, dir: &Path) -> PathBuf {
+        self.stop(running, dir, true)
+    }
+
+    /// The number of the savepoint that the job which `running` follows was stopped with.
+    pub fn number_of_savepoint(&self, running: &Running) -> u64 {
+        let question = format!("GET /jobs/{}/checkpoints", job_of(running));
+        // What the JobManager tells may be some seconds old.
+        for _ in 0..600 {
+            if let Some(number) = self.ask(&question, "")["latest"]["savepoint"]["id"].as_u64() {
+                return number;
+            }
+            sleep(Duration::from_millis(50));
+        }
+        panic!("Flink does not tell of the savepoint")
+    }
+
+    fn stop(&self, running: &Running, dir: &Path, drain: bool) -> PathBuf {
         let job = job_of(running);
-        let stop = json!({ "targetDirectory": dir, "drain": false });
+        let stop = json!({ "targetDirectory": dir, "drain": drain });
         let asked = self.ask(&format!("POST /jobs/{job}/stop"), &stop.to_string());
         let request = asked["request-id"].as_str().unwrap_or_else(|| panic!("{asked}")).to_string();
         loop {
@@ -152,13 +174,36 @@ impl Cluster {
         shown.as_array().unwrap_or_else(|| panic!("{shown}")).iter().map(sum).collect()
     }
 
+    /// The plan of a job that is not submitted, as Flink's UI asks for it.
+    pub fn plan(&self, program: &Program, words: &[String]) -> Value {
+        const BOUNDARY: &str = "between-parts";
+        let head = format!(
+            "--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"jarfile\"; filename=\"job.jar\"\r\n\
+             content-type: application/x-java-archive\r\n\r\n"
+        );
+        let end = format!("\r\n--{BOUNDARY}--\r\n");
+        let body = [head.as_bytes(), &fs::read(self.jar(program)).unwrap(), end.as_bytes()].concat();
+        let form = format!("multipart/form-data; boundary={BOUNDARY}");
+        let uploaded = self.send("POST /jars/upload", &form, &body);
+        let jar = uploaded["filename"].as_str().unwrap_or_else(|| panic!("{uploaded}"));
+        let jar = jar.rsplit('/').next().unwrap();
+        let plan =
+            self.ask(&format!("POST /jars/{jar}/plan"), &json!({ "programArgsList": words }).to_string());
+        self.ask(&format!("DELETE /jars/{jar}"), "");
+        plan
+    }
+
     /// What its JobManager answers.
     pub fn ask(&self, request: &str, body: &str) -> Value {
+        self.send(request, "application/json", body.as_bytes())
+    }
+
+    fn send(&self, request: &str, content_type: &str, body: &[u8]) -> Value {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let head = format!("{request} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n", self.address);
         let type_and_length =
-            format!("content-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
-        stream.write_all((head + &type_and_length + body).as_bytes()).unwrap();
+            format!("content-type: {content_type}\r\ncontent-length: {}\r\n\r\n", body.len());
+        stream.write_all(&[(head + &type_and_length).as_bytes(), body].concat()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         let (_, json) = answer.split_once("\r\n\r\n").unwrap();

@@ -228,7 +228,11 @@ final class FragmentSource implements Source<byte[], FragmentSource.Split, Set<S
         @Override
         public List<Split> snapshotState(long checkpointId) {
             if (guest == null) {
-                return new ArrayList<>(own);
+                // As it was dealt; what it was restored with is of this checkpoint now.
+                List<Split> untouched = new ArrayList<>();
+                own.forEach(split -> untouched.add(new Split(split.id, split.source, split.given, split.kept,
+                        split.checkpoint < 0 ? split.checkpoint : checkpointId)));
+                return untouched;
             }
             try {
                 return kept(checkpointId);

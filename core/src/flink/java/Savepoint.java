@@ -128,7 +128,9 @@ public final class Savepoint {
         for (OperatorState operator : operators.values()) {
             boolean keyed = operator.getStates().stream().anyMatch(
                     subtask -> !subtask.getRawKeyedState().isEmpty() || !subtask.getManagedKeyedState().isEmpty());
-            if (keyed || operator.getCoordinatorState() != null) {
+            // That of an operator that has the sinks settled is empty.
+            boolean coordinated = operator.getCoordinatorState() != null && operator.getCoordinatorState().getStateSize() > 0;
+            if (keyed || coordinated) {
                 String known = operator.getOperatorUid().or(operator::getOperatorName)
                         .orElseGet(() -> operator.getOperatorID().toString());
                 out.say(STRANGER, known.getBytes(StandardCharsets.UTF_8));
@@ -141,7 +143,9 @@ public final class Savepoint {
     private static void read(String uid, OperatorState operator, Messages out) throws Exception {
         out.say(OPERATOR, Beginning.JSON.createObjectNode().put("uid", uid).put("parallelism", operator.getParallelism())
                 .put("max_parallelism", operator.getMaxParallelism()).put("finished", operator.isFullyFinished()));
-        if (operator.getCoordinatorState() != null) {
+        // As Main.java calls the sources.
+        boolean source = uid.startsWith("source ");
+        if (source && operator.getCoordinatorState() != null) {
             byte[] bytes = operator.getCoordinatorState().getData();
             DataInputStream in = new DataInputStream(new ByteArrayInputStream(bytes));
             if (in.readInt() != COORDINATOR_VERSION) {
@@ -157,7 +161,7 @@ public final class Savepoint {
         }
         List<KeyGroupsStateHandle> keyed = new ArrayList<>();
         for (OperatorSubtaskState subtask : operator.getStates()) {
-            items(subtask.getManagedOperatorState(), operator.getCoordinatorState() != null, out);
+            items(subtask.getManagedOperatorState(), source, out);
             for (KeyedStateHandle handle : subtask.getRawKeyedState()) {
                 keyed.add((KeyGroupsStateHandle) handle);
             }

@@ -25,17 +25,25 @@ public final class NexmarkBench {
     static final TypeInformation<Tally.Row> ROW = TypeInformation.of(Tally.Row.class);
     static final TypeInformation<Tuple2<Long, Long>> PAIR = Types.TUPLE(Types.LONG, Types.LONG);
 
-    /** As the command line has it, in this order; checkpoints every zero milliseconds are none. */
+    /**
+     * As the command line has it, in this order; checkpoints every zero milliseconds are none. On a cluster there is a directory for
+     * the rows behind them.
+     */
     private record Args(String query, int parallelism, long count, long rate, long seed, boolean before,
-        long checkpointMillis, Path checkpoints) {
+        long checkpointMillis, Path checkpoints, Path rows) {
         static Args of(String[] words) {
             return new Args(words[0], Integer.parseInt(words[1]), Long.parseLong(words[2]), Long.parseLong(words[3]),
-                Long.parseLong(words[4]), words[5].equals("before"), Long.parseLong(words[6]), Path.of(words[7]));
+                Long.parseLong(words[4]), words[5].equals("before"), Long.parseLong(words[6]), Path.of(words[7]),
+                words.length > 8 ? Path.of(words[8]) : null);
         }
     }
 
     public static void main(String[] words) throws Exception {
         Args args = Args.of(words);
+        if (args.rows != null) {
+            submit(args);
+            return;
+        }
         if (args.before) Replay.made = make(args);
         BufferedReader in = new BufferedReader(new InputStreamReader(System.in));
         for (String word = in.readLine(); word != null; word = in.readLine()) {
@@ -62,8 +70,9 @@ public final class NexmarkBench {
             configuration.set(CheckpointingOptions.CHECKPOINT_STORAGE, "filesystem");
             configuration.set(CheckpointingOptions.CHECKPOINTS_DIRECTORY, args.checkpoints.toUri().toString());
         }
-        StreamExecutionEnvironment environment =
-            StreamExecutionEnvironment.createLocalEnvironment(args.parallelism, configuration);
+        StreamExecutionEnvironment environment = args.rows == null
+            ? StreamExecutionEnvironment.createLocalEnvironment(args.parallelism, configuration)
+            : StreamExecutionEnvironment.getExecutionEnvironment(configuration);
         environment.getConfig().enableObjectReuse();
         return environment;
     }
@@ -72,17 +81,28 @@ public final class NexmarkBench {
         StreamExecutionEnvironment environment = environment(args);
         Tally.begin();
         Replay.begin();
-        WatermarkStrategy<Events.Event> watermarks =
-            WatermarkStrategy.forBoundedOutOfOrderness(Duration.ofSeconds(4));
-        DataStream<Events.Event> events = environment.fromSource(new Replay(args.seed, args.rate, args.count),
-            watermarks, "events", TypeInformation.of(Events.Event.class));
-        wire(args.query, events).sinkTo(new Tally(sums, args.parallelism > 1));
+        rows(args, environment).sinkTo(new Tally(sums, args.parallelism > 1));
         environment.execute(args.query);
         // To the last row: the end of a job of Flink's, which waits for one more checkpoint, is not counted against it.
         return String.format(java.util.Locale.ROOT,
             "{\"seconds\":%f,\"cpu_seconds\":%f,\"peak_rss_mb\":%s,\"total\":{\"rows\":%d,\"sum\":%s},\"snapshots\":%d}",
             (Tally.ENDED.get() - Replay.BEGAN.get()) / 1e9, (Tally.CPU.get() - Replay.CPU.get()) / 1e9, peakRss(),
             Tally.ROWS.get(), Long.toUnsignedString(Tally.SUM.get()), Replay.CHECKPOINTS.get());
+    }
+
+    /** To the cluster that has been told of, whose events are made as they are read. */
+    private static void submit(Args args) throws Exception {
+        StreamExecutionEnvironment environment = environment(args);
+        environment.setParallelism(args.parallelism);
+        rows(args, environment).sinkTo(new Lines(args.rows));
+        environment.execute(args.query);
+    }
+
+    private static DataStream<Tally.Row> rows(Args args, StreamExecutionEnvironment environment) {
+        WatermarkStrategy<Events.Event> watermarks =
+            WatermarkStrategy.forBoundedOutOfOrderness(Duration.ofSeconds(4));
+        return wire(args.query, environment.fromSource(new Replay(args.seed, args.rate, args.count),
+            watermarks, "events", TypeInformation.of(Events.Event.class)));
     }
 
     static long cpuNanos() {
