@@ -137,9 +137,12 @@ impl Seen {
         if self.failure != before.failure && !self.failure.is_empty() {
             say(&format!("failed: {}", self.failure));
         }
-        // Those that were in flight when the job failed are no news.
-        if self.failed > before.failed && self.failure == before.failure {
-            say(&format!("{} checkpoints have failed: {}", self.failed, self.failed_because));
+        // Of those that came too early, before all tasks ran, there is no reason; those that the job's failure took along are no news.
+        if self.failed > before.failed && self.failure == before.failure && !self.failed_because.is_empty() {
+            say(&format!(
+                "a checkpoint has failed, the {}. of this run: {}",
+                self.failed, self.failed_because
+            ));
         }
         if (&self.state, self.complete) != (&before.state, before.complete) {
             say(&format!("{}, {} checkpoints are complete", self.state.to_lowercase(), self.complete));

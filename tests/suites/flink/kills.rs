@@ -63,6 +63,8 @@ fn a_lost_jobmanager(cluster: Cluster, log: &Log) {
     let submitted = cluster.submits_with(flags, Program::example("web_visits"), 2);
     let mut running = visits.slow_job(submitted, 12).spawn();
     running.until("results", || visits.committed() > 0);
+    // Who follows it looks twice a second.
+    sleep(Duration::from_secs(2));
     let left = cluster.kill_jobmanager();
     let lost = running.wait().refused(1, &["does not answer", "without high availability"]);
     let (_, named) = lost.stderr.rsplit_once("--from-savepoint file:").unwrap_or_else(|| panic!("{lost}"));
