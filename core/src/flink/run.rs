@@ -13,6 +13,7 @@ use super::package::{self, Distribution, package};
 use crate::error::{Error, Result};
 use crate::job::progress::say;
 use crate::job::signals::Signals;
+use crate::time::Clock;
 
 /// How often the job is looked at.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -22,6 +23,9 @@ pub(crate) struct Run {
     /// The JobManager's REST interface
     #[arg(long, value_name = "HOST:PORT")]
     jobmanager: String,
+    /// How long it may not answer before the job is given up for lost
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, default_value = "1m")]
+    jobmanager_timeout: Duration,
     /// How many subtasks each operator has [default: the cluster's]
     #[arg(long, value_name = "N")]
     parallelism: Option<NonZeroU32>,
@@ -72,7 +76,7 @@ impl Run {
         }
         let job = submitted?;
         say(&format!("job {job} is submitted: http://{}/#/job/running/{job}", self.jobmanager));
-        if self.detach { Ok(()) } else { follow(&cluster, &job, signals) }
+        if self.detach { Ok(()) } else { follow(&cluster, &job, signals, self.jobmanager_timeout) }
     }
 
     fn submit(&self, cluster: &Cluster, jar: &Path) -> Result<String> {
@@ -95,28 +99,108 @@ impl Run {
     }
 }
 
-fn follow(cluster: &Cluster, job: &str, signals: &Signals) -> Result<()> {
-    let mut said = (String::new(), 0, String::new());
-    let mut cancelled = false;
-    loop {
+/// What Flink says of a job.
+#[derive(Default)]
+struct Seen {
+    state: String,
+    /// How many checkpoints are complete, and where the last one is, if it is in files.
+    complete: u64,
+    last: Option<String>,
+    /// How many have failed, and why the last one has.
+    failed: u64,
+    failed_because: String,
+    /// Why the job has failed, if it ever has.
+    failure: String,
+}
+
+impl Seen {
+    fn of(cluster: &Cluster, job: &str) -> Result<Seen> {
         let now = cluster.get(&format!("/jobs/{job}"))?;
-        let state = text(&now, "state")?;
         let checkpoints = cluster.get(&format!("/jobs/{job}/checkpoints")).unwrap_or_default();
-        let complete = checkpoints["counts"]["completed"].as_u64().unwrap_or(0);
         let exceptions = cluster.get(&format!("/jobs/{job}/exceptions")).unwrap_or_default();
         let failure = exceptions["exceptionHistory"]["entries"][0]["stacktrace"].as_str().map(reason);
-        let failure = failure.unwrap_or_default();
-        if failure != said.2 && !failure.is_empty() {
-            say(&format!("failed: {failure}"));
+        let count = |what: &str| checkpoints["counts"][what].as_u64().unwrap_or(0);
+        let latest =
+            |which: &str, what: &str| checkpoints["latest"][which][what].as_str().map(str::to_string);
+        Ok(Seen {
+            state: text(&now, "state")?,
+            complete: count("completed"),
+            last: latest("completed", "external_path").filter(|path| path.contains('/')),
+            failed: count("failed"),
+            failed_because: latest("failed", "failure_message").unwrap_or_default(),
+            failure: failure.unwrap_or_default(),
+        })
+    }
+
+    /// Says what is new of it.
+    fn say_after(&self, before: &Seen) {
+        if self.failure != before.failure && !self.failure.is_empty() {
+            say(&format!("failed: {}", self.failure));
         }
-        if (&state, complete) != (&said.0, said.1) {
-            say(&format!("{}, {complete} checkpoints are complete", state.to_lowercase()));
+        // Of those that came too early, before all tasks ran, there is no reason; those that the job's failure took along are no news.
+        if self.failed > before.failed && self.failure == before.failure && !self.failed_because.is_empty() {
+            say(&format!(
+                "a checkpoint has failed, the {}. of this run: {}",
+                self.failed, self.failed_because
+            ));
         }
-        said = (state.clone(), complete, failure);
-        match state.as_str() {
+        if (&self.state, self.complete) != (&before.state, before.complete) {
+            say(&format!("{}, {} checkpoints are complete", self.state.to_lowercase(), self.complete));
+        }
+    }
+
+    fn has_failed(&self) -> Error {
+        let failed = Error::failure(format!("the job has failed: {}", self.failure));
+        if self.failure.contains("checkpoint tolerable failure threshold") {
+            return failed.hint(
+                "the JobManager's log says what has become of the checkpoint; is there room where \
+                 execution.checkpointing.dir is? With --set execution.checkpointing.tolerable-failed-checkpoints=N the job goes on meanwhile",
+            );
+        }
+        failed
+    }
+
+    /// The JobManager has not answered for too long.
+    fn is_lost(&self, error: Error) -> Error {
+        let from = match &self.last {
+            Some(last) => format!("go on by --from-savepoint {last}, or from a later checkpoint beside it"),
+            None => "submit it again: it had no checkpoint".to_string(),
+        };
+        error.hint(format!(
+            "a JobManager without high availability forgets its jobs when it ends; if it does not know this one any more, {from}"
+        ))
+    }
+}
+
+/// Follows a job to its end. A JobManager that does not answer may come back, and is waited for so long.
+fn follow(cluster: &Cluster, job: &str, signals: &Signals, timeout: Duration) -> Result<()> {
+    let clock = Clock::system();
+    let mut seen = Seen::default();
+    let (mut cancelled, mut missed_since) = (false, None);
+    loop {
+        match Seen::of(cluster, job) {
+            Ok(now) => {
+                missed_since = None;
+                now.say_after(&seen);
+                seen = now;
+            }
+            Err(error) => {
+                let now = clock.monotonic();
+                let since = *missed_since.get_or_insert(now);
+                if now == since && !timeout.is_zero() {
+                    say(&format!("{error:#}; it is asked again for {}", humantime::format_duration(timeout)));
+                }
+                if now - since >= timeout || signals.stop_requested() {
+                    return Err(seen.is_lost(error));
+                }
+                std::thread::park_timeout(PAUSE);
+                continue;
+            }
+        }
+        match seen.state.as_str() {
             "FINISHED" => return Ok(()),
             "CANCELED" => return Err(Error::failure("the job was cancelled")),
-            "FAILED" => return Err(Error::failure(format!("the job has failed: {}", said.2))),
+            "FAILED" => return Err(seen.has_failed()),
             _ => {}
         }
         if signals.stop_requested() && !cancelled {

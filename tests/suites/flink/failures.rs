@@ -54,6 +54,11 @@ fn what_goes_wrong_in_a_job_is_shown_by_flink_in_its_words_and_the_taskmanagers_
         let submitted = cluster.submits(Program::faulty(), 2);
         let full = failing.job(submitted, &disk.path.join("out")).run();
         failing.shows(full, &["can't write", &disk.path.display().to_string(), "No space left on device"]);
+        // It is full now: so is what checkpoints would go to.
+        let checkpoints = disk.path.join("checkpoints");
+        let flags = format!("--set execution.checkpointing.dir=file://{}", checkpoints.display());
+        let full = failing.run(&flags, "--max-rate 500");
+        full.refused(1, &["checkpoint", "is there room where execution.checkpointing.dir is?"]);
     }
     foreign_savepoints(&failing);
     jars_that_do_not_fit(&failing);

@@ -167,7 +167,19 @@ impl Cluster {
 
     /// Kills it as a loss of power would: no handler runs.
     pub fn kill_taskmanager(&self, number: u64) {
-        let pid = fs::read_to_string(self.dir.path().join(format!("taskmanager-{number}.pid"))).unwrap();
+        self.kill(&format!("taskmanager-{number}"));
+    }
+
+    /// The same of the JobManager, which is the end of all. What is left of it lies in a directory.
+    pub fn kill_jobmanager(mut self) -> tempfile::TempDir {
+        self.kill("jobmanager");
+        let ended = self.running.take().unwrap().wait();
+        ended.refused(1, &["the jobmanager has ended by itself", "jobmanager.log"]);
+        std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap())
+    }
+
+    fn kill(&self, member: &str) {
+        let pid = fs::read_to_string(self.dir.path().join(format!("{member}.pid"))).unwrap();
         let killed = std::process::Command::new("kill").args(["-KILL", &pid]).status().unwrap();
         assert!(killed.success());
     }

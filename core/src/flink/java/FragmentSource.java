@@ -262,8 +262,8 @@ final class FragmentSource implements Source<byte[], FragmentSource.Split, Set<S
         private List<Split> split(String kept, long checkpointId) throws IOException {
             Map<String, Split> positions = new LinkedHashMap<>();
             Map<String, ArrayNode> with = new HashMap<>();
-            // Sources of one fragment may have splits of one name; an entry that names only the split goes with the first of them.
-            Map<String, ArrayNode> named = new HashMap<>();
+            // Sources of one fragment may have splits of one name.
+            Map<String, Map<String, ArrayNode>> named = new HashMap<>();
             ArrayNode rest = Beginning.JSON.createArrayNode();
             JsonNode entries = Beginning.JSON.readTree(kept);
             for (JsonNode entry : entries) {
@@ -276,12 +276,13 @@ final class FragmentSource implements Source<byte[], FragmentSource.Split, Set<S
                     String id = source + "/" + item;
                     positions.put(id, new Split(id, source, given.toString(), null, checkpointId));
                     with.put(id, Beginning.JSON.createArrayNode().add(entry));
-                    named.putIfAbsent(item, with.get(id));
+                    named.computeIfAbsent(item, none -> new LinkedHashMap<>()).put(source, with.get(id));
                 }
             }
             for (JsonNode entry : entries) {
-                if (!entry.get("owner").asText().startsWith("source ")) {
-                    named.getOrDefault(entry.get("item").asText(), rest).add(entry);
+                String owner = entry.get("owner").asText();
+                if (!owner.startsWith("source ")) {
+                    of(owner, named.getOrDefault(entry.get("item").asText(), Map.of()), rest).add(entry);
                 }
             }
             List<Split> splits = new ArrayList<>();
@@ -291,6 +292,18 @@ final class FragmentSource implements Source<byte[], FragmentSource.Split, Set<S
                 splits.add(new Split("kept/" + context.getIndexOfSubtask(), null, null, rest.toString(), checkpointId));
             }
             return splits;
+        }
+
+        /** Of the splits that have the name of an entry, each of another source, the one that its owner is of: `watermarks SOURCE`. */
+        private ArrayNode of(String owner, Map<String, ArrayNode> sources, ArrayNode rest) {
+            ArrayNode found = null;
+            for (Map.Entry<String, ArrayNode> source : sources.entrySet()) {
+                String own = "watermarks " + source.getKey();
+                if (found == null || owner.equals(own) || owner.startsWith(own + " ")) {
+                    found = source.getValue();
+                }
+            }
+            return found == null ? rest : found;
         }
 
         @Override
