@@ -37,19 +37,25 @@ impl Encoder<'_> {
         self.bytes.push(number as u8);
     }
 
-    /// As [`Encoder::varint`]: most numbers are no longer than this.
+    /// As [`Encoder::varint`]: most numbers are no longer than this, and most of these have one to three bytes.
     #[inline]
-    fn varint_64(&mut self, number: u64) {
-        match number {
-            ..0x80 => self.bytes.push(number as u8),
-            ..0x100_0000_0000_0000 => self.varint_56(number),
-            _ => self.varint(number.into()),
+    fn varint_64(&mut self, mut number: u64) {
+        if number >= 0x20_0000 {
+            return self.long_varint(number);
         }
+        while number >= 0x80 {
+            self.bytes.push(number as u8 | 0x80);
+            number >>= 7;
+        }
+        self.bytes.push(number as u8);
     }
 
     /// A number of at most eight groups of seven bits, all at once: times in milliseconds are of six.
-    #[inline]
-    fn varint_56(&mut self, number: u64) {
+    #[inline(never)]
+    fn long_varint(&mut self, number: u64) {
+        if number >= 1 << 56 {
+            return self.varint(number.into());
+        }
         // Halves of 28 bits are drawn apart, quarters, and groups: each is at the lower end of its byte then.
         let halves = (number & 0x0fff_ffff) | ((number & 0x00ff_ffff_f000_0000) << 4);
         let quarters = (halves & 0x0000_3fff_0000_3fff) | ((halves & 0x0fff_c000_0fff_c000) << 2);

@@ -95,11 +95,18 @@ pub trait State: KeyedBy<Self::Key> + Serialize + DeserializeOwned + Send + 'sta
         None
     }
 
-    /// Looks at what hangs off the row, so that it is in the cache when it is needed. The number means nothing.
+    /// Looks at what hangs off the row and every record needs, so that it is in the cache then. The number means nothing.
     #[doc(hidden)]
     #[inline]
     fn look(&self) -> u8 {
         touch::touch(self)
+    }
+
+    /// Looks at all that hangs off the row.
+    #[doc(hidden)]
+    #[inline]
+    fn look_whole(&self) -> u8 {
+        self.look()
     }
 
     /// Shows every managed field to `visitor`.

@@ -159,19 +159,24 @@ impl<Acc> Slices<Acc> {
         }
     }
 
-    /// Looks at the first of those that lie elsewhere, and at what hangs off the newest; the number means nothing.
+    /// Looks at what hangs off the newest; the number means nothing. Others are not needed for nearly any record.
     #[inline]
     pub(crate) fn look(&self) -> u8
     where
         Acc: Serialize,
     {
+        let newest = self.newest.as_ref().filter(|_| std::mem::needs_drop::<Acc>());
+        newest.map_or(0, |slice| touch(&slice.acc))
+    }
+
+    /// Looks at the slices that lie elsewhere.
+    #[inline]
+    pub(crate) fn look_at_older(&self) -> u8 {
         let older = match &self.older {
             Older::Few(slices) => slices.first().zip(slices.last()),
             Older::Many(many) => many.slices.front().zip(many.slices.back()),
         };
-        let older = older.map_or(0, |(first, last)| first.start as u8 ^ last.start as u8);
-        let newest = self.newest.as_ref().filter(|_| std::mem::needs_drop::<Acc>());
-        older ^ newest.map_or(0, |slice| touch(&slice.acc))
+        older.map_or(0, |(first, last)| first.start as u8 ^ last.start as u8)
     }
 
     fn between(&self, start: i64, end: i64) -> impl DoubleEndedIterator<Item = &Slice<Acc>> + Clone {

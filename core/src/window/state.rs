@@ -333,6 +333,14 @@ impl<K: Key, W: Window, Acc: Data, S: Data + Default> State for WindowState<K, W
         }
     }
 
+    #[inline]
+    fn look_whole(&self) -> u8 {
+        match &self.kept {
+            Kept::Slices(slices) => slices.look() ^ slices.look_at_older(),
+            _ => self.look(),
+        }
+    }
+
     fn schema() -> StateSchema {
         StateSchema {
             name: "WindowState".to_string(),

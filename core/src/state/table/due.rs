@@ -92,7 +92,7 @@ impl<S: State> StateTable<S> {
                     // Rows follow each other in memory; what hangs off them does not.
                     let due = places.clone().filter_map(|place| segment.get_bucket(place));
                     let due = due.filter(|row| row.state.due() == Some(at));
-                    std::hint::black_box(due.fold(0, |sum, row| sum ^ row.state.look()));
+                    std::hint::black_box(due.fold(0, |sum, row| sum ^ row.state.look_whole()));
                 }
                 for place in places {
                     let Some(row) = segment.get_bucket_mut(place) else { continue };
@@ -122,7 +122,7 @@ impl<S: State> StateTable<S> {
     ) -> Result<()> {
         let StateTable { segments, changes, cleared, dues, .. } = self;
         loop {
-            look_at(segments, due.clone().take(LOOKAHEAD_ROWS).map(|(_, hash)| hash));
+            look_at(segments, due.clone().take(LOOKAHEAD_ROWS).map(|(_, hash)| hash), S::look_whole);
             let mut found_any = false;
             for (at, hash) in due.by_ref().take(LOOKAHEAD_ROWS) {
                 found_any = true;
@@ -282,6 +282,11 @@ mod tests {
                 let due = self.expected.extract_if(.., |_, due| is_due(*due));
                 let mut due: Vec<_> = due.map(|(key, at)| (at, key)).collect();
                 due.sort_unstable();
+                let all_in_memory = self.table.eviction.is_none();
+                assert!(
+                    !all_in_memory || visited.is_sorted_by_key(|(at, _)| *at),
+                    "not in order: {visited:?}"
+                );
                 visited.sort_unstable();
                 assert_eq!(visited, due, "from {at} until {now}");
                 self.expected.extend(due.iter().filter_map(|(at, key)| Some((*key, again(*key, *at)?))));
