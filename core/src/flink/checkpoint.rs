@@ -3,7 +3,7 @@
 //! Flink wants all state of a key group in every checkpoint; a stage freezes what has changed. So the subtask keeps layers in files
 //! of its own, as a job keeps them in its pool: *enters*, at a barrier, what changed; *leaves* a [`Snapshot`], which gives all rows,
 //! merged, key group by key group, from another thread while the stage goes on. When there are many layers, they are
-//! merged into one. What comes back from Flink is the first of the layers of the next run.
+//! merged into one, in a thread of its own. What comes back from Flink is the first of the layers of the next run.
 //!
 //! Rows go to Flink in blocks, each of one operator and one key group; integers are little-endian:
 //!
@@ -18,6 +18,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, TryRecvError};
 
 use crate::error::{Error, Result};
 use crate::job::graph::Graph;
@@ -28,6 +29,7 @@ use crate::snapshot::layers::Layers;
 use crate::snapshot::manifest::{OperatorState, StateFile};
 use crate::snapshot::merge::Removals;
 use crate::snapshot::part::{Entry, LayerKind, OperatorSchema, RestoredState, Section, StateRow};
+use crate::task::thread;
 
 /// A block is closed when it has this many bytes; a row more may be in it.
 const BLOCK_BYTES: usize = 64 << 10;
@@ -47,6 +49,15 @@ pub(super) const JOB: &str = "flink job";
 pub(super) struct Layered {
     operators: BTreeMap<String, Vec<StateFile>>,
     gathering: Option<Gathering>,
+    /// What comes of the layers that are being merged.
+    merging: Option<Receiver<Vec<Merged>>>,
+}
+
+/// The oldest layers of an operator, so many, and what is in place of them: nothing, if they had no row.
+struct Merged {
+    operator: String,
+    layers: usize,
+    one: Result<Option<StateFile>>,
 }
 
 /// A checkpoint whose parts are being written.
@@ -60,7 +71,7 @@ impl Layered {
     /// What was restored is the first layer.
     pub fn restored(restored: &Restored) -> Layered {
         let first = |(name, file): (&String, &StateFile)| (name.clone(), vec![file.clone()]);
-        Layered { operators: restored.files.iter().map(first).collect(), gathering: None }
+        Layered { operators: restored.files.iter().map(first).collect(), ..Layered::default() }
     }
 
     /// A barrier has come to a subtask that has so many stages.
@@ -109,33 +120,76 @@ impl Layered {
     }
 
     fn snapshot(&mut self, checkpoint: SnapshotId, directory: &Path) -> Result<Snapshot> {
-        let mut operators = Vec::new();
-        for (operator, files) in &mut self.operators {
-            if files.len() > LAYERS_MAX {
-                merge(operator, files, checkpoint, directory)?;
-            }
-            operators.push((operator.clone(), Layers::open(directory, files)?));
+        self.take_merged(directory)?;
+        self.merge(checkpoint, directory);
+        let open = |(operator, files): (&String, &Vec<StateFile>)| {
+            Ok((operator.clone(), Layers::open(directory, files)?))
+        };
+        Ok(Snapshot { operators: self.operators.iter().map(open).collect::<Result<_>>()? })
+    }
+
+    /// Has many layers become one, beside the stages: they go on meanwhile, and add to them.
+    fn merge(&mut self, checkpoint: SnapshotId, directory: &Path) {
+        let many = self.operators.iter().filter(|(_, files)| files.len() > LAYERS_MAX);
+        let many: Vec<_> = many.map(|(operator, files)| (operator.clone(), files.clone())).collect();
+        if many.is_empty() || self.merging.is_some() {
+            return;
         }
-        Ok(Snapshot { operators })
+        let (merged, merging) = mpsc::channel();
+        let directory = directory.to_path_buf();
+        thread::spawn_patient(move || {
+            let merge = |(operator, files): (String, Vec<StateFile>)| {
+                let one = merge(&operator, &files, checkpoint, &directory);
+                Merged { operator, layers: files.len(), one }
+            };
+            // Who would take it is gone only with the process.
+            let _ = merged.send(many.into_iter().map(merge).collect());
+        });
+        self.merging = Some(merging);
+    }
+
+    /// Puts what has been merged, if it has, in the place of its layers.
+    fn take_merged(&mut self, directory: &Path) -> Result<()> {
+        let merged = match self.merging.as_ref().map(Receiver::try_recv) {
+            None | Some(Err(TryRecvError::Empty)) => return Ok(()),
+            Some(Ok(merged)) => merged,
+            // The next checkpoint begins again.
+            Some(Err(TryRecvError::Disconnected)) => Vec::new(),
+        };
+        self.merging = None;
+        let mut failed = Ok(());
+        for Merged { operator, layers, one } in merged {
+            match one {
+                Ok(one) => {
+                    let files = self.operators.entry(operator).or_default();
+                    for file in files.splice(..layers, one).collect::<Vec<_>>() {
+                        // Somebody may still read it: it is gone when they have.
+                        let _ = std::fs::remove_file(directory.join(file.name));
+                    }
+                }
+                Err(error) => failed = Err(error),
+            }
+        }
+        failed
     }
 }
 
 /// Makes one layer of all.
-fn merge(operator: &str, files: &mut Vec<StateFile>, checkpoint: SnapshotId, directory: &Path) -> Result<()> {
+fn merge(
+    operator: &str,
+    files: &[StateFile],
+    checkpoint: SnapshotId,
+    directory: &Path,
+) -> Result<Option<StateFile>> {
     let Some(groups) = files.iter().map(|file| file.groups).reduce(|all, groups| KeyGroupRange {
         first: all.first.min(groups.first),
         last: all.last.max(groups.last),
     }) else {
-        return Ok(());
+        return Ok(None);
     };
     let header = StateFileHeader { layer: LayerKind::Base, groups, written_by: checkpoint };
     let name = format!("{}.merged.{checkpoint}.state", crate::files::portable_name(operator));
-    let merged = Layers::open(directory, files)?.merge_into(directory, name, header, &|_| true)?;
-    for file in std::mem::replace(files, merged.into_iter().collect()) {
-        // Somebody may still read it: it is gone when they have.
-        let _ = std::fs::remove_file(directory.join(file.name));
-    }
-    Ok(())
+    Layers::open(directory, files)?.merge_into(directory, name, header, &|_| true)
 }
 
 /// What says, beside what the stages keep, of which job it is and of which schemas its operators' rows are: of all operators, so that

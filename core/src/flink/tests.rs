@@ -519,6 +519,40 @@ fn records_of_another_subtask_are_refused() {
     );
 }
 
+/// They were merged by the subtask itself, which did nothing else meanwhile.
+#[test]
+fn the_layers_of_many_checkpoints_become_few_beside_the_subtask_and_nothing_is_lost() {
+    let (sums, again) = (Collect::new(), Collect::new());
+    let job = Job::new("sums");
+    wire(&job, &sums, &again);
+    let graph = Arc::new(job.finish().unwrap());
+    let mut cluster = Cluster::start(&graph, 1, None);
+    let layers = |cluster: &Cluster| {
+        let files = std::fs::read_dir(cluster.state.path().join("1-0")).unwrap();
+        files.filter(|file| file.as_ref().unwrap().path().extension().is_some_and(|it| it == "state")).count()
+    };
+    let (mut id, mut most, mut from) = (0, 0, None);
+    // A layer each; and then none, until those are merged.
+    while id < 20 || layers(&cluster) > 8 {
+        id += 1;
+        assert!(id < 10_000, "{} layers are left", layers(&cluster));
+        match id {
+            ..=20 => assert!(cluster.turn()),
+            _ => std::thread::park_timeout(millis(1)),
+        }
+        let checkpoint = cluster.checkpoint(id);
+        cluster.commit(&checkpoint);
+        most = most.max(layers(&cluster));
+        from = Some(checkpoint);
+    }
+    assert!(most > 8, "no checkpoint waits for them to be merged");
+    let mut cluster = Cluster::start(&graph, 2, from.as_ref());
+    while cluster.turn() {}
+    let checkpoint = cluster.checkpoint(id + 1);
+    cluster.commit(&checkpoint);
+    assert!((sorted(&sums), sorted(&again)) == expected(), "results differ");
+}
+
 /// An export deals what a snapshot keeps to fragments by its owners.
 #[test]
 fn all_that_a_fragment_keeps_has_an_owner_in_it_and_in_no_other() {
