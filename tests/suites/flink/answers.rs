@@ -20,6 +20,7 @@ fn jobs_give_on_flink_what_they_give_without_it_at_any_parallelism_and_leave_not
     fraud(&cluster);
     nexmark(&cluster);
     super::billed::check(&cluster);
+    super::settling::check_without_exchange(&cluster);
     assert_eq!(cluster.leftovers(), Vec::<PathBuf>::new());
     cluster.end();
 }
