@@ -53,6 +53,8 @@ const CITIES: [&str; 10] = [
 const STATES: [&str; 6] = ["AZ", "CA", "ID", "OR", "WA", "WY"];
 const HOT_CHANNELS: [&str; 4] = ["Google", "Facebook", "Baidu", "Apple"];
 const CHANNELS: u64 = 10_000;
+/// No URL is longer.
+const URL_BYTES: usize = 80;
 
 /// Makes up events.
 #[derive(Clone, Copy, Debug)]
@@ -219,12 +221,16 @@ impl Random {
     /// Small letters with spaces between some.
     fn sentence(&mut self, least: u64, most: u64) -> String {
         let length = least + self.below(most - least + 1);
-        let mut letter = || if self.below(13) == 0 { ' ' } else { char::from(b'a' + self.below(26) as u8) };
-        (0..length).map(|_| letter()).collect()
+        let mut letter = || if self.below(13) == 0 { b' ' } else { self.letter() };
+        text((0..length).map(|_| letter()).collect())
     }
 
     fn letters(&mut self, length: u64) -> String {
-        (0..length).map(|_| char::from(b'a' + self.below(26) as u8)).collect()
+        text((0..length).map(|_| self.letter()).collect())
+    }
+
+    fn letter(&mut self) -> u8 {
+        b'a' + self.below(26) as u8
     }
 
     /// What brings a record that has `bytes` to its average size: a fifth more or less of what is missing.
@@ -246,15 +252,28 @@ impl Random {
         let mut of_channel = Random::new(seed, u64::MAX - number);
         let mut url = of_channel.url();
         if of_channel.below(10) > 0 {
-            url = format!("{url}&channel_id={}", of_channel.below(1 << 31));
+            url.push_str("&channel_id=");
+            url.push_str(&of_channel.below(1 << 31).to_string());
         }
         (format!("channel-{number}"), url)
     }
 
     fn url(&mut self) -> String {
-        let [first, second, third] = [(); 3].map(|()| self.word(3, 5));
-        format!("https://www.nexmark.com/{first}/{second}/{third}/item.htm?query=1")
+        let mut url = Vec::with_capacity(URL_BYTES);
+        url.extend_from_slice(b"https://www.nexmark.com/");
+        for _ in 0..3 {
+            let length = 3 + self.below(3);
+            url.extend((0..length).map(|_| self.letter()));
+            url.push(b'/');
+        }
+        url.extend_from_slice(b"item.htm?query=1");
+        text(url)
     }
+}
+
+/// What was made letter by letter.
+fn text(ascii: Vec<u8>) -> String {
+    String::from_utf8(ascii).expect("letters and spaces are UTF-8")
 }
 
 #[cfg(test)]
