@@ -25,6 +25,8 @@ import java.util.stream.Stream;
  */
 final class Executable implements AutoCloseable {
     private static final String PREFIX = "tidegate-";
+    /** Locked as long as somebody uses the directory. What has none is not ours. */
+    private static final String MARK = "tidegate.executable";
     /** Which JVM this is, among all that there ever were on this machine. */
     private static final String JVM = PREFIX + Long.toString(ManagementFactory.getRuntimeMXBean().getStartTime(), 36)
             + "-" + ProcessHandle.current().pid() + "-";
@@ -111,9 +113,9 @@ final class Executable implements AutoCloseable {
             } catch (FileAlreadyExistsException taken) {
                 continue;
             }
-            lock = FileChannel.open(home.resolve("lock"), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+            lock = FileChannel.open(home.resolve(MARK), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
             // Until it is locked, another JVM may take it for a leftover.
-            if (lock.tryLock() != null && Files.exists(home.resolve("lock"))) {
+            if (lock.tryLock() != null && Files.exists(home.resolve(MARK))) {
                 return;
             }
             leave();
@@ -124,7 +126,7 @@ final class Executable implements AutoCloseable {
     private static void removeLeftovers(Path parent) throws IOException {
         try (DirectoryStream<Path> all = Files.newDirectoryStream(parent, PREFIX + "*")) {
             for (Path directory : all) {
-                Path file = directory.resolve("lock");
+                Path file = directory.resolve(MARK);
                 // To close a file that another class loader of this JVM has locked would unlock it.
                 if (directory.getFileName().toString().startsWith(JVM) || !Files.exists(file)) {
                     continue;
